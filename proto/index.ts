@@ -1,0 +1,43 @@
+/** The words that gateways and agents share: the generated messages, and what both sides must agree on beside them. */
+export {
+  AgentGatewayServiceClient,
+  type AgentGatewayServiceServer,
+  AgentGatewayServiceService,
+  Hello,
+  JoinRequest,
+  JoinResponse,
+  SessionRequest,
+  SessionResponse,
+  Welcome,
+} from './generated/drover/agent/v1/session.js'
+export {
+  CancelTask,
+  Dispatch,
+  DispatchOrder,
+  OutputChunk,
+  OutputStream,
+  OutputSummary,
+  ScriptTask,
+  Started,
+  StopOrder,
+  TaskSpec,
+  TaskState,
+  TaskUpdate,
+} from './generated/drover/agent/v1/task.js'
+export { dispatchId } from './dispatch-id.js'
+export { type SignedOrder, sha256, signOrder, verifyOrder } from './order.js'
+
+/** Versions of the session protocol that this build speaks; the highest common one is used. */
+export const PROTOCOL = { min: 1, max: 1 } as const
+
+/** Scripts up to this many bytes ride in the dispatch; larger ones are fetched by hash. */
+export const INLINE_SCRIPT_BYTES = 64 * 1024
+
+/** Largest output chunk, in bytes. */
+export const CHUNK_BYTES = 64 * 1024
+
+/** Where a gateway serves the text of a script: `GET <prefix><sha256 in hex>` over HTTP/1.1 with the agent's certificate. */
+export const SCRIPT_BLOB_PATH = '/blobs/scripts/'
+
+/** URI of a host's identity in its certificate's subject alternative name. */
+export const HOST_URI_PREFIX = 'spiffe://drover/host/'

@@ -1,0 +1,94 @@
+/**
+ * What every npm script runs: makes the checkout ready (packages, embedded servers, compiled code), then runs the command.
+ * Plain Node, because it runs before anything is installed.
+ */
+import { join } from 'node:path'
+import { runChecks } from './prepare/check.mjs'
+import { compile } from './prepare/compile.mjs'
+import { generate } from './prepare/generate.mjs'
+import { withLock } from './prepare/lock.mjs'
+import { installPackages } from './prepare/node-modules.mjs'
+import { say } from './prepare/progress.mjs'
+import { requireNode } from './prepare/requirements.mjs'
+import { PrepareError, root } from './prepare/root.mjs'
+import { endWithParent, hand } from './prepare/run.mjs'
+import { buildGoServers, copyPostgres, isMissing } from './prepare/servers.mjs'
+import { systemPackages } from './prepare/system-packages.mjs'
+import { needsServers, parseTestArguments, runSuites } from './prepare/tests.mjs'
+
+const usage =
+  'usage: node stack/prepare.mjs build | demo | up | test [suite...] | check | generate  [-- options]'
+
+/** Packages, then code; the Go servers beside them if they are wanted. */
+async function prepare({ servers }) {
+  if (servers && ['temporal', 'minio', 'ferretdb'].some(isMissing)) {
+    say('First preparation on this machine: servers are built from source, which takes some minutes once.')
+  }
+  // Both are waited for even when one fails: a build that goes on behind an error message confuses.
+  const work = [prepareCheckout(servers), ...(servers ? [buildGoServers()] : [])]
+  const results = await Promise.allSettled(work)
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+}
+
+function prepareCheckout(servers) {
+  return withLock(
+    join(root, '.drover/prepare.lock'),
+    async () => {
+      await installPackages()
+      if (servers) await copyPostgres()
+      await compile()
+    },
+    () => say('  … another preparation of this checkout is running: waiting'),
+  )
+}
+
+const commands = {
+  build: async () => {
+    await prepare({ servers: true })
+    return 0
+  },
+  demo: async (args) => {
+    await prepare({ servers: true })
+    return hand(['dist/stack/demo-main.js', ...args])
+  },
+  up: async (args) => {
+    await prepare({ servers: true })
+    return hand(['dist/stack/up-main.js', ...args])
+  },
+  test: async (args) => {
+    const wanted = parseTestArguments(args)
+    await prepare({ servers: needsServers(wanted.suites) })
+    return runSuites(wanted, await systemPackages(wanted.suites))
+  },
+  check: async () => {
+    await prepare({ servers: false })
+    return runChecks()
+  },
+  generate: async () => {
+    await prepare({ servers: false })
+    await generate()
+    return 0
+  },
+}
+
+async function main() {
+  const [name, ...rest] = process.argv.slice(2)
+  const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined
+  if (!command) throw new PrepareError(usage)
+  requireNode()
+  endWithParent()
+  return command(rest.filter((arg, index) => !(index === 0 && arg === '--')))
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error) => {
+    process.stderr.write(`${error instanceof PrepareError ? error.message : error.stack}\n`)
+    // A test command always ends with its counts, so that a reader of the last line is never misled.
+    if (process.argv[2] === 'test') process.stdout.write('0 passed, 1 failed\n')
+    process.exitCode = 1
+  },
+)

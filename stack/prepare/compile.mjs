@@ -1,0 +1,101 @@
+/** Compiles what is not fresh: TypeScript, the agent as one file, the workflow bundle. */
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runStep } from './progress.mjs'
+import { root } from './root.mjs'
+import { mustRun } from './run.mjs'
+
+const parts = [
+  'base',
+  'domain',
+  'proto',
+  'store',
+  'activities',
+  'workflows',
+  'gateway',
+  'workers',
+  'agent',
+  'api',
+  'sdk',
+  'cli',
+  'stack',
+]
+const settings = ['package-lock.json', 'tsconfig.json', 'tsconfig.base.json']
+
+/** Every source file below `folder`, in a fixed order. */
+function sourcesOf(folder) {
+  if (!existsSync(join(root, folder))) return []
+  return readdirSync(join(root, folder), { recursive: true })
+    .map((name) => join(folder, name))
+    .filter((name) => /\.(ts|tsx|json|mjs)$/.test(name) && !name.includes('node_modules'))
+    .sort()
+}
+
+function hashOf(folders) {
+  const hash = createHash('sha256')
+  for (const name of [...settings, ...folders.flatMap(sourcesOf)]) {
+    hash
+      .update(name)
+      .update('\0')
+      .update(readFileSync(join(root, name)))
+      .update('\0')
+  }
+  return hash.digest('hex')
+}
+
+const stampFile = (name) => join(root, 'dist', `.${name}.stamp`)
+
+/** Runs `work` unless `output` was made from the same inputs. */
+async function unlessFresh({ name, inputs, output }, work) {
+  const hash = hashOf(inputs)
+  const stamp = stampFile(name)
+  if (existsSync(join(root, output)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return
+  await work()
+  mkdirSync(join(root, 'dist'), { recursive: true })
+  writeFileSync(stamp, hash)
+}
+
+/** `tsc -b` over all parts. */
+function compileTypeScript() {
+  return unlessFresh({ name: 'tsc', inputs: parts, output: 'dist/stack' }, () =>
+    runStep({ key: 'tsc', title: 'Compile TypeScript', roughMs: 8_000 }, () =>
+      mustRun(process.execPath, ['node_modules/@typescript/native/bin/tsc', '-b']),
+    ),
+  )
+}
+
+/** The agent as one CommonJS file: what a host gets, with no node_modules beside it. */
+async function bundleAgent() {
+  if (!existsSync(join(root, 'agent/main.ts'))) return
+  await unlessFresh({ name: 'agent', inputs: ['agent', 'base', 'proto'], output: 'dist/agent.cjs' }, () =>
+    runStep({ key: 'agent', title: 'Bundle the agent', roughMs: 1_000 }, () =>
+      mustRun('node_modules/.bin/esbuild', [
+        'agent/main.ts',
+        '--bundle',
+        '--platform=node',
+        '--target=node20',
+        '--format=cjs',
+        '--outfile=dist/agent.cjs',
+        '--log-level=warning',
+      ]),
+    ),
+  )
+}
+
+/** The workflows as Temporal's workers load them. */
+async function bundleWorkflows() {
+  if (!existsSync(join(root, 'workflows/index.ts'))) return
+  const inputs = ['workflows', 'domain', 'activities']
+  await unlessFresh({ name: 'workflows', inputs, output: 'dist/workflow-bundle.js' }, () =>
+    runStep({ key: 'workflows', title: 'Bundle the workflows', roughMs: 6_000 }, () =>
+      mustRun(process.execPath, ['stack/prepare/bundle-workflows.mjs']),
+    ),
+  )
+}
+
+/** Everything that runs, from sources; seconds when nothing changed. */
+export async function compile() {
+  await compileTypeScript()
+  await Promise.all([bundleAgent(), bundleWorkflows()])
+}

@@ -1,0 +1,140 @@
+/** The catalogue of error codes, and the one error class. A code is stable: callers branch on it, never on text. */
+
+/** Canonical RPC names; each border (HTTP, Temporal, gRPC) maps the kind, never the code. */
+export type ErrorKind =
+  | 'invalid_argument'
+  | 'unauthenticated'
+  | 'permission_denied'
+  | 'not_found'
+  | 'already_exists'
+  | 'failed_precondition'
+  | 'resource_exhausted'
+  | 'unavailable'
+  | 'deadline_exceeded'
+  | 'cancelled'
+  | 'internal'
+
+interface Entry {
+  kind: ErrorKind
+  retryable: boolean
+}
+
+const never = (kind: ErrorKind): Entry => ({ kind, retryable: false })
+const again = (kind: ErrorKind): Entry => ({ kind, retryable: true })
+
+/** Every code is explained, with what to do, in docs/reference/errors.md (a test holds the two together). */
+export const catalogue = {
+  request_invalid: never('invalid_argument'),
+  text_invalid: never('invalid_argument'),
+  body_too_large: never('invalid_argument'),
+  cursor_invalid: never('invalid_argument'),
+  target_invalid: never('invalid_argument'),
+  target_empty: never('failed_precondition'),
+  target_too_large: never('invalid_argument'),
+  host_unknown: never('not_found'),
+  group_unknown: never('not_found'),
+  script_too_large: never('invalid_argument'),
+  plan_invalid: never('invalid_argument'),
+  plan_too_large: never('invalid_argument'),
+  range_invalid: never('invalid_argument'),
+  too_many_to_follow: never('invalid_argument'),
+  idempotency_key_missing: never('invalid_argument'),
+
+  credential_missing: never('unauthenticated'),
+  credential_invalid: never('unauthenticated'),
+  permission_denied: never('permission_denied'),
+  not_found: never('not_found'),
+  method_not_allowed: never('invalid_argument'),
+  scope_unknown: never('not_found'),
+  execution_unknown: never('not_found'),
+  step_unknown: never('not_found'),
+  join_token_unknown: never('not_found'),
+
+  name_taken: never('already_exists'),
+  idempotency_conflict: never('already_exists'),
+  confirmation_required: never('failed_precondition'),
+  operation_refused: never('failed_precondition'),
+  host_revoked: never('failed_precondition'),
+
+  join_token_invalid: never('unauthenticated'),
+  join_token_expired: never('unauthenticated'),
+  join_token_used: never('unauthenticated'),
+  certificate_missing: never('unauthenticated'),
+  certificate_wrong: never('unauthenticated'),
+  certificate_revoked: never('unauthenticated'),
+  certificate_request_invalid: never('invalid_argument'),
+  protocol_unsupported: never('failed_precondition'),
+  session_superseded: again('unavailable'),
+  journal_conflict: never('failed_precondition'),
+  journal_rolled_back: never('failed_precondition'),
+  gateway_draining: again('unavailable'),
+  gateway_name_taken: never('already_exists'),
+  message_invalid: never('invalid_argument'),
+
+  execution_claimed: never('failed_precondition'),
+  execution_expired: never('deadline_exceeded'),
+  engine_terminated: never('internal'),
+  shard_unknown: never('not_found'),
+  signing_key_missing: never('failed_precondition'),
+  unavailable: again('unavailable'),
+  rate_limited: again('resource_exhausted'),
+  internal: again('internal'),
+
+  // Why a host's task did not start, or how it ended: a result's `reason`, said by the agent.
+  order_signature_invalid: never('permission_denied'),
+  order_expired: never('deadline_exceeded'),
+  order_wrong_host: never('permission_denied'),
+  order_wrong_journal: never('failed_precondition'),
+  order_spec_mismatch: never('permission_denied'),
+  script_unavailable: again('unavailable'),
+  policy_refused: never('permission_denied'),
+  policy_unreadable: never('failed_precondition'),
+  stopped_by_file: never('failed_precondition'),
+  account_unknown: never('failed_precondition'),
+  account_denied: never('permission_denied'),
+  interpreter_missing: never('failed_precondition'),
+  working_directory_missing: never('failed_precondition'),
+  capability_missing: never('failed_precondition'),
+  task_invalid: never('invalid_argument'),
+  agent_disk_full: never('resource_exhausted'),
+  spool_full: never('resource_exhausted'),
+  interrupted: never('internal'),
+  rebooted: never('internal'),
+
+  // The same, said by the control plane.
+  agent_offline: never('unavailable'),
+  agent_lost: never('unavailable'),
+  cancelled_by_operator: never('cancelled'),
+  paused_hard: never('cancelled'),
+  step_skipped: never('cancelled'),
+  journal_lost: never('internal'),
+} satisfies Record<string, Entry>
+
+export type ErrorCode = keyof typeof catalogue
+
+/** Whether `text` is a code of the catalogue. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(catalogue, text)
+}
+
+/** What kept us from knowing or doing. A script that fails is a host result, never an error. */
+export class PlatformError extends Error {
+  override name = 'PlatformError'
+  readonly code: ErrorCode
+  /** Facts for a program, such as the number of hosts to confirm. */
+  readonly details: Record<string, unknown> | undefined
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; details?: Record<string, unknown> }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options?.details
+  }
+
+  get kind(): ErrorKind {
+    return catalogue[this.code].kind
+  }
+
+  get retryable(): boolean {
+    return catalogue[this.code].retryable
+  }
+}

@@ -1,0 +1,108 @@
+/** Plans: compiling what a person wrote into the immutable list of steps that the workflow interprets. */
+import { PlatformError } from './errors.js'
+import type { PlanInput, ScriptStepInput } from './plan.schema.js'
+import { type Language, SCRIPT_MAX_BYTES } from './script.js'
+import type { OnFailure } from './step-execution.js'
+
+/** Version of the meaning of a compiled plan; the interpreter keeps every one that may still run. */
+export const IR_VERSION = 1
+
+/** Largest compiled plan, in characters of JSON: Temporal warns at 512 KiB, and one workflow task must stay under 4 MiB. */
+const PLAN_MAX_CHARACTERS = 200_000
+
+/** One step, compiled. Texts are kept apart by hash, so that a plan stays small and no history holds them. */
+export interface CompiledStep {
+  type: 'script'
+  name: string
+  language: Language
+  /** sha256 of the text's UTF-8, hex. */
+  scriptSha256: string
+  scriptBytes: number
+  arguments: string[]
+  environment: Record<string, string>
+  workingDirectory: string
+  account: string
+  login: boolean
+  timeoutMs: number
+  graceMs: number
+  onFailure: OnFailure
+  concurrency: number | string | undefined
+}
+
+export interface CompiledPlan {
+  irVersion: number
+  name: string
+  steps: CompiledStep[]
+}
+
+export interface Compilation {
+  plan: CompiledPlan
+  /** Script texts by sha256 (hex). */
+  scripts: Map<string, string>
+}
+
+/** Hashing is the caller's: this part is pure. Returns lower-case hex. */
+type Sha256 = (text: string) => string
+
+/** @throws PlatformError script_too_large, plan_invalid, plan_too_large */
+export function compilePlan(input: PlanInput, sha256: Sha256): Compilation {
+  const scripts = new Map<string, string>()
+  const steps = input.steps.map((step, index) => {
+    const scriptBytes = utf8Length(step.script)
+    if (scriptBytes > SCRIPT_MAX_BYTES) {
+      throw new PlatformError(
+        'script_too_large',
+        `step ${index + 1} "${step.name}": the script has ${scriptBytes} bytes, at most ${SCRIPT_MAX_BYTES} are taken; put the bulk into a file and let the script read it`,
+      )
+    }
+    checkStep(step, index)
+    const scriptSha256 = sha256(step.script)
+    scripts.set(scriptSha256, step.script)
+    const { script: _text, ...rest } = step
+    return { ...rest, concurrency: step.concurrency, scriptSha256, scriptBytes }
+  })
+  const plan = { irVersion: IR_VERSION, name: input.name, steps }
+  const size = JSON.stringify(plan).length
+  if (size > PLAN_MAX_CHARACTERS) {
+    throw new PlatformError('plan_too_large', `the plan has ${size} characters without its scripts, at most ${PLAN_MAX_CHARACTERS} are taken; shorten arguments and environments`)
+  }
+  return { plan, scripts }
+}
+
+// The agent refuses these too; said here, the run is refused before any host is asked.
+const refusedVariables = /^(LD_.*|BASH_ENV|ENV|IFS|BASH_FUNC_.*|DROVER_.*)$/
+
+function checkStep(step: ScriptStepInput, index: number): void {
+  const where = `step ${index + 1} "${step.name}"`
+  for (const name of Object.keys(step.environment)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw new PlatformError('plan_invalid', `${where}: "${name.slice(0, 60)}" is not a name for an environment variable`)
+    }
+    if (refusedVariables.test(name)) {
+      throw new PlatformError('plan_invalid', `${where}: the variable ${name} is refused, for it changes how the interpreter itself runs`)
+    }
+  }
+  if (step.workingDirectory && !/^(\/|[A-Za-z]:\\)/.test(step.workingDirectory)) {
+    throw new PlatformError('plan_invalid', `${where}: the working directory must be an absolute path`)
+  }
+  if (step.account && !/^[A-Za-z_][A-Za-z0-9_.-]*\$?$/.test(step.account)) {
+    throw new PlatformError('plan_invalid', `${where}: "${step.account}" is not a name for an account`)
+  }
+}
+
+/** Length of `text` in UTF-8, bytes. */
+function utf8Length(text: string): number {
+  let bytes = 0
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+  }
+  return bytes
+}
+
+/** How many of `hosts` run at once: `undefined` is all of them, `25%` at least one. */
+export function concurrencyLimit(concurrency: number | string | undefined, hosts: number): number {
+  if (concurrency === undefined) return hosts
+  if (typeof concurrency === 'number') return Math.min(concurrency, hosts)
+  return Math.max(1, Math.floor((hosts * Number.parseInt(concurrency, 10)) / 100))
+}

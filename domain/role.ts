@@ -1,0 +1,40 @@
+/** Roles and what each may do. Deny by default: what is not listed is refused. */
+
+export const roles = ['viewer', 'operator', 'approver', 'admin'] as const
+export type Role = (typeof roles)[number]
+
+/** What an operation of the API asks for: a noun and a verb. */
+export type Action =
+  | 'host.read'
+  | 'host.label'
+  | 'host.revoke'
+  | 'group.read'
+  | 'group.write'
+  | 'join-token.read'
+  | 'join-token.write'
+  | 'execution.read'
+  | 'execution.launch'
+  | 'execution.operate'
+  | 'output.read'
+
+const reads: Action[] = ['host.read', 'group.read', 'execution.read', 'output.read']
+const grants: Record<Role, ReadonlySet<Action>> = {
+  viewer: new Set(reads),
+  approver: new Set(reads),
+  operator: new Set([...reads, 'execution.launch', 'execution.operate', 'host.label', 'group.write']),
+  admin: new Set<Action>([
+    ...reads,
+    'execution.launch',
+    'execution.operate',
+    'host.label',
+    'host.revoke',
+    'group.write',
+    'join-token.read',
+    'join-token.write',
+  ]),
+}
+
+/** Whether any of `held` allows `action`. */
+export function canDo(held: readonly Role[], action: Action): boolean {
+  return held.some((role) => grants[role].has(action))
+}

@@ -1,0 +1,15 @@
+/** Scripts: languages and limits. */
+
+export const languages = ['bash', 'sh', 'python', 'perl', 'node', 'powershell', 'bat'] as const
+export type Language = (typeof languages)[number]
+
+/** Largest script, in bytes of UTF-8. */
+export const SCRIPT_MAX_BYTES = 1024 * 1024
+
+/** Longest time limit: 48 h, what GSE allows and long enough for a backup. */
+export const TIMEOUT_MAX_MS = 48 * 3_600_000
+export const TIMEOUT_DEFAULT_MS = 3_600_000
+export const GRACE_DEFAULT_MS = 10_000
+
+/** Output kept of one host and one attempt, both streams together (bytes). */
+export const OUTPUT_CAP_BYTES = 1_000_000_000

@@ -1,0 +1,53 @@
+/** Shards: a step's hosts, grouped by the gateway that holds their sessions. */
+import type { HostId, ShardId } from './id.js'
+
+/** Most hosts of one shard: its orders stay under 1 MB and its activity under a second of signing. */
+export const SHARD_MAX_HOSTS = 1_000
+
+/** Splits hosts with a session into shards of one gateway each, keeping the order of `hosts`. */
+export function splitShards(
+  hosts: readonly { hostId: HostId; gateway: string }[],
+  max = SHARD_MAX_HOSTS,
+): { gateway: string; hostIds: HostId[] }[] {
+  const open = new Map<string, HostId[]>()
+  const shards: { gateway: string; hostIds: HostId[] }[] = []
+  for (const { hostId, gateway } of hosts) {
+    let hostIds = open.get(gateway)
+    if (!hostIds || hostIds.length >= max) {
+      hostIds = []
+      open.set(gateway, hostIds)
+      shards.push({ gateway, hostIds })
+    }
+    hostIds.push(hostId)
+  }
+  return shards
+}
+
+/** How many hosts each shard may run at once, so that together they keep the step's limit; 0 waits for the next round. */
+export function shareLimit(limit: number, sizes: readonly number[]): number[] {
+  const total = sizes.reduce((sum, size) => sum + size, 0)
+  if (limit >= total) return [...sizes]
+  let left = limit
+  let hosts = total
+  return sizes.map((size) => {
+    const share = Math.min(size, left, Math.ceil((left * size) / hosts))
+    left -= share
+    hosts -= size
+    return share
+  })
+}
+
+/** The task queue of one gateway. */
+export function gatewayQueue(gateway: string): string {
+  return `gateway.${gateway}`
+}
+
+/** The task queue of the control workers. */
+export const CONTROL_QUEUE = 'drover'
+
+export interface ShardRef {
+  shardId: ShardId
+  gateway: string
+  /** Hosts in it. */
+  hosts: number
+}

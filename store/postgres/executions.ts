@@ -1,0 +1,200 @@
+/** Executions: reading them, and their way from pending to an end. */
+import type { ExecutionState } from '../../domain/execution.js'
+import type { HostCounts, HostState } from '../../domain/host-result.js'
+import type { ExecutionId, ScopeId, StepExecutionId } from '../../domain/id.js'
+import type { StepState } from '../../domain/step-execution.js'
+import { appendEvents } from './events.js'
+import type { Db } from './pool.js'
+
+export interface Execution {
+  id: ExecutionId
+  scopeId: ScopeId
+  name: string
+  state: ExecutionState
+  reason: string | null
+  planHash: Buffer
+  workflowId: string
+  runId: string | null
+  continuation: number
+  trigger: 'api' | 'schedule' | 'nested'
+  launchedBy: string
+  target: string
+  hosts: number
+  pause: 'soft' | 'hard' | null
+  cancelRequestedAt: Date | null
+  expiresAt: Date
+  outputDay: string
+  createdAt: Date
+  startedAt: Date | null
+  endedAt: Date | null
+  lastSeq: string
+}
+
+export interface StepExecution {
+  id: StepExecutionId
+  path: string
+  position: number
+  name: string
+  state: StepState
+  reason: string | null
+  hosts: number
+  startedAt: Date | null
+  endedAt: Date | null
+  counts: HostCounts
+}
+
+const columns = `e.id, e.scope_id as "scopeId", e.name, e.state, e.reason, e.plan_hash as "planHash", e.workflow_id as "workflowId",
+  e.run_id as "runId", e.continuation, e.trigger, p.name as "launchedBy", e.target, e.hosts, e.pause,
+  e.cancel_requested_at as "cancelRequestedAt", e.expires_at as "expiresAt", e.output_day as "outputDay", e.created_at as "createdAt",
+  e.started_at as "startedAt", e.ended_at as "endedAt", (e.next_seq - 1)::text as "lastSeq"`
+
+export async function getExecution(db: Db, scopeId: ScopeId, id: ExecutionId): Promise<Execution | undefined> {
+  const result = await db.query<Execution>(
+    `select ${columns} from execution e join principal p on p.id = e.launched_by where e.scope_id = $1 and e.id = $2`,
+    [scopeId, id],
+  )
+  return result.rows[0]
+}
+
+/** The same, holding its row until the transaction ends. */
+export async function lockExecution(tx: Db, scopeId: ScopeId, id: ExecutionId): Promise<Execution | undefined> {
+  await tx.query('select from execution where scope_id = $1 and id = $2 for update', [scopeId, id])
+  return getExecution(tx, scopeId, id)
+}
+
+/** Executions, newest first, older than a cursor. */
+export async function listExecutions(
+  db: Db,
+  scopeId: ScopeId,
+  page: { before: string; limit: number; states?: ExecutionState[] | undefined },
+): Promise<Execution[]> {
+  const result = await db.query<Execution>(
+    `select ${columns} from execution e join principal p on p.id = e.launched_by
+     where e.scope_id = $1 and e.id < $2 and ($4::text[] is null or e.state = any($4)) order by e.id desc limit $3`,
+    [scopeId, page.before, page.limit, page.states ?? null],
+  )
+  return result.rows
+}
+
+/** An execution's steps in order, with their hosts counted by state. Throws if a host is missing or counted twice. */
+export async function listSteps(db: Db, scopeId: ScopeId, executionId: ExecutionId): Promise<StepExecution[]> {
+  const result = await db.query<Omit<StepExecution, 'counts'> & { counts: HostCounts }>(
+    `select s.id, s.path, s.position, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
+       coalesce((select jsonb_object_agg(c.state, c.n) from (
+         select r.state, count(*) as n from host_result r
+         where r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id group by r.state) c), '{}') as counts
+     from step_execution s where s.scope_id = $1 and s.execution_id = $2 order by s.position`,
+    [scopeId, executionId],
+  )
+  for (const step of result.rows) assertConservation(step)
+  return result.rows
+}
+
+// The conservation law of design 2: a host that is lost from the counts must never pass for a small run.
+function assertConservation(step: StepExecution): void {
+  const counted = Object.values(step.counts).reduce((sum, n) => sum + n, 0)
+  if (counted !== step.hosts) throw new Error(`step execution ${step.id} has ${step.hosts} hosts but ${counted} results`)
+}
+
+export interface HostResult {
+  hostId: string
+  hostName: string
+  position: number
+  attempt: number
+  state: HostState
+  started: 'no' | 'yes' | 'maybe'
+  reason: string | null
+  detail: string | null
+  exitCode: number | null
+  signal: string | null
+  startedAt: Date | null
+  endedAt: Date | null
+  durationMs: number | null
+  stdoutBytes: number | null
+  stderrBytes: number | null
+  truncated: boolean
+  resolvedAt: Date | null
+}
+
+const resultColumns = `host_id as "hostId", host_name as "hostName", position, attempt, state, started, reason, detail, exit_code as "exitCode",
+  signal, started_at as "startedAt", ended_at as "endedAt", duration_ms::float8 as "durationMs", stdout_bytes::float8 as "stdoutBytes",
+  stderr_bytes::float8 as "stderrBytes", truncated, resolved_at as "resolvedAt"`
+
+/** Host results of a step in target order, after a position. */
+export async function listHostResults(
+  db: Db,
+  step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+  page: { after: number; limit: number; states?: HostState[] | undefined },
+): Promise<HostResult[]> {
+  const result = await db.query<HostResult>(
+    `select ${resultColumns} from host_result
+     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and position > $4 and ($6::text[] is null or state = any($6))
+     order by position limit $5`,
+    [step.scopeId, step.executionId, step.stepExecutionId, page.after, page.limit, page.states ?? null],
+  )
+  return result.rows
+}
+
+export interface OutputGroup {
+  /** A host whose output stands for the group's. */
+  hostId: string
+  state: HostState
+  exitCode: number | null
+  stdoutBytes: number | null
+  stderrBytes: number | null
+  hostNames: string[]
+}
+
+/** The step's hosts in groups whose state, exit code and output are the same, largest first. */
+export async function listOutputGroups(
+  db: Db,
+  step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+): Promise<OutputGroup[]> {
+  const result = await db.query<OutputGroup>(
+    `select (array_agg(host_id order by position))[1] as "hostId", state, exit_code as "exitCode",
+       max(stdout_bytes)::float8 as "stdoutBytes", max(stderr_bytes)::float8 as "stderrBytes", array_agg(host_name order by position) as "hostNames"
+     from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3
+     group by state, exit_code, output_sha256 order by count(*) desc, min(position)`,
+    [step.scopeId, step.executionId, step.stepExecutionId],
+  )
+  return result.rows
+}
+
+/** Moves an execution on, with an event; false if it has already ended. */
+export async function setExecutionState(
+  tx: Db,
+  key: { scopeId: ScopeId; executionId: ExecutionId },
+  state: ExecutionState,
+  reason?: string,
+): Promise<boolean> {
+  const ends = ['succeeded', 'failed', 'cancelled'].includes(state)
+  const result = await tx.query(
+    `update execution set state = $3, reason = $4, started_at = coalesce(started_at, now()), ended_at = case when $5 then now() end
+     where scope_id = $1 and id = $2 and state not in ('succeeded', 'failed', 'cancelled') and (state, reason) is distinct from ($3, $4)`,
+    [key.scopeId, key.executionId, state, reason ?? null, ends],
+  )
+  if (!result.rowCount) return false
+  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'execution', body: { state, ...(reason ? { reason } : {}) } }])
+  return true
+}
+
+/** Moves a step on, with an event; false if nothing changed. */
+export async function setStepState(
+  tx: Db,
+  key: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+  state: StepState,
+  reason?: string,
+): Promise<boolean> {
+  const ends = ['succeeded', 'failed', 'cancelled', 'skipped', 'ignored'].includes(state)
+  const result = await tx.query<{ position: number; name: string }>(
+    `update step_execution set state = $3, reason = $4, ended_at = case when $5 then now() end,
+       started_at = case when $3 in ('pending', 'skipped') then started_at else coalesce(started_at, now()) end
+     where scope_id = $1 and id = $2 and (state, reason) is distinct from ($3, $4) returning position, name`,
+    [key.scopeId, key.stepExecutionId, state, reason ?? null, ends],
+  )
+  const [row] = result.rows
+  if (!row) return false
+  const body = { stepExecutionId: key.stepExecutionId, position: row.position, name: row.name, state, ...(reason ? { reason } : {}) }
+  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'step', body }])
+  return true
+}

@@ -1,0 +1,32 @@
+/** The connection pool to PostgreSQL, and the smallest thing that a query needs. */
+import pg from 'pg'
+
+/** A pool or a transaction's client: what every function of this folder takes first. */
+export type Db = Pick<pg.ClientBase, 'query'>
+export type Pool = pg.Pool
+
+/**
+ * @param url postgres://user:password@host:port/database
+ * @param max most connections of this process
+ */
+export function createPool(url: string, max = 10): Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    // A server that is gone must be noticed by the next query, not by TCP's two hours.
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+    statement_timeout: 30_000,
+    application_name: 'drover',
+  })
+  // An idle connection that breaks is not an error of ours: the next query opens another.
+  pool.on('error', () => {})
+  return pool
+}
+
+/** The only row of a result that must have one. */
+export function one<T>(result: { rows: T[] }): T {
+  const [row] = result.rows
+  if (!row) throw new Error('a query that must give a row gave none')
+  return row
+}

@@ -1,0 +1,94 @@
+/** Agent sessions: which gateway's process holds a host's live stream, fenced by an epoch. */
+import type { HostId, ScopeId } from '../../domain/id.js'
+import { type Db, one } from './pool.js'
+
+export interface SessionHello {
+  scopeId: ScopeId
+  hostId: HostId
+  gateway: string
+  gatewayBoot: string
+  agentVersion: string
+  protocol: number | null
+  journalId: string
+  journalSequence: string
+  bootId: string
+  machineId: string
+  clockSkewMs: number
+  conditions: string[]
+}
+
+export interface OpenedSession {
+  epoch: string
+  name: string
+  state: 'active' | 'quarantined' | 'revoked'
+  /** What was known of the host before this hello. */
+  before: { journalId: string | null; journalSequence: string; connected: boolean }
+}
+
+/** Records a session as the newest of its host. */
+export async function openSession(tx: Db, hello: SessionHello): Promise<OpenedSession> {
+  const host = await tx.query<{ name: string; state: OpenedSession['state']; journal_id: string | null; journal_sequence: string }>(
+    'select name, state, journal_id, journal_sequence from host where scope_id = $1 and id = $2 for update',
+    [hello.scopeId, hello.hostId],
+  )
+  const before = one(host)
+  const session = await tx.query<{ epoch: string; was_connected: boolean }>(
+    `with old as (select disconnected_at is null as connected from agent_session where scope_id = $1 and host_id = $2)
+     insert into agent_session (scope_id, host_id, gateway, gateway_boot, epoch) values ($1, $2, $3, $4, nextval('session_epoch'))
+     on conflict (scope_id, host_id) do update
+       set gateway = excluded.gateway, gateway_boot = excluded.gateway_boot, epoch = excluded.epoch, connected_at = now(), disconnected_at = null
+     returning epoch, coalesce((select connected from old), false) as was_connected`,
+    [hello.scopeId, hello.hostId, hello.gateway, hello.gatewayBoot],
+  )
+  await tx.query(
+    `update host set agent_version = $3, protocol = $4, journal_id = $5, journal_sequence = $6, boot_id = $7, machine_id = $8,
+       clock_skew_ms = $9, conditions = $10, last_seen_at = now() where scope_id = $1 and id = $2`,
+    [
+      hello.scopeId,
+      hello.hostId,
+      hello.agentVersion,
+      hello.protocol,
+      hello.journalId,
+      hello.journalSequence,
+      hello.bootId,
+      hello.machineId,
+      hello.clockSkewMs,
+      hello.conditions,
+    ],
+  )
+  const { epoch, was_connected: connected } = one(session)
+  return { epoch, name: before.name, state: before.state, before: { journalId: before.journal_id, journalSequence: before.journal_sequence, connected } }
+}
+
+/** Records the end of a session, unless a newer one has taken its place. */
+export async function closeSession(db: Db, session: { scopeId: ScopeId; hostId: HostId; epoch: string }): Promise<void> {
+  await db.query('update agent_session set disconnected_at = now() where scope_id = $1 and host_id = $2 and epoch = $3 and disconnected_at is null', [
+    session.scopeId,
+    session.hostId,
+    session.epoch,
+  ])
+  await db.query('update host set last_seen_at = now() where scope_id = $1 and id = $2', [session.scopeId, session.hostId])
+}
+
+/** What heartbeats told, for many hosts at once. */
+export async function beatSessions(db: Db, beats: { hostId: HostId; clockSkewMs: number; conditions: string[] }[]): Promise<void> {
+  if (!beats.length) return
+  await db.query(
+    `update host h set last_seen_at = now(), clock_skew_ms = b.skew, conditions = array(select jsonb_array_elements_text(b.conditions))
+     from unnest($1::bigint[], $2::bigint[], $3::jsonb[]) as b (id, skew, conditions) where h.id = b.id`,
+    [beats.map((beat) => beat.hostId), beats.map((beat) => beat.clockSkewMs), beats.map((beat) => JSON.stringify(beat.conditions))],
+  )
+}
+
+/** Of these sessions, the hosts whose session is no longer the newest or whose host may not be connected any more. */
+export async function findStaleSessions(db: Db, sessions: { hostId: HostId; epoch: string }[]): Promise<{ hostId: HostId; revoked: boolean }[]> {
+  const result = await db.query<{ hostId: HostId; revoked: boolean }>(
+    `select h.id as "hostId", h.state = 'revoked' as revoked
+     from unnest($1::bigint[], $2::bigint[]) as mine (id, epoch)
+     join host h on h.id = mine.id
+     join agent_session s on s.scope_id = h.scope_id and s.host_id = h.id
+     where h.state = 'revoked' or s.epoch > mine.epoch`,
+    [sessions.map((session) => session.hostId), sessions.map((session) => session.epoch)],
+  )
+  return result.rows
+}

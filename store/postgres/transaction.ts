@@ -1,0 +1,22 @@
+/** Transactions: all of a function's writes, or none. */
+import type { Db, Pool } from './pool.js'
+
+/** Runs `work` in one transaction; what it throws rolls everything back and is thrown on. */
+export async function transaction<T>(pool: Pool, work: (tx: Db) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  let broken: Error | undefined
+  try {
+    await client.query('begin')
+    const result = await work(client)
+    await client.query('commit')
+    return result
+  } catch (error) {
+    // A rollback that fails means a broken connection: it is thrown away rather than handed to the next caller.
+    await client.query('rollback').catch((fault: Error) => {
+      broken = fault
+    })
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}

@@ -1,11 +1,13 @@
 /** Migrations: numbered SQL files, forward only; one process runs them, the others wait for it. */
+import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Kysely, type Migration, Migrator, PostgresDialect, sql } from 'kysely'
 import type { Db, Pool } from './pool.js'
 
-/** The folder of the SQL files: beside this file in the sources, copied beside it by the build. */
-export const MIGRATIONS_FOLDER = path.join(__dirname, 'migrations')
+// tsc does not copy SQL: compiled code stands in dist/store/postgres, the files stay in store/postgres/migrations.
+const beside = path.join(__dirname, 'migrations')
+const MIGRATIONS_FOLDER = existsSync(beside) ? beside : path.join(__dirname, '../../../store/postgres/migrations')
 
 /** Brings the schema to the newest migration. Safe to call from many processes at once. */
 export async function migrate(pool: Pool, folder = MIGRATIONS_FOLDER): Promise<string[]> {

@@ -289,6 +289,11 @@ create table shard (
 );
 create index shard_open on shard (scope_id, step_execution_id) where closed_at is null;
 
+-- How far along a host's state is: a write may only move it up (domain/host-result.ts says the same).
+create function host_state_rank(state text) returns int language sql immutable as $$
+  select case state when 'pending' then 0 when 'dispatched' then 1 when 'running' then 2 else 3 end
+$$;
+
 -- The ledger: one row for each host of each step, holding its latest attempt. Partitioned by runs of executions, so that
 -- what is old is dropped and never deleted row by row.
 create table host_result (

@@ -1,0 +1,12 @@
+/** The connection to the server that keeps output (MongoDB, or anything that speaks its protocol). */
+import { MongoClient } from 'mongodb'
+import { OutputLog } from './output.js'
+
+/**
+ * Connects lazily: the first operation opens the connection.
+ * @param url mongodb://host:port/database
+ */
+export function connectLog(url: string): { client: MongoClient; log: OutputLog } {
+  const client = new MongoClient(url, { serverSelectionTimeoutMS: 5_000, maxPoolSize: 10, retryWrites: false })
+  return { client, log: new OutputLog(client.db()) }
+}

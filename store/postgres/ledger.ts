@@ -1,0 +1,154 @@
+/** The ledger: every host's result, written in batches, moved only forward. */
+import type { HostState, Started } from '../../domain/host-result.js'
+import type { ExecutionId, HostId, ScopeId, ShardId, StepExecutionId } from '../../domain/id.js'
+import { appendEvents } from './events.js'
+import type { Db } from './pool.js'
+
+/** What was learned of one host's attempt. */
+export interface HostUpdate {
+  scopeId: ScopeId
+  executionId: ExecutionId
+  stepExecutionId: StepExecutionId
+  hostId: HostId
+  attempt: number
+  state: HostState
+  started: Started
+  /** Epoch of the session that told it: news of an older session changes nothing. */
+  epoch: string
+  gateway: string
+  reason?: string | undefined
+  detail?: string | undefined
+  exitCode?: number | undefined
+  signal?: string | undefined
+  startedAgoMs?: number | undefined
+  durationMs?: number | undefined
+  stdoutBytes?: number | undefined
+  stderrBytes?: number | undefined
+  outputSha256?: Buffer | undefined
+  truncated?: boolean | undefined
+}
+
+interface Changed {
+  scopeId: ScopeId
+  executionId: ExecutionId
+  stepExecutionId: StepExecutionId
+  hostId: HostId
+  state: HostState
+  exitCode: number | null
+  reason: string | null
+  amended: boolean
+}
+
+const WRITE = `
+with news as (
+  select * from jsonb_to_recordset($1::jsonb) as u (
+    "scopeId" bigint, "executionId" bigint, "stepExecutionId" bigint, "hostId" bigint, attempt int, state text, started text, epoch bigint,
+    gateway text, reason text, detail text, "exitCode" int, signal text, "startedAgoMs" float8, "durationMs" float8, "stdoutBytes" float8,
+    "stderrBytes" float8, "outputSha256" text, truncated boolean)
+), old as (
+  select r.scope_id, r.execution_id, r.step_execution_id, r.host_id, r.state
+  from news u join host_result r on (r.scope_id, r.execution_id, r.step_execution_id, r.host_id)
+    = (u."scopeId", u."executionId", u."stepExecutionId", u."hostId")
+  order by r.execution_id, r.step_execution_id, r.host_id for update of r
+)
+update host_result r set state = u.state, started = u.started, reason = u.reason, detail = u.detail, exit_code = u."exitCode", signal = u.signal,
+  gateway = u.gateway, epoch = u.epoch, duration_ms = u."durationMs",
+  started_at = coalesce(r.started_at, now() - u."startedAgoMs" * interval '1 ms'),
+  ended_at = case when host_state_rank(u.state) = 3 then coalesce(r.ended_at, now()) end,
+  resolved_at = case when r.state = 'unknown' then now() end,
+  stdout_bytes = u."stdoutBytes", stderr_bytes = u."stderrBytes", output_sha256 = decode(u."outputSha256", 'hex'),
+  truncated = coalesce(u.truncated, false)
+from news u join old on (old.scope_id, old.execution_id, old.step_execution_id, old.host_id)
+  = (u."scopeId", u."executionId", u."stepExecutionId", u."hostId")
+where (r.scope_id, r.execution_id, r.step_execution_id, r.host_id) = (u."scopeId", u."executionId", u."stepExecutionId", u."hostId")
+  and r.attempt = u.attempt and (r.epoch is null or r.epoch <= u.epoch)
+  and (host_state_rank(r.state) < host_state_rank(u.state) or (r.state = 'unknown' and host_state_rank(u.state) = 3 and u.state <> 'unknown'))
+returning r.scope_id as "scopeId", r.execution_id as "executionId", r.step_execution_id as "stepExecutionId", r.host_id as "hostId",
+  r.state, r.exit_code as "exitCode", r.reason, old.state = 'unknown' as amended`
+
+/**
+ * Writes what was learned, with events, in the caller's transaction. News that would move a state back, or that comes
+ * from an older attempt or session, changes nothing.
+ * @returns how many rows changed
+ */
+export async function writeHostUpdates(tx: Db, updates: readonly HostUpdate[]): Promise<number> {
+  if (!updates.length) return 0
+  // Executions are locked in one order by every writer, before their results, so that two batches cannot wait for each other.
+  const executionIds = [...new Set(updates.map((update) => update.executionId))]
+  await tx.query('select from execution where id = any($1) order by id for no key update', [executionIds])
+  const rows = updates.map((update) => ({ ...update, outputSha256: update.outputSha256?.toString('hex') }))
+  const result = await tx.query<Changed>(WRITE, [JSON.stringify(rows)])
+  await appendHostEvents(tx, result.rows)
+  return result.rows.length
+}
+
+// An event stays readable and under a page or two: a step of 10,000 hosts is told in many of them.
+const CHANGES_PER_EVENT = 500
+
+async function appendHostEvents(tx: Db, changed: readonly Changed[]): Promise<void> {
+  const bySteps = new Map<StepExecutionId, Changed[]>()
+  for (const row of changed) bySteps.set(row.stepExecutionId, [...(bySteps.get(row.stepExecutionId) ?? []), row])
+  for (const [stepExecutionId, rows] of bySteps) {
+    const [first] = rows
+    if (!first) continue
+    for (let i = 0; i < rows.length; i += CHANGES_PER_EVENT) {
+      const changes = rows.slice(i, i + CHANGES_PER_EVENT).map(({ hostId, state, exitCode, reason, amended }) => ({
+        hostId,
+        state,
+        ...(exitCode === null ? {} : { exitCode }),
+        ...(reason === null ? {} : { reason }),
+        ...(amended ? { amended } : {}),
+      }))
+      await appendEvents(tx, first.scopeId, first.executionId, [{ type: 'hosts', body: { stepExecutionId, changes } }])
+    }
+  }
+}
+
+/**
+ * Marks hosts of a shard as dispatched, just before their orders are sent, unless the execution is cancelled, paused or
+ * over: one statement, so that no order leaves after a cancel was accepted.
+ * @returns the hosts that may be sent their order
+ */
+export async function markDispatched(
+  db: Db,
+  shard: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId; shardId: ShardId },
+  hosts: readonly { hostId: HostId; epoch: string }[],
+  gateway: string,
+): Promise<Set<HostId>> {
+  const result = await db.query<{ hostId: HostId }>(
+    `with allowed as (
+       select id from execution where scope_id = $1 and id = $2 and cancel_requested_at is null and pause is null
+         and state in ('running', 'waiting') and expires_at > now() for share)
+     update host_result r set state = case when r.state = 'pending' then 'dispatched' else r.state end,
+       started = case when r.state = 'pending' then 'no' else r.started end,
+       dispatched_at = coalesce(r.dispatched_at, now()), gateway = $6, epoch = greatest(r.epoch, h.epoch)
+     from allowed, unnest($5::bigint[], $7::bigint[]) as h (id, epoch)
+     where r.scope_id = $1 and r.execution_id = allowed.id and r.step_execution_id = $3 and r.shard_id = $4 and r.host_id = h.id
+       and host_state_rank(r.state) < 3
+     returning r.host_id as "hostId"`,
+    [
+      shard.scopeId,
+      shard.executionId,
+      shard.stepExecutionId,
+      shard.shardId,
+      hosts.map((host) => host.hostId),
+      gateway,
+      hosts.map((host) => host.epoch),
+    ],
+  )
+  return new Set(result.rows.map((row) => row.hostId))
+}
+
+/** Which attempt of which row a task's dispatch belongs to, checked: undefined if this host has no such task. */
+export async function findTaskRow(
+  db: Db,
+  task: { hostId: HostId; executionId: string; stepExecutionId: string; attempt: number },
+): Promise<{ scopeId: ScopeId; state: HostState; attempt: number; outputDay: string } | undefined> {
+  const result = await db.query<{ scopeId: ScopeId; state: HostState; attempt: number; outputDay: string }>(
+    `select r.scope_id as "scopeId", r.state, r.attempt, e.output_day as "outputDay"
+     from host_result r join execution e on e.id = r.execution_id and e.scope_id = r.scope_id
+     where r.execution_id = $1 and r.step_execution_id = $2 and r.host_id = $3`,
+    [task.executionId, task.stepExecutionId, task.hostId],
+  )
+  return result.rows[0]
+}

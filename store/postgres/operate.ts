@@ -1,0 +1,110 @@
+/** What operations do to an execution's rows; each in the transaction that also decides the operation. */
+import { type HostState, retriedStates } from '../../domain/host-result.js'
+import { workflowIdOf } from '../../domain/execution.js'
+import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import { appendEvents } from './events.js'
+import { setStepState, type StepExecution } from './executions.js'
+import type { Db } from './pool.js'
+
+interface Key {
+  scopeId: ScopeId
+  executionId: ExecutionId
+}
+
+/** An encoded and signed StopOrder. */
+export interface SignedStop {
+  order: Buffer
+  signature: Buffer
+  keyId: string
+}
+
+/** Asks for the end: from now on no gateway sends an order of this execution, and agents are told to stop what runs. */
+export async function requestCancel(tx: Db, key: Key, stop: SignedStop): Promise<void> {
+  const result = await tx.query(
+    `update execution set cancel_requested_at = now(), state = 'cancelling', stop_order = $3, stop_signature = $4, stop_key_id = $5
+     where scope_id = $1 and id = $2 and cancel_requested_at is null and state not in ('succeeded', 'failed', 'cancelled')`,
+    [key.scopeId, key.executionId, stop.order, stop.signature, stop.keyId],
+  )
+  if (result.rowCount) await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'execution', body: { state: 'cancelling' } }])
+}
+
+/** Holds the execution: gateways send nothing new. With a stop order, what runs is stopped too. */
+export async function requestPause(tx: Db, key: Key, stop: SignedStop | undefined): Promise<void> {
+  await tx.query(
+    `update execution set pause = $3, stop_order = coalesce($4, stop_order), stop_signature = coalesce($5, stop_signature),
+       stop_key_id = coalesce($6, stop_key_id) where scope_id = $1 and id = $2`,
+    [key.scopeId, key.executionId, stop ? 'hard' : 'soft', stop?.order ?? null, stop?.signature ?? null, stop?.keyId ?? null],
+  )
+}
+
+export async function clearPause(tx: Db, key: Key): Promise<void> {
+  await tx.query('update execution set pause = null where scope_id = $1 and id = $2', [key.scopeId, key.executionId])
+}
+
+/**
+ * Gives the failed hosts of one step a new attempt; the old one moves to host_attempt.
+ * @returns how many hosts
+ */
+export async function retryHosts(tx: Db, key: Key, step: StepExecution, states: readonly HostState[]): Promise<number> {
+  await tx.query(
+    `insert into host_attempt (scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
+       gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at)
+     select scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
+       gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at
+     from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4)`,
+    [key.scopeId, key.executionId, step.id, states],
+  )
+  const result = await tx.query<{ host_id: string }>(
+    `update host_result set attempt = attempt + 1, state = 'pending', started = 'no', reason = null, detail = null, exit_code = null, signal = null,
+       shard_id = null, gateway = null, epoch = null, journal_id = null, dispatched_at = null, started_at = null, ended_at = null,
+       duration_ms = null, stdout_bytes = null, stderr_bytes = null, output_sha256 = null, truncated = false, resolved_at = null
+     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) returning host_id`,
+    [key.scopeId, key.executionId, step.id, states],
+  )
+  if (!result.rowCount) return 0
+  const body = { stepExecutionId: step.id, retried: result.rowCount }
+  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'hosts', body }])
+  return result.rowCount
+}
+
+/** The states that a retry takes up. */
+export function statesToRetry(includeUnknown: boolean): HostState[] {
+  return includeUnknown ? [...retriedStates, 'unknown'] : [...retriedStates]
+}
+
+/** Ends a step without running what is left of it. */
+export async function skipStep(tx: Db, key: Key, step: StepExecution): Promise<void> {
+  await tx.query(
+    `update host_result set state = 'skipped', started = 'no', reason = 'step_skipped', ended_at = now()
+     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = 'pending'`,
+    [key.scopeId, key.executionId, step.id],
+  )
+  await setStepState(tx, { ...key, stepExecutionId: step.id }, 'skipped', 'step_skipped')
+}
+
+/** Ends every host that was never sent an order: what a cancel leaves of them. @returns how many */
+export async function cancelPendingHosts(tx: Db, key: Key, reason: string): Promise<number> {
+  const result = await tx.query(
+    `update host_result r set state = 'cancelled', started = 'no', reason = $3, ended_at = now()
+     where r.scope_id = $1 and r.execution_id = $2 and r.state = 'pending'
+       and not exists (select from shard d where d.scope_id = r.scope_id and d.id = r.shard_id and d.closed_at is null)`,
+    [key.scopeId, key.executionId, reason],
+  )
+  return result.rowCount ?? 0
+}
+
+/**
+ * Takes an ended execution back to running under a new workflow: the one way out of an end.
+ * @returns the id of the workflow to start
+ */
+export async function reopenExecution(tx: Db, key: Key, scopeName: string, continuation: number): Promise<string> {
+  const workflowId = workflowIdOf(scopeName, key.executionId, continuation)
+  await tx.query(
+    `update execution set state = 'running', reason = null, run_id = null, continuation = $3, workflow_id = $4, ended_at = null, pause = null,
+       cancel_requested_at = null, expires_at = greatest(expires_at, now() + (expires_at - created_at))
+     where scope_id = $1 and id = $2`,
+    [key.scopeId, key.executionId, continuation, workflowId],
+  )
+  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'execution', body: { state: 'running', continuation } }])
+  return workflowId
+}

@@ -1,0 +1,170 @@
+/** Shards: which hosts are ready for which gateway, and the orders that go to them. */
+import type { ExecutionId, HostId, ScopeId, ShardId, StepExecutionId } from '../../domain/id.js'
+import type { HostState } from '../../domain/host-result.js'
+import { liveSession } from './hosts.js'
+import { type Db, one } from './pool.js'
+
+/** A host of a step without an end, that no open shard holds. */
+export interface OpenHost {
+  hostId: HostId
+  hostName: string
+  attempt: number
+  state: HostState
+  /** The journal that this attempt's order was first made for. */
+  journalId: string | null
+  hostState: 'active' | 'quarantined' | 'revoked'
+  hostJournalId: string | null
+  hostBootId: string | null
+  /** The gateway that holds its session now. */
+  gateway: string | null
+  /** Since when it has had none, ms; 0 if it has one. */
+  awayMs: number
+}
+
+/** Open hosts of a step in target order; their rows are held until the transaction ends. */
+export async function listOpenHosts(tx: Db, step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId }): Promise<OpenHost[]> {
+  const result = await tx.query<OpenHost>(
+    `select r.host_id as "hostId", r.host_name as "hostName", r.attempt, r.state, r.journal_id as "journalId", h.state as "hostState",
+       h.journal_id as "hostJournalId", h.boot_id as "hostBootId", case when ${liveSession} and not coalesce(g.draining, true) then s.gateway end as gateway,
+       case when ${liveSession} then 0 else extract(epoch from now() - greatest(e.started_at, h.last_seen_at, s.disconnected_at,
+         case when s.disconnected_at is null and g.boot_id = s.gateway_boot then g.last_seen_at end)) * 1000 end::float8 as "awayMs"
+     from host_result r
+     join execution e on e.scope_id = r.scope_id and e.id = r.execution_id
+     join host h on h.scope_id = r.scope_id and h.id = r.host_id
+     left join agent_session s on s.scope_id = r.scope_id and s.host_id = r.host_id
+     left join gateway g on g.name = s.gateway
+     where r.scope_id = $1 and r.execution_id = $2 and r.step_execution_id = $3 and r.state in ('pending', 'dispatched', 'running')
+       and not exists (select from shard d where d.scope_id = r.scope_id and d.id = r.shard_id and d.closed_at is null)
+     order by r.position for update of r`,
+    [step.scopeId, step.executionId, step.stepExecutionId],
+  )
+  return result.rows
+}
+
+export interface NewShard {
+  scopeId: ScopeId
+  executionId: ExecutionId
+  stepExecutionId: StepExecutionId
+  gateway: string
+  hostLimit: number
+  hostIds: HostId[]
+  journalIds: string[]
+  orders: Buffer[]
+  signatures: Buffer[]
+  keyId: string
+  spec: Buffer
+}
+
+/** Writes a shard and gives its hosts to it. */
+export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
+  const made = await tx.query<{ id: ShardId }>(
+    `insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id`,
+    [
+      shard.scopeId,
+      shard.executionId,
+      shard.stepExecutionId,
+      shard.gateway,
+      shard.hostLimit,
+      shard.hostIds,
+      shard.orders,
+      shard.signatures,
+      shard.keyId,
+      shard.spec,
+    ],
+  )
+  const { id } = one(made)
+  await tx.query(
+    `update host_result r set shard_id = $4, journal_id = h.journal_id
+     from unnest($5::bigint[], $6::text[]) as h (id, journal_id)
+     where r.scope_id = $1 and r.execution_id = $2 and r.step_execution_id = $3 and r.host_id = h.id`,
+    [shard.scopeId, shard.executionId, shard.stepExecutionId, id, shard.hostIds, shard.journalIds],
+  )
+  return id
+}
+
+/** Ends shards, so that hosts of theirs without an end can be given to others. */
+export async function closeShards(db: Db, scopeId: ScopeId, shardIds: readonly ShardId[]): Promise<void> {
+  await db.query('update shard set closed_at = now() where scope_id = $1 and id = any($2) and closed_at is null', [scopeId, shardIds])
+}
+
+/** The limits of a step's open shards, summed: what is already under way of its concurrency. */
+export async function sumOpenLimits(db: Db, step: { scopeId: ScopeId; stepExecutionId: StepExecutionId }): Promise<number> {
+  const result = await db.query<{ n: string }>(
+    'select coalesce(sum(host_limit), 0) as n from shard where scope_id = $1 and step_execution_id = $2 and closed_at is null',
+    [step.scopeId, step.stepExecutionId],
+  )
+  return Number(one(result).n)
+}
+
+/** What a gateway needs to carry a shard through. */
+export interface ShardWork {
+  scopeId: ScopeId
+  executionId: ExecutionId
+  stepExecutionId: StepExecutionId
+  shardId: ShardId
+  outputDay: string
+  hostLimit: number
+  keyId: string
+  spec: Buffer
+  /** Hosts without an end yet. */
+  hosts: { hostId: HostId; attempt: number; state: HostState; order: Buffer; signature: Buffer }[]
+}
+
+/** An open shard with its unfinished hosts; undefined once it is closed. */
+export async function findShardWork(db: Db, shardId: ShardId): Promise<ShardWork | undefined> {
+  const shard = await db.query<Omit<ShardWork, 'hosts'>>(
+    `select d.scope_id as "scopeId", d.execution_id as "executionId", d.step_execution_id as "stepExecutionId", d.id as "shardId",
+       e.output_day as "outputDay", d.host_limit as "hostLimit", d.key_id as "keyId", d.spec
+     from shard d join execution e on e.scope_id = d.scope_id and e.id = d.execution_id where d.id = $1 and d.closed_at is null`,
+    [shardId],
+  )
+  const [row] = shard.rows
+  if (!row) return undefined
+  const hosts = await db.query<ShardWork['hosts'][number]>(
+    `select o.host_id as "hostId", r.attempt, r.state, o.wire as order, o.signature
+     from shard d, unnest(d.host_ids, d.orders, d.signatures) with ordinality as o (host_id, wire, signature, n)
+     join host_result r on r.host_id = o.host_id
+     where d.id = $1 and r.scope_id = $2 and r.execution_id = $3 and r.step_execution_id = $4 and r.shard_id = d.id
+       and r.state in ('pending', 'dispatched', 'running') order by o.n`,
+    [shardId, row.scopeId, row.executionId, row.stepExecutionId],
+  )
+  return { ...row, hosts: hosts.rows }
+}
+
+/** What a gateway looks at each second for the shards that it carries. */
+export interface ExecutionFlags {
+  executionId: ExecutionId
+  pause: 'soft' | 'hard' | null
+  cancelled: boolean
+  stopOrder: Buffer | null
+  stopSignature: Buffer | null
+  stopKeyId: string | null
+  expiresAt: Date
+}
+
+export async function listExecutionFlags(db: Db, executionIds: readonly ExecutionId[]): Promise<ExecutionFlags[]> {
+  const result = await db.query<ExecutionFlags>(
+    `select id as "executionId", pause, cancel_requested_at is not null as cancelled, stop_order as "stopOrder",
+       stop_signature as "stopSignature", stop_key_id as "stopKeyId", expires_at as "expiresAt" from execution where id = any($1)`,
+    [executionIds],
+  )
+  return result.rows
+}
+
+/** Of a shard's hosts: which have an end, and which have their session elsewhere. */
+export async function findShardProgress(
+  db: Db,
+  shardId: ShardId,
+  gateway: { name: string; bootId: string },
+): Promise<{ hostId: HostId; state: HostState; here: boolean; elsewhere: boolean; awayMs: number }[]> {
+  const result = await db.query<{ hostId: HostId; state: HostState; here: boolean; elsewhere: boolean; awayMs: number }>(
+    `select r.host_id as "hostId", r.state, coalesce(s.gateway_boot = $2 and s.disconnected_at is null, false) as here,
+       coalesce(s.gateway_boot <> $2 and ${liveSession}, false) as elsewhere,
+       case when s.disconnected_at is null then 0 else extract(epoch from now() - s.disconnected_at) * 1000 end::float8 as "awayMs"
+     from host_result r left join agent_session s on s.scope_id = r.scope_id and s.host_id = r.host_id
+     where r.shard_id = $1`,
+    [shardId, gateway.bootId],
+  )
+  return result.rows
+}

@@ -1,0 +1,66 @@
+/** What the one sweeper looks for: work that a crash left half done, and what is old. */
+import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import { type Db, one, type Pool } from './pool.js'
+
+// Any constant, the same in every worker: whoever holds it sweeps.
+const SWEEPER_LOCK = 0x73776570
+
+/** Runs `sweep` if no other process is sweeping. @returns whether it ran */
+export async function asSweeper(pool: Pool, sweep: () => Promise<void>): Promise<boolean> {
+  const client = await pool.connect()
+  try {
+    const locked = one(await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [SWEEPER_LOCK])).locked
+    if (!locked) return false
+    try {
+      await sweep()
+      return true
+    } finally {
+      await client.query('select pg_advisory_unlock($1)', [SWEEPER_LOCK])
+    }
+  } finally {
+    client.release()
+  }
+}
+
+export interface OpenExecution {
+  scopeId: ScopeId
+  scopeName: string
+  executionId: ExecutionId
+  workflowId: string
+  claimed: boolean
+  cancelRequested: boolean
+}
+
+/** Executions without an end, oldest first; those younger than 3 s are left to whoever launched them. */
+export async function listOpenExecutions(db: Db, page: { after: string; limit: number }): Promise<OpenExecution[]> {
+  const result = await db.query<OpenExecution>(
+    `select e.scope_id as "scopeId", s.name as "scopeName", e.id as "executionId", e.workflow_id as "workflowId",
+       e.run_id is not null as claimed, e.cancel_requested_at is not null as "cancelRequested"
+     from execution e join scope s on s.id = e.scope_id
+     where e.state not in ('succeeded', 'failed', 'cancelled') and e.id > $1 and e.created_at < now() - interval '3 seconds'
+     order by e.id limit $2`,
+    [page.after, page.limit],
+  )
+  return result.rows
+}
+
+/** Executions of one partition. */
+const PARTITION_SPAN = 100_000n
+
+/** Makes the partitions that the next executions will need; safe to repeat. */
+export async function ensurePartitions(db: Db): Promise<void> {
+  const last = BigInt(one(await db.query<{ last: string }>(`select coalesce(max(id), 0) as last from execution`)).last)
+  const first = last / PARTITION_SPAN
+  for (const number of [first, first + 1n]) {
+    const [from, to] = [number * PARTITION_SPAN, (number + 1n) * PARTITION_SPAN]
+    for (const table of ['host_result', 'host_attempt', 'event']) {
+      await db.query(`create table if not exists ${table}_${number} partition of ${table} for values from (${from}) to (${to})`)
+    }
+  }
+}
+
+/** Forgets answers of idempotency keys after a week, and answered certificate requests after a day. */
+export async function removeStale(db: Db): Promise<void> {
+  await db.query(`delete from idempotency where created_at < now() - interval '7 days'`)
+  await db.query(`delete from certificate_request where answered_at < now() - interval '1 day'`)
+}

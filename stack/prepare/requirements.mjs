@@ -21,7 +21,7 @@ export function requireNode() {
 export function requireGo() {
   const why = 'Drover builds its embedded servers (Temporal, MinIO, FerretDB) once with Go 1.25 or later'
   const how =
-    'https://go.dev/doc/install; or name ready servers by DROVER_TEMPORAL_BIN, DROVER_MINIO_BIN, DROVER_MONGO_BIN'
+    'https://go.dev/doc/install; or name ready servers by DROVER_TEMPORAL_BIN, DROVER_S3_BIN, DROVER_MONGO_BIN'
   const found = spawnSync('go', ['env', 'GOVERSION'], {
     encoding: 'utf8',
     env: { ...process.env, GOTOOLCHAIN: 'local' },

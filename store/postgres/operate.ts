@@ -11,30 +11,26 @@ interface Key {
   executionId: ExecutionId
 }
 
-/** An encoded and signed StopOrder. */
-export interface SignedStop {
-  order: Buffer
-  signature: Buffer
-  keyId: string
-}
-
-/** Asks for the end: from now on no gateway sends an order of this execution, and agents are told to stop what runs. */
-export async function requestCancel(tx: Db, key: Key, stop: SignedStop): Promise<void> {
+/** Asks for the end: from now on no gateway sends an order of this execution, and what runs is to be stopped. */
+export async function requestCancel(tx: Db, key: Key): Promise<void> {
   const result = await tx.query(
-    `update execution set cancel_requested_at = now(), state = 'cancelling', stop_order = $3, stop_signature = $4, stop_key_id = $5
+    `update execution set cancel_requested_at = now(), state = 'cancelling', ${askForStop}
      where scope_id = $1 and id = $2 and cancel_requested_at is null and state not in ('succeeded', 'failed', 'cancelled')`,
-    [key.scopeId, key.executionId, stop.order, stop.signature, stop.keyId],
+    [key.scopeId, key.executionId],
   )
   if (result.rowCount) await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'execution', body: { state: 'cancelling' } }])
 }
 
-/** Holds the execution: gateways send nothing new. With a stop order, what runs is stopped too. */
-export async function requestPause(tx: Db, key: Key, stop: SignedStop | undefined): Promise<void> {
-  await tx.query(
-    `update execution set pause = $3, stop_order = coalesce($4, stop_order), stop_signature = coalesce($5, stop_signature),
-       stop_key_id = coalesce($6, stop_key_id) where scope_id = $1 and id = $2`,
-    [key.scopeId, key.executionId, stop ? 'hard' : 'soft', stop?.order ?? null, stop?.signature ?? null, stop?.keyId ?? null],
-  )
+// Neither the API nor a gateway can order a stop: a worker answers with a signed one (stops.ts).
+const askForStop = 'stop_requested_at = now(), stop_order = null, stop_signature = null, stop_key_id = null'
+
+/** Holds the execution: gateways send nothing new. A hard pause stops what runs, too. */
+export async function requestPause(tx: Db, key: Key, hard: boolean): Promise<void> {
+  await tx.query(`update execution set pause = $3 ${hard ? `, ${askForStop}` : ''} where scope_id = $1 and id = $2`, [
+    key.scopeId,
+    key.executionId,
+    hard ? 'hard' : 'soft',
+  ])
 }
 
 export async function clearPause(tx: Db, key: Key): Promise<void> {
@@ -101,7 +97,7 @@ export async function reopenExecution(tx: Db, key: Key, scopeName: string, conti
   const workflowId = workflowIdOf(scopeName, key.executionId, continuation)
   await tx.query(
     `update execution set state = 'running', reason = null, run_id = null, continuation = $3, workflow_id = $4, ended_at = null, pause = null,
-       cancel_requested_at = null, expires_at = greatest(expires_at, now() + (expires_at - created_at))
+       cancel_requested_at = null, stop_requested_at = null, expires_at = greatest(expires_at, now() + (expires_at - created_at))
      where scope_id = $1 and id = $2`,
     [key.scopeId, key.executionId, continuation, workflowId],
   )

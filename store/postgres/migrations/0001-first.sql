@@ -232,7 +232,8 @@ create table execution (
   hosts int not null,
   pause text check (pause in ('soft', 'hard')),
   cancel_requested_at timestamptz,
-  -- A signed StopOrder: agents stop what was ordered before it. Set by cancel and by a hard pause.
+  -- Set by cancel and by a hard pause; a worker answers it with a signed StopOrder: agents stop what was ordered before it.
+  stop_requested_at timestamptz,
   stop_order bytea,
   stop_signature bytea,
   stop_key_id text,
@@ -247,6 +248,7 @@ create table execution (
   foreign key (scope_id, plan_hash) references plan_ir (scope_id, hash)
 );
 create index execution_open on execution (id) where state not in ('succeeded', 'failed', 'cancelled');
+create index execution_stop on execution (stop_requested_at) where stop_requested_at is not null and stop_order is null;
 create index execution_recent on execution (scope_id, id desc);
 
 create table step_execution (

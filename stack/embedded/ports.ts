@@ -28,17 +28,16 @@ export class Ports {
   async of(name: string): Promise<number> {
     const known = this.saved.names[name]
     if (known !== undefined) return known
-    const taken = new Set(Object.values(this.saved.names))
     for (let port = this.saved.base + 1; port < this.saved.base + blockSize; port += 1) {
-      if (taken.has(port)) continue
+      if (Object.values(this.saved.names).includes(port)) continue
       // Taken before the first await, for calls may run side by side.
       this.saved.names[name] = port
       if (await isFree(port)) {
         if (this.file) writeFileSync(this.file, JSON.stringify(this.saved))
         return port
       }
-      taken.add(port)
     }
+    delete this.saved.names[name]
     throw new Error(`no free port between ${this.saved.base} and ${this.saved.base + blockSize} for ${name}`)
   }
 

@@ -66,7 +66,10 @@ function compileStack(): string {
 
 /** Runs the small stack below `command`; resolves when all its processes are there. */
 async function startStack(command: string, args: string[], env: NodeJS.ProcessEnv = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  })
   started.push(child)
   const line = await new Promise<string>((resolve) => {
     if (child.stdout) createInterface(child.stdout).once('line', resolve)

@@ -26,7 +26,9 @@ export function isFinalExecutionState(state: ExecutionState): boolean {
 }
 
 /** What an execution does next, given its steps in order. */
-export type NextStep = { do: 'run'; index: number } | { do: 'end'; state: 'succeeded' | 'failed' | 'cancelled' }
+export type NextStep =
+  | { do: 'run'; index: number }
+  | { do: 'end'; state: 'succeeded' | 'failed' | 'cancelled' }
 
 /** The first step that is not done decides: one that failed or was cancelled ends the run at once. */
 export function nextStep(steps: readonly StepState[], cancelRequested: boolean): NextStep {

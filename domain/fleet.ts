@@ -16,5 +16,9 @@ export interface Fleet {
    * @param stopped resolves when the caller wants it to stop waiting (the hosts go on)
    * @param onProgress called with the number of hosts that have an end
    */
-  runShard(shardId: ShardId, stopped: Promise<void>, onProgress: (settled: number) => void): Promise<ShardOutcome>
+  runShard(
+    shardId: ShardId,
+    stopped: Promise<void>,
+    onProgress: (settled: number) => void,
+  ): Promise<ShardOutcome>
 }

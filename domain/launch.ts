@@ -23,12 +23,22 @@ export interface LabelShare {
  * @param confirm the number of hosts that the caller expects, if any
  * @throws PlatformError target_empty, target_too_large, confirmation_required
  */
-export function checkTargets(hosts: number, shares: readonly LabelShare[], confirm: number | undefined): void {
+export function checkTargets(
+  hosts: number,
+  shares: readonly LabelShare[],
+  confirm: number | undefined,
+): void {
   if (hosts === 0) {
-    throw new PlatformError('target_empty', 'the target matches no host; see what there is with: drover hosts ls')
+    throw new PlatformError(
+      'target_empty',
+      'the target matches no host; see what there is with: drover hosts ls',
+    )
   }
   if (hosts > TARGET_MAX_HOSTS) {
-    throw new PlatformError('target_too_large', `the target matches ${hosts} hosts, at most ${TARGET_MAX_HOSTS} are taken in one run; split it`)
+    throw new PlatformError(
+      'target_too_large',
+      `the target matches ${hosts} hosts, at most ${TARGET_MAX_HOSTS} are taken in one run; split it`,
+    )
   }
   const why = whyConfirm(hosts, shares)
   if (confirm === hosts || (why === undefined && confirm === undefined)) return
@@ -43,6 +53,8 @@ export function checkTargets(hosts: number, shares: readonly LabelShare[], confi
 function whyConfirm(hosts: number, shares: readonly LabelShare[]): string | undefined {
   if (hosts > CONFIRM_ABOVE_HOSTS) return `more than ${CONFIRM_ABOVE_HOSTS}`
   if (hosts < SHARE_FROM_HOSTS) return undefined
-  const share = shares.find((item) => item.targeted >= SHARE_FROM_HOSTS && item.targeted > item.carrying * CONFIRM_SHARE)
+  const share = shares.find(
+    (item) => item.targeted >= SHARE_FROM_HOSTS && item.targeted > item.carrying * CONFIRM_SHARE,
+  )
   return share && `${share.targeted} of the ${share.carrying} hosts with ${share.label}`
 }

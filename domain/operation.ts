@@ -26,7 +26,11 @@ export type OperationRoute = { route: 'live' | 'continue' } | { route: 'refuse';
 const refuse = (why: string): OperationRoute => ({ route: 'refuse', why })
 
 /** Decides an operation's way; the same rule answers the API and the workflow's validators. */
-export function routeOperation(kind: OperationKind, args: OperationArgs, view: OperationView): OperationRoute {
+export function routeOperation(
+  kind: OperationKind,
+  args: OperationArgs,
+  view: OperationView,
+): OperationRoute {
   const ended = isFinalExecutionState(view.execution)
   switch (kind) {
     case 'cancel':
@@ -64,7 +68,8 @@ function continueFrom(view: OperationView): OperationRoute {
 function routeSkip(args: OperationArgs, view: OperationView, ended: boolean): OperationRoute {
   const state = view.steps[args.step ?? -1]
   if (state === undefined) return refuse(`there is no step ${(args.step ?? -1) + 1}`)
-  if (state === 'succeeded' || state === 'skipped' || state === 'ignored') return refuse(`the step is ${state}`)
+  if (state === 'succeeded' || state === 'skipped' || state === 'ignored')
+    return refuse(`the step is ${state}`)
   if (ended) return view.execution === 'succeeded' ? refuse('the run succeeded') : { route: 'continue' }
   if (view.cancelRequested) return refuse('the run is being cancelled')
   if (state !== 'pending') return refuse(`the step is ${state}; cancel the run or pause it hard first`)

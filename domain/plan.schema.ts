@@ -4,7 +4,10 @@ import { GRACE_DEFAULT_MS, languages, TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS } from 
 
 /** `20` hosts at a time, or `25%` of them. */
 export const concurrencySchema = z
-  .union([z.int().min(1).max(100_000), z.string().regex(/^([1-9]\d?|100)%$/, 'write a number or a percentage such as 25%')])
+  .union([
+    z.int().min(1).max(100_000),
+    z.string().regex(/^([1-9]\d?|100)%$/, 'write a number or a percentage such as 25%'),
+  ])
   .describe('How many hosts run at once: a number, or a percentage of the hosts. All at once if left out.')
 
 export const scriptStepSchema = z.strictObject({
@@ -12,13 +15,31 @@ export const scriptStepSchema = z.strictObject({
   name: z.string().min(1).max(120).describe('What the step is called in lists and in the Temporal UI.'),
   language: z.enum(languages).default('bash'),
   script: z.string().min(1).describe('The text of the script; at most 1 MiB.'),
-  arguments: z.array(z.string().max(32_768)).max(256).default([]).describe('Arguments, given as they are; no shell reads them.'),
+  arguments: z
+    .array(z.string().max(32_768))
+    .max(256)
+    .default([])
+    .describe('Arguments, given as they are; no shell reads them.'),
   environment: z.record(z.string().max(255), z.string().max(32_768)).default({}),
-  workingDirectory: z.string().max(4096).default('').describe("An absolute path; the account's home if left out."),
+  workingDirectory: z
+    .string()
+    .max(4096)
+    .default('')
+    .describe("An absolute path; the account's home if left out."),
   account: z.string().max(64).default('').describe("The account to run as; the agent's own if left out."),
   login: z.boolean().default(false).describe("Whether the account's profile is read first."),
-  timeoutMs: z.int().min(0).max(TIMEOUT_MAX_MS).default(TIMEOUT_DEFAULT_MS).describe('0: no limit but the 48 h of the order.'),
-  graceMs: z.int().min(0).max(600_000).default(GRACE_DEFAULT_MS).describe('Between the polite signal and the kill.'),
+  timeoutMs: z
+    .int()
+    .min(0)
+    .max(TIMEOUT_MAX_MS)
+    .default(TIMEOUT_DEFAULT_MS)
+    .describe('0: no limit but the 48 h of the order.'),
+  graceMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(GRACE_DEFAULT_MS)
+    .describe('Between the polite signal and the kill.'),
   onFailure: z.enum(['stop', 'ignore']).default('stop'),
   concurrency: concurrencySchema.optional(),
 })

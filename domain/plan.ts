@@ -64,7 +64,10 @@ export function compilePlan(input: PlanInput, sha256: Sha256): Compilation {
   const plan = { irVersion: IR_VERSION, name: input.name, steps }
   const size = JSON.stringify(plan).length
   if (size > PLAN_MAX_CHARACTERS) {
-    throw new PlatformError('plan_too_large', `the plan has ${size} characters without its scripts, at most ${PLAN_MAX_CHARACTERS} are taken; shorten arguments and environments`)
+    throw new PlatformError(
+      'plan_too_large',
+      `the plan has ${size} characters without its scripts, at most ${PLAN_MAX_CHARACTERS} are taken; shorten arguments and environments`,
+    )
   }
   return { plan, scripts }
 }
@@ -76,10 +79,16 @@ function checkStep(step: ScriptStepInput, index: number): void {
   const where = `step ${index + 1} "${step.name}"`
   for (const name of Object.keys(step.environment)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      throw new PlatformError('plan_invalid', `${where}: "${name.slice(0, 60)}" is not a name for an environment variable`)
+      throw new PlatformError(
+        'plan_invalid',
+        `${where}: "${name.slice(0, 60)}" is not a name for an environment variable`,
+      )
     }
     if (refusedVariables.test(name)) {
-      throw new PlatformError('plan_invalid', `${where}: the variable ${name} is refused, for it changes how the interpreter itself runs`)
+      throw new PlatformError(
+        'plan_invalid',
+        `${where}: the variable ${name} is refused, for it changes how the interpreter itself runs`,
+      )
     }
   }
   if (step.workingDirectory && !/^(\/|[A-Za-z]:\\)/.test(step.workingDirectory)) {

@@ -49,7 +49,8 @@ function parseTerm(line: string): TargetTerm {
     case 'id':
       return { kind: 'ids', ids: ids(rest) }
     case 'group':
-      if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(rest)) throw new TargetFault(`"${rest}" is not the name of a group`)
+      if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(rest))
+        throw new TargetFault(`"${rest}" is not the name of a group`)
       return { kind: 'group', group: rest }
     default:
       return parseRun(rest)
@@ -68,14 +69,16 @@ function names(text: string): string[] {
 function ids(text: string): string[] {
   const list = text.split(',').map((id) => id.trim())
   const bad = list.find((id) => !isId(id))
-  if (bad !== undefined) throw new TargetFault(`id: "${bad.slice(0, 40)}" is not a host id; ids are numbers, as in id:7,12`)
+  if (bad !== undefined)
+    throw new TargetFault(`id: "${bad.slice(0, 40)}" is not a host id; ids are numbers, as in id:7,12`)
   return [...new Set(list)]
 }
 
 function parseRun(text: string): TargetTerm {
   const [id = '', state, ...more] = text.split(':')
   const executionId = id.startsWith('r-') ? id.slice(2) : id
-  if (!isId(executionId) || more.length) throw new TargetFault(`"run:${text.slice(0, 60)}" should read run:812 or run:812:failed`)
+  if (!isId(executionId) || more.length)
+    throw new TargetFault(`"run:${text.slice(0, 60)}" should read run:812 or run:812:failed`)
   if (state === undefined) return { kind: 'run', executionId, states: undefined }
   if (state === 'failed') return { kind: 'run', executionId, states: [...retriedStates] }
   if (!(hostStates as readonly string[]).includes(state)) {
@@ -102,7 +105,8 @@ export function parseSelector(text: string): Requirement[] {
     }
     const [, first = '', op = '', list] = match
     if (first === '' || first === '!') return { key: op, op: first ? 'missing' : 'exists' }
-    if (op === 'in' || op === 'notin') return { key: first, op: op === 'in' ? 'in' : 'not in', values: valueList(list ?? '') }
+    if (op === 'in' || op === 'notin')
+      return { key: first, op: op === 'in' ? 'in' : 'not in', values: valueList(list ?? '') }
     return { key: first, op: op === '!=' ? 'not in' : 'in', values: [list ?? ''] }
   })
 }
@@ -116,7 +120,8 @@ function valueList(text: string): string[] {
 
 function splitRequirements(text: string): string[] {
   const parts = text.split(/,(?![^(]*\))/).map((part) => part.trim())
-  if (parts.some((part) => !part)) throw new TargetFault(`"${text.slice(0, 80)}": a requirement between commas is empty`)
+  if (parts.some((part) => !part))
+    throw new TargetFault(`"${text.slice(0, 80)}": a requirement between commas is empty`)
   return parts
 }
 
@@ -124,8 +129,10 @@ const labelKey = new RegExp(`^${KEY}$`)
 
 /** Why `key`/`text` cannot be a label, or undefined. Facts are the agent's word and cannot be set as labels. */
 export function labelFault(key: string, text: string): string | undefined {
-  if (!labelKey.test(key)) return `"${key.slice(0, 80)}" is not a label key (letters, digits, . _ / -, at most 63)`
+  if (!labelKey.test(key))
+    return `"${key.slice(0, 80)}" is not a label key (letters, digits, . _ / -, at most 63)`
   if (key.startsWith('fact.')) return 'keys that start with fact. belong to the agent'
-  if (text !== '' && !value.test(text)) return `"${text.slice(0, 80)}" is not a label value (letters, digits, . _ -, at most 63)`
+  if (text !== '' && !value.test(text))
+    return `"${text.slice(0, 80)}" is not a label value (letters, digits, . _ -, at most 63)`
   return undefined
 }

@@ -16,7 +16,9 @@ export function deepTextFault(value: unknown, path = ''): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   for (const [key, inner] of Object.entries(value)) {
     const where = path ? `${path}.${key}` : key
-    const fault = textFault(key) ? `a key under ${path || 'the body'} ${textFault(key)}` : deepTextFault(inner, where)
+    const fault = textFault(key)
+      ? `a key under ${path || 'the body'} ${textFault(key)}`
+      : deepTextFault(inner, where)
     if (fault) return fault
   }
   return undefined

@@ -9,8 +9,12 @@ export interface MasterKey {
 /** @param text base64 of 32 bytes */
 export function parseMasterKey(text: string): MasterKey {
   const key = Buffer.from(text.trim(), 'base64')
-  if (key.length !== 32) throw new Error('the master key must be 32 bytes in base64; make one with: openssl rand -base64 32')
-  return { id: createHash('sha256').update('drover master key id').update(key).digest('hex').slice(0, 16), key }
+  if (key.length !== 32)
+    throw new Error('the master key must be 32 bytes in base64; make one with: openssl rand -base64 32')
+  return {
+    id: createHash('sha256').update('drover master key id').update(key).digest('hex').slice(0, 16),
+    key,
+  }
 }
 
 /** AES-256-GCM: 12 bytes of nonce, 16 of tag, then the text. `purpose` is bound to it. */

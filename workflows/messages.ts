@@ -21,7 +21,8 @@ export interface OperateInput {
 }
 
 export interface OperateResult {
-  state: 'accepted' | 'refused'
+  /** `ended`: nothing was decided, for the execution ended meanwhile; it can only be continued. */
+  state: 'accepted' | 'refused' | 'ended'
   reason?: string | undefined
 }
 

@@ -7,6 +7,10 @@ import { OutputLog } from './output.js'
  * @param url mongodb://host:port/database
  */
 export function connectLog(url: string): { client: MongoClient; log: OutputLog } {
-  const client = new MongoClient(url, { serverSelectionTimeoutMS: 5_000, maxPoolSize: 10, retryWrites: false })
+  const client = new MongoClient(url, {
+    serverSelectionTimeoutMS: 5_000,
+    maxPoolSize: 10,
+    retryWrites: false,
+  })
   return { client, log: new OutputLog(client.db()) }
 }

@@ -43,8 +43,10 @@ const BUCKET_BYTES = 1024 * 1024
 /** Longest chunk; one that starts in a bucket reaches at most this far into the next. */
 export const CHUNK_MAX_BYTES = 64 * 1024
 
-const idOf = (key: StreamKey, offset: number) => `${key.dispatch}:${key.stream}:${String(offset).padStart(15, '0')}`
-const bucketOf = (key: StreamKey, offset: number) => `${key.dispatch}:${key.stream}:${Math.floor(offset / BUCKET_BYTES)}`
+const idOf = (key: StreamKey, offset: number) =>
+  `${key.dispatch}:${key.stream}:${String(offset).padStart(15, '0')}`
+const bucketOf = (key: StreamKey, offset: number) =>
+  `${key.dispatch}:${key.stream}:${Math.floor(offset / BUCKET_BYTES)}`
 
 export class OutputLog {
   private readonly indexed = new Map<string, Promise<unknown>>()
@@ -73,7 +75,10 @@ export class OutputLog {
   async contiguousEnd(key: StreamKey, from: number): Promise<number> {
     let end = from
     for (;;) {
-      const reached = (await this.bucket(key, end)).reduce((at, chunk) => (chunk.offset <= at ? Math.max(at, chunk.end) : at), end)
+      const reached = (await this.bucket(key, end)).reduce(
+        (at, chunk) => (chunk.offset <= at ? Math.max(at, chunk.end) : at),
+        end,
+      )
       if (reached === end) return end
       end = reached
     }
@@ -86,7 +91,10 @@ export class OutputLog {
       const before = at
       for (const chunk of await this.bucket(key, at)) {
         if (chunk.offset > at || chunk.end <= at) continue
-        const bytes = (await chunk.bytes()).subarray(at - chunk.offset, Math.min(chunk.end, to) - chunk.offset)
+        const bytes = (await chunk.bytes()).subarray(
+          at - chunk.offset,
+          Math.min(chunk.end, to) - chunk.offset,
+        )
         at += bytes.length
         yield bytes
         if (at >= to) return
@@ -99,7 +107,8 @@ export class OutputLog {
   private async bucket(key: StreamKey, offset: number) {
     const collection = await this.collection(key.day)
     const keys = [bucketOf(key, offset)]
-    if (offset % BUCKET_BYTES < CHUNK_MAX_BYTES && offset >= BUCKET_BYTES) keys.unshift(bucketOf(key, offset - BUCKET_BYTES))
+    if (offset % BUCKET_BYTES < CHUNK_MAX_BYTES && offset >= BUCKET_BYTES)
+      keys.unshift(bucketOf(key, offset - BUCKET_BYTES))
     const found = await Promise.all(keys.map((k) => collection.find({ k }, { promoteLongs: true }).toArray()))
     return found
       .flat()

@@ -27,7 +27,9 @@ export async function appendAudit(pool: Pool, entry: AuditEntry): Promise<void> 
     )
     const seq = BigInt(last.rows[0]?.seq ?? 0) + 1n
     const previous = last.rows[0]?.hash ?? Buffer.alloc(32)
-    const at = one(await tx.query<{ at: Date }>(`select date_trunc('milliseconds', clock_timestamp()) as at`)).at
+    const at = one(
+      await tx.query<{ at: Date }>(`select date_trunc('milliseconds', clock_timestamp()) as at`),
+    ).at
     await tx.query(
       `insert into audit (scope_id, seq, at, principal_id, action, resource, request_id, detail, previous_hash, hash)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
@@ -49,7 +51,16 @@ export async function appendAudit(pool: Pool, entry: AuditEntry): Promise<void> 
 
 function auditHash(entry: AuditEntry, seq: string, at: Date, previous: Buffer): Buffer {
   const { scopeId, principalId, action, resource, requestId, detail } = entry
-  const facts = [scopeId, seq, at.toISOString(), principalId ?? null, action, resource, requestId, sorted(detail)]
+  const facts = [
+    scopeId,
+    seq,
+    at.toISOString(),
+    principalId ?? null,
+    action,
+    resource,
+    requestId,
+    sorted(detail),
+  ]
   return createHash('sha256').update(previous).update(JSON.stringify(facts)).digest()
 }
 
@@ -82,7 +93,10 @@ export async function findAuditBreak(pool: Pool, scopeId: ScopeId): Promise<stri
   let previous: Buffer = Buffer.alloc(32)
   let after = '0'
   for (;;) {
-    const page = await pool.query<AuditRow>('select * from audit where scope_id = $1 and seq > $2 order by seq limit 1000', [scopeId, after])
+    const page = await pool.query<AuditRow>(
+      'select * from audit where scope_id = $1 and seq > $2 order by seq limit 1000',
+      [scopeId, after],
+    )
     if (!page.rows.length) return undefined
     for (const row of page.rows) {
       const entry = {

@@ -15,20 +15,25 @@ export interface CertificateRequest extends CertificateSubject {
   csr: Buffer
 }
 
-export async function insertCertificateRequest(db: Db, subject: CertificateSubject, csr: Buffer): Promise<string> {
+export async function insertCertificateRequest(
+  db: Db,
+  subject: CertificateSubject,
+  csr: Buffer,
+): Promise<string> {
   const id = randomUUID()
-  await db.query('insert into certificate_request (scope_id, id, host_id, gateway, csr) values ($1, $2, $3, $4, $5)', [
-    subject.scopeId,
-    id,
-    subject.hostId,
-    subject.gateway,
-    csr,
-  ])
+  await db.query(
+    'insert into certificate_request (scope_id, id, host_id, gateway, csr) values ($1, $2, $3, $4, $5)',
+    [subject.scopeId, id, subject.hostId, subject.gateway, csr],
+  )
   return id
 }
 
 /** The answer to a request, once there is one. */
-export async function findCertificateAnswer(db: Db, scopeId: ScopeId, id: string): Promise<{ certificate: string | null; refused: string | null } | undefined> {
+export async function findCertificateAnswer(
+  db: Db,
+  scopeId: ScopeId,
+  id: string,
+): Promise<{ certificate: string | null; refused: string | null } | undefined> {
   const result = await db.query<{ certificate: string | null; refused: string | null }>(
     'select certificate, refused from certificate_request where scope_id = $1 and id = $2 and answered_at is not null',
     [scopeId, id],
@@ -46,13 +51,15 @@ export async function takeCertificateRequests(tx: Db, limit: number): Promise<Ce
   return result.rows
 }
 
-export async function answerCertificateRequest(tx: Db, request: CertificateRequest, answer: { certificate?: string; refused?: string }): Promise<void> {
-  await tx.query('update certificate_request set certificate = $3, refused = $4, answered_at = now() where scope_id = $1 and id = $2', [
-    request.scopeId,
-    request.id,
-    answer.certificate ?? null,
-    answer.refused ?? null,
-  ])
+export async function answerCertificateRequest(
+  tx: Db,
+  request: CertificateRequest,
+  answer: { certificate?: string; refused?: string },
+): Promise<void> {
+  await tx.query(
+    'update certificate_request set certificate = $3, refused = $4, answered_at = now() where scope_id = $1 and id = $2',
+    [request.scopeId, request.id, answer.certificate ?? null, answer.refused ?? null],
+  )
 }
 
 export async function insertCertificate(
@@ -62,12 +69,22 @@ export async function insertCertificate(
 ): Promise<void> {
   await db.query(
     'insert into certificate (scope_id, serial, host_id, gateway, not_after, fingerprint) values ($1, $2, $3, $4, $5, $6)',
-    [subject.scopeId, certificate.serial, subject.hostId, subject.gateway, certificate.notAfter, certificate.fingerprint],
+    [
+      subject.scopeId,
+      certificate.serial,
+      subject.hostId,
+      subject.gateway,
+      certificate.notAfter,
+      certificate.fingerprint,
+    ],
   )
 }
 
 /** Whose a certificate is, by the sha256 of its DER; undefined if it was never issued, has been revoked or its host has been. */
-export async function findCertificateHost(db: Db, fingerprint: Buffer): Promise<{ scopeId: ScopeId; hostId: HostId; serial: string } | undefined> {
+export async function findCertificateHost(
+  db: Db,
+  fingerprint: Buffer,
+): Promise<{ scopeId: ScopeId; hostId: HostId; serial: string } | undefined> {
   const result = await db.query<{ scopeId: ScopeId; hostId: HostId; serial: string }>(
     `select c.scope_id as "scopeId", c.host_id as "hostId", c.serial
      from certificate c join host h on h.scope_id = c.scope_id and h.id = c.host_id

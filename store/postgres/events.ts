@@ -27,7 +27,13 @@ export async function appendEvents(
      insert into event (scope_id, execution_id, seq, at, type, body)
      select $1, $2, taken.first + e.n - 1, clock_timestamp(), e.type, e.body
      from taken, unnest($4::text[], $5::jsonb[]) with ordinality as e (type, body, n)`,
-    [scopeId, executionId, events.length, events.map((event) => event.type), events.map((event) => JSON.stringify(event.body))],
+    [
+      scopeId,
+      executionId,
+      events.length,
+      events.map((event) => event.type),
+      events.map((event) => JSON.stringify(event.body)),
+    ],
   )
 }
 

@@ -48,7 +48,11 @@ const columns = `e.id, e.scope_id as "scopeId", e.name, e.state, e.reason, e.pla
   e.cancel_requested_at as "cancelRequestedAt", e.expires_at as "expiresAt", e.output_day as "outputDay", e.created_at as "createdAt",
   e.started_at as "startedAt", e.ended_at as "endedAt", (e.next_seq - 1)::text as "lastSeq"`
 
-export async function getExecution(db: Db, scopeId: ScopeId, id: ExecutionId): Promise<Execution | undefined> {
+export async function getExecution(
+  db: Db,
+  scopeId: ScopeId,
+  id: ExecutionId,
+): Promise<Execution | undefined> {
   const result = await db.query<Execution>(
     `select ${columns} from execution e join principal p on p.id = e.launched_by where e.scope_id = $1 and e.id = $2`,
     [scopeId, id],
@@ -57,7 +61,11 @@ export async function getExecution(db: Db, scopeId: ScopeId, id: ExecutionId): P
 }
 
 /** The same, holding its row until the transaction ends. */
-export async function lockExecution(tx: Db, scopeId: ScopeId, id: ExecutionId): Promise<Execution | undefined> {
+export async function lockExecution(
+  tx: Db,
+  scopeId: ScopeId,
+  id: ExecutionId,
+): Promise<Execution | undefined> {
   await tx.query('select from execution where scope_id = $1 and id = $2 for update', [scopeId, id])
   return getExecution(tx, scopeId, id)
 }
@@ -77,7 +85,11 @@ export async function listExecutions(
 }
 
 /** An execution's steps in order, with their hosts counted by state. Throws if a host is missing or counted twice. */
-export async function listSteps(db: Db, scopeId: ScopeId, executionId: ExecutionId): Promise<StepExecution[]> {
+export async function listSteps(
+  db: Db,
+  scopeId: ScopeId,
+  executionId: ExecutionId,
+): Promise<StepExecution[]> {
   const result = await db.query<Omit<StepExecution, 'counts'> & { counts: HostCounts }>(
     `select s.id, s.path, s.position, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
        coalesce((select jsonb_object_agg(c.state, c.n) from (
@@ -90,10 +102,23 @@ export async function listSteps(db: Db, scopeId: ScopeId, executionId: Execution
   return result.rows
 }
 
+/** Where a step stands in its plan, from 0. */
+export async function findStepPosition(
+  db: Db,
+  step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
+): Promise<number | undefined> {
+  const result = await db.query<{ position: number }>(
+    'select position from step_execution where scope_id = $1 and id = $2',
+    [step.scopeId, step.stepExecutionId],
+  )
+  return result.rows[0]?.position
+}
+
 // The conservation law of design 2: a host that is lost from the counts must never pass for a small run.
 function assertConservation(step: StepExecution): void {
   const counted = Object.values(step.counts).reduce((sum, n) => sum + n, 0)
-  if (counted !== step.hosts) throw new Error(`step execution ${step.id} has ${step.hosts} hosts but ${counted} results`)
+  if (counted !== step.hosts)
+    throw new Error(`step execution ${step.id} has ${step.hosts} hosts but ${counted} results`)
 }
 
 export interface HostResult {
@@ -160,6 +185,19 @@ export async function listOutputGroups(
   return result.rows
 }
 
+/** Gives an execution to the chain of runs that `firstRunId` began; false if another one has it. */
+export async function claimExecution(
+  tx: Db,
+  key: { scopeId: ScopeId; executionId: ExecutionId },
+  firstRunId: string,
+): Promise<boolean> {
+  const result = await tx.query(
+    'update execution set run_id = $3 where scope_id = $1 and id = $2 and (run_id is null or run_id = $3)',
+    [key.scopeId, key.executionId, firstRunId],
+  )
+  return result.rowCount === 1
+}
+
 /** Moves an execution on, with an event; false if it has already ended. */
 export async function setExecutionState(
   tx: Db,
@@ -174,7 +212,9 @@ export async function setExecutionState(
     [key.scopeId, key.executionId, state, reason ?? null, ends],
   )
   if (!result.rowCount) return false
-  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'execution', body: { state, ...(reason ? { reason } : {}) } }])
+  await appendEvents(tx, key.scopeId, key.executionId, [
+    { type: 'execution', body: { state, ...(reason ? { reason } : {}) } },
+  ])
   return true
 }
 
@@ -194,7 +234,13 @@ export async function setStepState(
   )
   const [row] = result.rows
   if (!row) return false
-  const body = { stepExecutionId: key.stepExecutionId, position: row.position, name: row.name, state, ...(reason ? { reason } : {}) }
+  const body = {
+    stepExecutionId: key.stepExecutionId,
+    position: row.position,
+    name: row.name,
+    state,
+    ...(reason ? { reason } : {}),
+  }
   await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'step', body }])
   return true
 }

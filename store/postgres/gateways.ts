@@ -23,20 +23,17 @@ export async function claimGateway(db: Db, gateway: GatewayProcess): Promise<boo
 
 /** Says that the process lives. False if another one has taken the name: this one must stop. */
 export async function beatGateway(db: Db, gateway: GatewayProcess, draining: boolean): Promise<boolean> {
-  const result = await db.query('update gateway set last_seen_at = now(), draining = $4 where scope_id = $1 and name = $2 and boot_id = $3', [
-    gateway.scopeId,
-    gateway.name,
-    gateway.bootId,
-    draining,
-  ])
+  const result = await db.query(
+    'update gateway set last_seen_at = now(), draining = $4 where scope_id = $1 and name = $2 and boot_id = $3',
+    [gateway.scopeId, gateway.name, gateway.bootId, draining],
+  )
   return result.rowCount === 1
 }
 
 /** Gives the name back, so that the next process need not wait. */
 export async function releaseGateway(db: Db, gateway: GatewayProcess): Promise<void> {
-  await db.query(`update gateway set last_seen_at = 'epoch' where scope_id = $1 and name = $2 and boot_id = $3`, [
-    gateway.scopeId,
-    gateway.name,
-    gateway.bootId,
-  ])
+  await db.query(
+    `update gateway set last_seen_at = 'epoch' where scope_id = $1 and name = $2 and boot_id = $3`,
+    [gateway.scopeId, gateway.name, gateway.bootId],
+  )
 }

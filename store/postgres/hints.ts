@@ -30,15 +30,22 @@ export class HintListener {
 
   private async connect(): Promise<void> {
     while (!this.closed) {
-      const client = new pg.Client({ connectionString: this.url, keepAlive: true, application_name: 'drover hints' })
+      const client = new pg.Client({
+        connectionString: this.url,
+        keepAlive: true,
+        application_name: 'drover hints',
+      })
       try {
         const ended = new Promise<void>((resolve) => {
           client.on('end', () => resolve())
           client.on('error', () => resolve())
         })
         await client.connect()
-        client.on('notification', (hint) => this.handlers.get(hint.channel)?.forEach((handle) => handle(hint.payload ?? '')))
-        for (const channel of ['executions', 'flags', 'certificates']) await client.query(`listen drover_${channel}`)
+        client.on('notification', (hint) =>
+          this.handlers.get(hint.channel)?.forEach((handle) => handle(hint.payload ?? '')),
+        )
+        for (const channel of ['executions', 'flags', 'certificates'])
+          await client.query(`listen drover_${channel}`)
         this.client = client
         for (const set of this.handlers.values()) for (const handle of set) handle(undefined)
         await ended

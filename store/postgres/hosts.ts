@@ -67,7 +67,10 @@ function toHost(row: HostRow): Host {
 }
 
 export async function getHost(db: Db, scopeId: ScopeId, id: HostId): Promise<Host | undefined> {
-  const result = await db.query<HostRow>(`select ${columns} ${from} where h.scope_id = $1 and h.id = $2`, [scopeId, id])
+  const result = await db.query<HostRow>(`select ${columns} ${from} where h.scope_id = $1 and h.id = $2`, [
+    scopeId,
+    id,
+  ])
   return result.rows[0] && toHost(result.rows[0])
 }
 
@@ -96,10 +99,19 @@ export async function insertHost(db: Db, scopeId: ScopeId, name: string): Promis
 }
 
 /** Sets labels and takes away those given as null. */
-export async function updateLabels(tx: Db, scopeId: ScopeId, hostId: HostId, labels: Record<string, string | null>): Promise<void> {
+export async function updateLabels(
+  tx: Db,
+  scopeId: ScopeId,
+  hostId: HostId,
+  labels: Record<string, string | null>,
+): Promise<void> {
   const gone = Object.keys(labels).filter((key) => labels[key] === null)
   const kept = Object.entries(labels).filter((entry): entry is [string, string] => entry[1] !== null)
-  await tx.query('delete from host_label where scope_id = $1 and host_id = $2 and key = any($3)', [scopeId, hostId, gone])
+  await tx.query('delete from host_label where scope_id = $1 and host_id = $2 and key = any($3)', [
+    scopeId,
+    hostId,
+    gone,
+  ])
   await tx.query(
     `insert into host_label (scope_id, host_id, key, value)
      select $1, $2, * from unnest($3::text[], $4::text[])
@@ -109,8 +121,17 @@ export async function updateLabels(tx: Db, scopeId: ScopeId, hostId: HostId, lab
 }
 
 /** Replaces the facts that a host's agent told. */
-export async function replaceFacts(tx: Db, scopeId: ScopeId, hostId: HostId, facts: Record<string, string>): Promise<void> {
-  await tx.query('delete from host_fact where scope_id = $1 and host_id = $2 and not (key = any($3))', [scopeId, hostId, Object.keys(facts)])
+export async function replaceFacts(
+  tx: Db,
+  scopeId: ScopeId,
+  hostId: HostId,
+  facts: Record<string, string>,
+): Promise<void> {
+  await tx.query('delete from host_fact where scope_id = $1 and host_id = $2 and not (key = any($3))', [
+    scopeId,
+    hostId,
+    Object.keys(facts),
+  ])
   await tx.query(
     `insert into host_fact (scope_id, host_id, key, value)
      select $1, $2, * from unnest($3::text[], $4::text[])
@@ -125,19 +146,33 @@ export async function revokeHost(tx: Db, scopeId: ScopeId, hostId: HostId): Prom
     `update host set state = 'revoked', revoked_at = now() where scope_id = $1 and id = $2 and state <> 'revoked'`,
     [scopeId, hostId],
   )
-  await tx.query('update certificate set revoked_at = now() where scope_id = $1 and host_id = $2 and revoked_at is null', [scopeId, hostId])
+  await tx.query(
+    'update certificate set revoked_at = now() where scope_id = $1 and host_id = $2 and revoked_at is null',
+    [scopeId, hostId],
+  )
   return result.rowCount === 1
 }
 
 /** Keeps a host from new work until an operator has looked. */
-export async function quarantineHost(db: Db, scopeId: ScopeId, hostId: HostId, reason: string): Promise<void> {
-  await db.query(`update host set state = 'quarantined', state_reason = $3 where scope_id = $1 and id = $2 and state = 'active'`, [
-    scopeId,
-    hostId,
-    reason,
-  ])
+export async function quarantineHost(
+  db: Db,
+  scopeId: ScopeId,
+  hostId: HostId,
+  reason: string,
+): Promise<void> {
+  await db.query(
+    `update host set state = 'quarantined', state_reason = $3 where scope_id = $1 and id = $2 and state = 'active'`,
+    [scopeId, hostId, reason],
+  )
 }
 
 export async function countHosts(db: Db, scopeId: ScopeId): Promise<number> {
-  return Number(one(await db.query<{ n: string }>(`select count(*) as n from host where scope_id = $1 and state <> 'revoked'`, [scopeId])).n)
+  return Number(
+    one(
+      await db.query<{ n: string }>(
+        `select count(*) as n from host where scope_id = $1 and state <> 'revoked'`,
+        [scopeId],
+      ),
+    ).n,
+  )
 }

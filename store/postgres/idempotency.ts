@@ -16,7 +16,9 @@ interface Key {
 
 /** Waits for a request with the same key that is under way; held until the transaction ends. */
 export async function lockIdempotencyKey(tx: Db, key: Key): Promise<void> {
-  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${key.scopeId}/${key.principalId}/${key.key}`])
+  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
+    `${key.scopeId}/${key.principalId}/${key.key}`,
+  ])
 }
 
 export async function findAnswer(db: Db, key: Key): Promise<IdempotentAnswer | undefined> {

@@ -23,7 +23,14 @@ export function newJoinSecret(): string {
 
 export async function insertJoinToken(
   db: Db,
-  token: { scopeId: ScopeId; secret: string; labels: Record<string, string>; uses: number; ttlMs: number; createdBy: PrincipalId },
+  token: {
+    scopeId: ScopeId
+    secret: string
+    labels: Record<string, string>
+    uses: number
+    ttlMs: number
+    createdBy: PrincipalId
+  },
 ): Promise<JoinToken> {
   const result = await db.query<JoinToken>(
     `insert into join_token (scope_id, secret_sha256, labels, uses_left, expires_at, created_by)
@@ -33,7 +40,11 @@ export async function insertJoinToken(
   return one(result)
 }
 
-export async function listJoinTokens(db: Db, scopeId: ScopeId, page: { after: string; limit: number }): Promise<JoinToken[]> {
+export async function listJoinTokens(
+  db: Db,
+  scopeId: ScopeId,
+  page: { after: string; limit: number },
+): Promise<JoinToken[]> {
   const result = await db.query<JoinToken>(
     `select ${columns} from join_token where scope_id = $1 and id > $2 and expires_at > now() order by id limit $3`,
     [scopeId, page.after, page.limit],
@@ -43,7 +54,10 @@ export async function listJoinTokens(db: Db, scopeId: ScopeId, page: { after: st
 
 /** False if there is none that can still be used. */
 export async function revokeJoinToken(db: Db, scopeId: ScopeId, id: string): Promise<boolean> {
-  const result = await db.query('update join_token set revoked_at = now() where scope_id = $1 and id = $2 and revoked_at is null', [scopeId, id])
+  const result = await db.query(
+    'update join_token set revoked_at = now() where scope_id = $1 and id = $2 and revoked_at is null',
+    [scopeId, id],
+  )
   return result.rowCount === 1
 }
 
@@ -51,16 +65,41 @@ export async function revokeJoinToken(db: Db, scopeId: ScopeId, id: string): Pro
  * Takes one use of the token, in the transaction that makes the host.
  * @throws PlatformError join_token_invalid, join_token_expired, join_token_used
  */
-export async function useJoinToken(tx: Db, secret: string): Promise<{ scopeId: ScopeId; id: string; labels: Record<string, string> }> {
-  const found = await tx.query<{ scopeId: ScopeId; id: string; labels: Record<string, string>; usesLeft: number; expired: boolean; revoked: boolean }>(
+export async function useJoinToken(
+  tx: Db,
+  secret: string,
+): Promise<{ scopeId: ScopeId; id: string; labels: Record<string, string> }> {
+  const found = await tx.query<{
+    scopeId: ScopeId
+    id: string
+    labels: Record<string, string>
+    usesLeft: number
+    expired: boolean
+    revoked: boolean
+  }>(
     `select scope_id as "scopeId", id, labels, uses_left as "usesLeft", expires_at <= now() as expired, revoked_at is not null as revoked
      from join_token where secret_sha256 = $1 for update`,
     [hash(secret)],
   )
   const [token] = found.rows
-  if (!token || token.revoked) throw new PlatformError('join_token_invalid', 'the join token is not known here; make one with: drover hosts join-token')
-  if (token.expired) throw new PlatformError('join_token_expired', 'the join token has expired; make one with: drover hosts join-token')
-  if (token.usesLeft < 1) throw new PlatformError('join_token_used', 'the join token has been used up; make one with: drover hosts join-token')
-  await tx.query('update join_token set uses_left = uses_left - 1 where scope_id = $1 and id = $2', [token.scopeId, token.id])
+  if (!token || token.revoked)
+    throw new PlatformError(
+      'join_token_invalid',
+      'the join token is not known here; make one with: drover hosts join-token',
+    )
+  if (token.expired)
+    throw new PlatformError(
+      'join_token_expired',
+      'the join token has expired; make one with: drover hosts join-token',
+    )
+  if (token.usesLeft < 1)
+    throw new PlatformError(
+      'join_token_used',
+      'the join token has been used up; make one with: drover hosts join-token',
+    )
+  await tx.query('update join_token set uses_left = uses_left - 1 where scope_id = $1 and id = $2', [
+    token.scopeId,
+    token.id,
+  ])
   return { scopeId: token.scopeId, id: token.id, labels: token.labels }
 }

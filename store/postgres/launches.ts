@@ -21,11 +21,16 @@ export interface Launch {
 }
 
 /** Writes the execution, its steps and a row for each host of each step. Nothing runs until the workflow is started. */
-export async function insertLaunch(tx: Db, launch: Launch): Promise<{ executionId: ExecutionId; workflowId: string }> {
+export async function insertLaunch(
+  tx: Db,
+  launch: Launch,
+): Promise<{ executionId: ExecutionId; workflowId: string }> {
   const { scopeId, compilation, hosts } = launch
   await insertScripts(tx, scopeId, compilation.scripts)
   const planHash = await insertPlan(tx, scopeId, compilation.plan)
-  const drawn = await tx.query<{ id: ExecutionId }>(`select nextval(pg_get_serial_sequence('execution', 'id')) as id`)
+  const drawn = await tx.query<{ id: ExecutionId }>(
+    `select nextval(pg_get_serial_sequence('execution', 'id')) as id`,
+  )
   const executionId = one(drawn).id
   const workflowId = workflowIdOf(launch.scopeName, executionId, 0)
   await tx.query(
@@ -46,11 +51,18 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<{ executionI
     ],
   )
   await insertSteps(tx, scopeId, executionId, launch)
-  await appendEvents(tx, scopeId, executionId, [{ type: 'execution', body: { state: 'pending', hosts: hosts.length } }])
+  await appendEvents(tx, scopeId, executionId, [
+    { type: 'execution', body: { state: 'pending', hosts: hosts.length } },
+  ])
   return { executionId, workflowId }
 }
 
-async function insertSteps(tx: Db, scopeId: ScopeId, executionId: ExecutionId, launch: Launch): Promise<void> {
+async function insertSteps(
+  tx: Db,
+  scopeId: ScopeId,
+  executionId: ExecutionId,
+  launch: Launch,
+): Promise<void> {
   const { steps } = launch.compilation.plan
   await tx.query(
     `insert into step_execution (scope_id, execution_id, path, position, name, state, hosts)

@@ -87,19 +87,24 @@ const CHANGES_PER_EVENT = 500
 
 async function appendHostEvents(tx: Db, changed: readonly Changed[]): Promise<void> {
   const bySteps = new Map<StepExecutionId, Changed[]>()
-  for (const row of changed) bySteps.set(row.stepExecutionId, [...(bySteps.get(row.stepExecutionId) ?? []), row])
+  for (const row of changed)
+    bySteps.set(row.stepExecutionId, [...(bySteps.get(row.stepExecutionId) ?? []), row])
   for (const [stepExecutionId, rows] of bySteps) {
     const [first] = rows
     if (!first) continue
     for (let i = 0; i < rows.length; i += CHANGES_PER_EVENT) {
-      const changes = rows.slice(i, i + CHANGES_PER_EVENT).map(({ hostId, state, exitCode, reason, amended }) => ({
-        hostId,
-        state,
-        ...(exitCode === null ? {} : { exitCode }),
-        ...(reason === null ? {} : { reason }),
-        ...(amended ? { amended } : {}),
-      }))
-      await appendEvents(tx, first.scopeId, first.executionId, [{ type: 'hosts', body: { stepExecutionId, changes } }])
+      const changes = rows
+        .slice(i, i + CHANGES_PER_EVENT)
+        .map(({ hostId, state, exitCode, reason, amended }) => ({
+          hostId,
+          state,
+          ...(exitCode === null ? {} : { exitCode }),
+          ...(reason === null ? {} : { reason }),
+          ...(amended ? { amended } : {}),
+        }))
+      await appendEvents(tx, first.scopeId, first.executionId, [
+        { type: 'hosts', body: { stepExecutionId, changes } },
+      ])
     }
   }
 }
@@ -137,6 +142,34 @@ export async function markDispatched(
     ],
   )
   return new Set(result.rows.map((row) => row.hostId))
+}
+
+/** Ends hosts by decision of the control plane rather than by an agent's word. */
+export async function endHosts(
+  tx: Db,
+  step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+  ends: readonly { hostId: HostId; attempt: number; state: HostState; started: Started; reason: string }[],
+): Promise<void> {
+  if (!ends.length) return
+  const result = await tx.query<Changed>(
+    `update host_result r set state = u.state, started = u.started, reason = u.reason, ended_at = now()
+     from unnest($4::bigint[], $5::int[], $6::text[], $7::text[], $8::text[]) as u (host_id, attempt, state, started, reason)
+     where r.scope_id = $1 and r.execution_id = $2 and r.step_execution_id = $3 and r.host_id = u.host_id and r.attempt = u.attempt
+       and host_state_rank(r.state) < 3
+     returning r.scope_id as "scopeId", r.execution_id as "executionId", r.step_execution_id as "stepExecutionId", r.host_id as "hostId",
+       r.state, r.exit_code as "exitCode", r.reason, false as amended`,
+    [
+      step.scopeId,
+      step.executionId,
+      step.stepExecutionId,
+      ends.map((end) => end.hostId),
+      ends.map((end) => end.attempt),
+      ends.map((end) => end.state),
+      ends.map((end) => end.started),
+      ends.map((end) => end.reason),
+    ],
+  )
+  await appendHostEvents(tx, result.rows)
 }
 
 /** Which attempt of which row a task's dispatch belongs to, checked: undefined if this host has no such task. */

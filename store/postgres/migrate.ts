@@ -7,7 +7,9 @@ import type { Db, Pool } from './pool.js'
 
 // tsc does not copy SQL: compiled code stands in dist/store/postgres, the files stay in store/postgres/migrations.
 const beside = path.join(__dirname, 'migrations')
-const MIGRATIONS_FOLDER = existsSync(beside) ? beside : path.join(__dirname, '../../../store/postgres/migrations')
+const MIGRATIONS_FOLDER = existsSync(beside)
+  ? beside
+  : path.join(__dirname, '../../../store/postgres/migrations')
 
 /** Brings the schema to the newest migration. Safe to call from many processes at once. */
 export async function migrate(pool: Pool, folder = MIGRATIONS_FOLDER): Promise<string[]> {
@@ -21,9 +23,14 @@ export async function migrate(pool: Pool, folder = MIGRATIONS_FOLDER): Promise<s
 /** Whether every migration of this build has run; for roles that may not run them. */
 export async function isMigrated(db: Db, folder = MIGRATIONS_FOLDER): Promise<boolean> {
   const names = Object.keys(await readMigrations(folder))
-  const table = await db.query<{ found: boolean }>(`select to_regclass('kysely_migration') is not null as found`)
+  const table = await db.query<{ found: boolean }>(
+    `select to_regclass('kysely_migration') is not null as found`,
+  )
   if (!table.rows[0]?.found) return false
-  const done = await db.query<{ n: string }>('select count(*) as n from kysely_migration where name = any($1)', [names])
+  const done = await db.query<{ n: string }>(
+    'select count(*) as n from kysely_migration where name = any($1)',
+    [names],
+  )
   return Number(done.rows[0]?.n) === names.length
 }
 

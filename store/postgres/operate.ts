@@ -18,7 +18,10 @@ export async function requestCancel(tx: Db, key: Key): Promise<void> {
      where scope_id = $1 and id = $2 and cancel_requested_at is null and state not in ('succeeded', 'failed', 'cancelled')`,
     [key.scopeId, key.executionId],
   )
-  if (result.rowCount) await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'execution', body: { state: 'cancelling' } }])
+  if (result.rowCount)
+    await appendEvents(tx, key.scopeId, key.executionId, [
+      { type: 'execution', body: { state: 'cancelling' } },
+    ])
 }
 
 // Neither the API nor a gateway can order a stop: a worker answers with a signed one (stops.ts).
@@ -26,22 +29,29 @@ const askForStop = 'stop_requested_at = now(), stop_order = null, stop_signature
 
 /** Holds the execution: gateways send nothing new. A hard pause stops what runs, too. */
 export async function requestPause(tx: Db, key: Key, hard: boolean): Promise<void> {
-  await tx.query(`update execution set pause = $3 ${hard ? `, ${askForStop}` : ''} where scope_id = $1 and id = $2`, [
-    key.scopeId,
-    key.executionId,
-    hard ? 'hard' : 'soft',
-  ])
+  await tx.query(
+    `update execution set pause = $3 ${hard ? `, ${askForStop}` : ''} where scope_id = $1 and id = $2`,
+    [key.scopeId, key.executionId, hard ? 'hard' : 'soft'],
+  )
 }
 
 export async function clearPause(tx: Db, key: Key): Promise<void> {
-  await tx.query('update execution set pause = null where scope_id = $1 and id = $2', [key.scopeId, key.executionId])
+  await tx.query('update execution set pause = null where scope_id = $1 and id = $2', [
+    key.scopeId,
+    key.executionId,
+  ])
 }
 
 /**
  * Gives the failed hosts of one step a new attempt; the old one moves to host_attempt.
  * @returns how many hosts
  */
-export async function retryHosts(tx: Db, key: Key, step: StepExecution, states: readonly HostState[]): Promise<number> {
+export async function retryHosts(
+  tx: Db,
+  key: Key,
+  step: StepExecution,
+  states: readonly HostState[],
+): Promise<number> {
   await tx.query(
     `insert into host_attempt (scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
        gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at)
@@ -93,7 +103,12 @@ export async function cancelPendingHosts(tx: Db, key: Key, reason: string): Prom
  * Takes an ended execution back to running under a new workflow: the one way out of an end.
  * @returns the id of the workflow to start
  */
-export async function reopenExecution(tx: Db, key: Key, scopeName: string, continuation: number): Promise<string> {
+export async function reopenExecution(
+  tx: Db,
+  key: Key,
+  scopeName: string,
+  continuation: number,
+): Promise<string> {
   const workflowId = workflowIdOf(scopeName, key.executionId, continuation)
   await tx.query(
     `update execution set state = 'running', reason = null, run_id = null, continuation = $3, workflow_id = $4, ended_at = null, pause = null,
@@ -101,6 +116,8 @@ export async function reopenExecution(tx: Db, key: Key, scopeName: string, conti
      where scope_id = $1 and id = $2`,
     [key.scopeId, key.executionId, continuation, workflowId],
   )
-  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'execution', body: { state: 'running', continuation } }])
+  await appendEvents(tx, key.scopeId, key.executionId, [
+    { type: 'execution', body: { state: 'running', continuation } },
+  ])
   return workflowId
 }

@@ -21,13 +21,29 @@ const columns = `o.id, o.execution_id as "executionId", o.kind, o.args, p.name a
 /** Writes the operation; the row that is there already if its id was used before. */
 export async function insertOperation(
   db: Db,
-  operation: { scopeId: ScopeId; id: string; executionId: ExecutionId; kind: OperationKind; args: OperationArgs; principalId: PrincipalId },
+  operation: {
+    scopeId: ScopeId
+    id: string
+    executionId: ExecutionId
+    kind: OperationKind
+    args: OperationArgs
+    principalId: PrincipalId
+  },
 ): Promise<Operation> {
   await db.query(
     `insert into operation (scope_id, id, execution_id, kind, args, principal_id) values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
-    [operation.scopeId, operation.id, operation.executionId, operation.kind, JSON.stringify(operation.args), operation.principalId],
+    [
+      operation.scopeId,
+      operation.id,
+      operation.executionId,
+      operation.kind,
+      JSON.stringify(operation.args),
+      operation.principalId,
+    ],
   )
-  return one({ rows: [await getOperation(db, operation.scopeId, operation.id)].filter((row) => row !== undefined) })
+  return one({
+    rows: [await getOperation(db, operation.scopeId, operation.id)].filter((row) => row !== undefined),
+  })
 }
 
 export async function getOperation(db: Db, scopeId: ScopeId, id: string): Promise<Operation | undefined> {
@@ -38,7 +54,11 @@ export async function getOperation(db: Db, scopeId: ScopeId, id: string): Promis
   return result.rows[0]
 }
 
-export async function listOperations(db: Db, scopeId: ScopeId, executionId: ExecutionId): Promise<Operation[]> {
+export async function listOperations(
+  db: Db,
+  scopeId: ScopeId,
+  executionId: ExecutionId,
+): Promise<Operation[]> {
   const result = await db.query<Operation>(
     `select ${columns} from operation o join principal p on p.id = o.principal_id
      where o.scope_id = $1 and o.execution_id = $2 order by o.created_at limit 1000`,
@@ -48,8 +68,18 @@ export async function listOperations(db: Db, scopeId: ScopeId, executionId: Exec
 }
 
 /** Writes the answer, once: the first one stands. @returns whether this call decided it */
-export async function decideOperation(tx: Db, scopeId: ScopeId, id: string, decision: { state: 'accepted' | 'refused'; reason?: string }): Promise<boolean> {
-  const result = await tx.query<{ execution_id: ExecutionId; kind: OperationKind; args: OperationArgs; principal: string }>(
+export async function decideOperation(
+  tx: Db,
+  scopeId: ScopeId,
+  id: string,
+  decision: { state: 'accepted' | 'refused'; reason?: string },
+): Promise<boolean> {
+  const result = await tx.query<{
+    execution_id: ExecutionId
+    kind: OperationKind
+    args: OperationArgs
+    principal: string
+  }>(
     `update operation o set state = $3, reason = $4, decided_at = now() from principal p
      where o.scope_id = $1 and o.id = $2 and o.state = 'requested' and p.id = o.principal_id
      returning o.execution_id, o.kind, o.args, p.name as principal`,

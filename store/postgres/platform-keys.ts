@@ -17,8 +17,18 @@ export interface PrivateKey extends PublicKey {
 }
 
 /** The newest key of a purpose, with its private half. */
-export async function findPrivateKey(db: Db, scopeId: ScopeId, purpose: KeyPurpose, master: MasterKey): Promise<PrivateKey | undefined> {
-  const result = await db.query<{ id: string; public_part: string; sealed_private: Buffer; master_key_id: string }>(
+export async function findPrivateKey(
+  db: Db,
+  scopeId: ScopeId,
+  purpose: KeyPurpose,
+  master: MasterKey,
+): Promise<PrivateKey | undefined> {
+  const result = await db.query<{
+    id: string
+    public_part: string
+    sealed_private: Buffer
+    master_key_id: string
+  }>(
     `select id, public_part, sealed_private, master_key_id from platform_key
      where scope_id = $1 and purpose = $2 and retired_at is null order by created_at desc limit 1`,
     [scopeId, purpose],
@@ -26,9 +36,15 @@ export async function findPrivateKey(db: Db, scopeId: ScopeId, purpose: KeyPurpo
   const [row] = result.rows
   if (!row) return undefined
   if (row.master_key_id !== master.id) {
-    throw new Error(`the ${purpose} key is sealed by master key ${row.master_key_id}, but this process was given ${master.id}: give it the right one`)
+    throw new Error(
+      `the ${purpose} key is sealed by master key ${row.master_key_id}, but this process was given ${master.id}: give it the right one`,
+    )
   }
-  return { id: row.id, publicPart: row.public_part, privatePart: unseal(master, `${purpose}/${row.id}`, row.sealed_private).toString() }
+  return {
+    id: row.id,
+    publicPart: row.public_part,
+    privatePart: unseal(master, `${purpose}/${row.id}`, row.sealed_private).toString(),
+  }
 }
 
 /** Every key of a purpose that may still be met, newest first; public halves only. */
@@ -40,10 +56,23 @@ export async function listPublicKeys(db: Db, scopeId: ScopeId, purpose: KeyPurpo
   return result.rows.map((row) => ({ id: row.id, publicPart: row.public_part }))
 }
 
-export async function insertKey(db: Db, scopeId: ScopeId, purpose: KeyPurpose, key: PrivateKey, master: MasterKey): Promise<void> {
+export async function insertKey(
+  db: Db,
+  scopeId: ScopeId,
+  purpose: KeyPurpose,
+  key: PrivateKey,
+  master: MasterKey,
+): Promise<void> {
   await db.query(
     `insert into platform_key (scope_id, id, purpose, public_part, sealed_private, master_key_id) values ($1, $2, $3, $4, $5, $6)`,
-    [scopeId, key.id, purpose, key.publicPart, seal(master, `${purpose}/${key.id}`, Buffer.from(key.privatePart)), master.id],
+    [
+      scopeId,
+      key.id,
+      purpose,
+      key.publicPart,
+      seal(master, `${purpose}/${key.id}`, Buffer.from(key.privatePart)),
+      master.id,
+    ],
   )
 }
 

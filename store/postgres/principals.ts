@@ -48,7 +48,12 @@ export async function insertPrincipal(
   return one(result).id
 }
 
-export async function grantRole(db: Db, scopeId: ScopeId, principalId: PrincipalId, role: Role): Promise<void> {
+export async function grantRole(
+  db: Db,
+  scopeId: ScopeId,
+  principalId: PrincipalId,
+  role: Role,
+): Promise<void> {
   await db.query(
     'insert into role_grant (scope_id, principal_id, role) values ($1, $2, $3) on conflict do nothing',
     [scopeId, principalId, role],
@@ -67,7 +72,13 @@ export async function insertToken(
 
 /** Who holds `token`, with every role; undefined for one that is unknown, expired, revoked or of a disabled principal. */
 export async function findCaller(db: Db, token: string): Promise<Caller | undefined> {
-  const result = await db.query<{ principalId: PrincipalId; name: string; kind: Caller['kind']; scopeId: ScopeId | null; role: Role | null }>(
+  const result = await db.query<{
+    principalId: PrincipalId
+    name: string
+    kind: Caller['kind']
+    scopeId: ScopeId | null
+    role: Role | null
+  }>(
     `select p.id as "principalId", p.name, p.kind, g.scope_id as "scopeId", g.role
      from api_token t
      join principal p on p.id = t.principal_id

@@ -2,7 +2,11 @@
 import type { ScopeId } from '../../domain/id.js'
 import type { Db } from './pool.js'
 
-export async function insertScripts(db: Db, scopeId: ScopeId, scripts: ReadonlyMap<string, string>): Promise<void> {
+export async function insertScripts(
+  db: Db,
+  scopeId: ScopeId,
+  scripts: ReadonlyMap<string, string>,
+): Promise<void> {
   await db.query(
     `insert into script_text (scope_id, sha256, content)
      select $1, decode(s.sha256, 'hex'), convert_to(s.content, 'UTF8') from unnest($2::text[], $3::text[]) as s (sha256, content)
@@ -12,6 +16,9 @@ export async function insertScripts(db: Db, scopeId: ScopeId, scripts: ReadonlyM
 }
 
 export async function findScript(db: Db, scopeId: ScopeId, sha256: Buffer): Promise<Buffer | undefined> {
-  const result = await db.query<{ content: Buffer }>('select content from script_text where scope_id = $1 and sha256 = $2', [scopeId, sha256])
+  const result = await db.query<{ content: Buffer }>(
+    'select content from script_text where scope_id = $1 and sha256 = $2',
+    [scopeId, sha256],
+  )
   return result.rows[0]?.content
 }

@@ -27,7 +27,12 @@ export interface OpenedSession {
 
 /** Records a session as the newest of its host. */
 export async function openSession(tx: Db, hello: SessionHello): Promise<OpenedSession> {
-  const host = await tx.query<{ name: string; state: OpenedSession['state']; journal_id: string | null; journal_sequence: string }>(
+  const host = await tx.query<{
+    name: string
+    state: OpenedSession['state']
+    journal_id: string | null
+    journal_sequence: string
+  }>(
     'select name, state, journal_id, journal_sequence from host where scope_id = $1 and id = $2 for update',
     [hello.scopeId, hello.hostId],
   )
@@ -57,31 +62,51 @@ export async function openSession(tx: Db, hello: SessionHello): Promise<OpenedSe
     ],
   )
   const { epoch, was_connected: connected } = one(session)
-  return { epoch, name: before.name, state: before.state, before: { journalId: before.journal_id, journalSequence: before.journal_sequence, connected } }
+  return {
+    epoch,
+    name: before.name,
+    state: before.state,
+    before: { journalId: before.journal_id, journalSequence: before.journal_sequence, connected },
+  }
 }
 
 /** Records the end of a session, unless a newer one has taken its place. */
-export async function closeSession(db: Db, session: { scopeId: ScopeId; hostId: HostId; epoch: string }): Promise<void> {
-  await db.query('update agent_session set disconnected_at = now() where scope_id = $1 and host_id = $2 and epoch = $3 and disconnected_at is null', [
+export async function closeSession(
+  db: Db,
+  session: { scopeId: ScopeId; hostId: HostId; epoch: string },
+): Promise<void> {
+  await db.query(
+    'update agent_session set disconnected_at = now() where scope_id = $1 and host_id = $2 and epoch = $3 and disconnected_at is null',
+    [session.scopeId, session.hostId, session.epoch],
+  )
+  await db.query('update host set last_seen_at = now() where scope_id = $1 and id = $2', [
     session.scopeId,
     session.hostId,
-    session.epoch,
   ])
-  await db.query('update host set last_seen_at = now() where scope_id = $1 and id = $2', [session.scopeId, session.hostId])
 }
 
 /** What heartbeats told, for many hosts at once. */
-export async function beatSessions(db: Db, beats: { hostId: HostId; clockSkewMs: number; conditions: string[] }[]): Promise<void> {
+export async function beatSessions(
+  db: Db,
+  beats: { hostId: HostId; clockSkewMs: number; conditions: string[] }[],
+): Promise<void> {
   if (!beats.length) return
   await db.query(
     `update host h set last_seen_at = now(), clock_skew_ms = b.skew, conditions = array(select jsonb_array_elements_text(b.conditions))
      from unnest($1::bigint[], $2::bigint[], $3::jsonb[]) as b (id, skew, conditions) where h.id = b.id`,
-    [beats.map((beat) => beat.hostId), beats.map((beat) => beat.clockSkewMs), beats.map((beat) => JSON.stringify(beat.conditions))],
+    [
+      beats.map((beat) => beat.hostId),
+      beats.map((beat) => beat.clockSkewMs),
+      beats.map((beat) => JSON.stringify(beat.conditions)),
+    ],
   )
 }
 
 /** Of these sessions, the hosts whose session is no longer the newest or whose host may not be connected any more. */
-export async function findStaleSessions(db: Db, sessions: { hostId: HostId; epoch: string }[]): Promise<{ hostId: HostId; revoked: boolean }[]> {
+export async function findStaleSessions(
+  db: Db,
+  sessions: { hostId: HostId; epoch: string }[],
+): Promise<{ hostId: HostId; revoked: boolean }[]> {
   const result = await db.query<{ hostId: HostId; revoked: boolean }>(
     `select h.id as "hostId", h.state = 'revoked' as revoked
      from unnest($1::bigint[], $2::bigint[]) as mine (id, epoch)

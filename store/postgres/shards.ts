@@ -21,21 +21,23 @@ export interface OpenHost {
   awayMs: number
 }
 
-/** Open hosts of a step in target order; their rows are held until the transaction ends. */
-export async function listOpenHosts(tx: Db, step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId }): Promise<OpenHost[]> {
-  const result = await tx.query<OpenHost>(
+/** Open hosts of a step in target order. */
+export async function listOpenHosts(
+  db: Db,
+  step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+): Promise<OpenHost[]> {
+  const result = await db.query<OpenHost>(
     `select r.host_id as "hostId", r.host_name as "hostName", r.attempt, r.state, r.journal_id as "journalId", h.state as "hostState",
        h.journal_id as "hostJournalId", h.boot_id as "hostBootId", case when ${liveSession} and not coalesce(g.draining, true) then s.gateway end as gateway,
-       case when ${liveSession} then 0 else extract(epoch from now() - greatest(e.started_at, h.last_seen_at, s.disconnected_at,
-         case when s.disconnected_at is null and g.boot_id = s.gateway_boot then g.last_seen_at end)) * 1000 end::float8 as "awayMs"
+       case when ${liveSession} then 0 else extract(epoch from now() - coalesce(greatest(h.last_seen_at, s.disconnected_at,
+         case when s.disconnected_at is null and g.boot_id = s.gateway_boot then g.last_seen_at end), h.created_at)) * 1000 end::float8 as "awayMs"
      from host_result r
-     join execution e on e.scope_id = r.scope_id and e.id = r.execution_id
      join host h on h.scope_id = r.scope_id and h.id = r.host_id
      left join agent_session s on s.scope_id = r.scope_id and s.host_id = r.host_id
      left join gateway g on g.name = s.gateway
      where r.scope_id = $1 and r.execution_id = $2 and r.step_execution_id = $3 and r.state in ('pending', 'dispatched', 'running')
        and not exists (select from shard d where d.scope_id = r.scope_id and d.id = r.shard_id and d.closed_at is null)
-     order by r.position for update of r`,
+     order by r.position`,
     [step.scopeId, step.executionId, step.stepExecutionId],
   )
   return result.rows
@@ -85,11 +87,17 @@ export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
 
 /** Ends shards, so that hosts of theirs without an end can be given to others. */
 export async function closeShards(db: Db, scopeId: ScopeId, shardIds: readonly ShardId[]): Promise<void> {
-  await db.query('update shard set closed_at = now() where scope_id = $1 and id = any($2) and closed_at is null', [scopeId, shardIds])
+  await db.query(
+    'update shard set closed_at = now() where scope_id = $1 and id = any($2) and closed_at is null',
+    [scopeId, shardIds],
+  )
 }
 
 /** The limits of a step's open shards, summed: what is already under way of its concurrency. */
-export async function sumOpenLimits(db: Db, step: { scopeId: ScopeId; stepExecutionId: StepExecutionId }): Promise<number> {
+export async function sumOpenLimits(
+  db: Db,
+  step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
+): Promise<number> {
   const result = await db.query<{ n: string }>(
     'select coalesce(sum(host_limit), 0) as n from shard where scope_id = $1 and step_execution_id = $2 and closed_at is null',
     [step.scopeId, step.stepExecutionId],
@@ -143,7 +151,10 @@ export interface ExecutionFlags {
   expiresAt: Date
 }
 
-export async function listExecutionFlags(db: Db, executionIds: readonly ExecutionId[]): Promise<ExecutionFlags[]> {
+export async function listExecutionFlags(
+  db: Db,
+  executionIds: readonly ExecutionId[],
+): Promise<ExecutionFlags[]> {
   const result = await db.query<ExecutionFlags>(
     `select id as "executionId", pause, cancel_requested_at is not null as cancelled, stop_order as "stopOrder",
        stop_signature as "stopSignature", stop_key_id as "stopKeyId", expires_at as "expiresAt" from execution where id = any($1)`,
@@ -158,7 +169,13 @@ export async function findShardProgress(
   shardId: ShardId,
   gateway: { name: string; bootId: string },
 ): Promise<{ hostId: HostId; state: HostState; here: boolean; elsewhere: boolean; awayMs: number }[]> {
-  const result = await db.query<{ hostId: HostId; state: HostState; here: boolean; elsewhere: boolean; awayMs: number }>(
+  const result = await db.query<{
+    hostId: HostId
+    state: HostState
+    here: boolean
+    elsewhere: boolean
+    awayMs: number
+  }>(
     `select r.host_id as "hostId", r.state, coalesce(s.gateway_boot = $2 and s.disconnected_at is null, false) as here,
        coalesce(s.gateway_boot <> $2 and ${liveSession}, false) as elsewhere,
        case when s.disconnected_at is null then 0 else extract(epoch from now() - s.disconnected_at) * 1000 end::float8 as "awayMs"

@@ -26,11 +26,8 @@ export async function answerStopRequest(
   request: StopRequest,
   signed: { order: Buffer; signature: Buffer; keyId: string },
 ): Promise<void> {
-  await tx.query('update execution set stop_order = $3, stop_signature = $4, stop_key_id = $5 where scope_id = $1 and id = $2', [
-    request.scopeId,
-    request.executionId,
-    signed.order,
-    signed.signature,
-    signed.keyId,
-  ])
+  await tx.query(
+    'update execution set stop_order = $3, stop_signature = $4, stop_key_id = $5 where scope_id = $1 and id = $2',
+    [request.scopeId, request.executionId, signed.order, signed.signature, signed.keyId],
+  )
 }

@@ -9,7 +9,9 @@ const SWEEPER_LOCK = 0x73776570
 export async function asSweeper(pool: Pool, sweep: () => Promise<void>): Promise<boolean> {
   const client = await pool.connect()
   try {
-    const locked = one(await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [SWEEPER_LOCK])).locked
+    const locked = one(
+      await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [SWEEPER_LOCK]),
+    ).locked
     if (!locked) return false
     try {
       await sweep()
@@ -32,7 +34,10 @@ export interface OpenExecution {
 }
 
 /** Executions without an end, oldest first; those younger than 3 s are left to whoever launched them. */
-export async function listOpenExecutions(db: Db, page: { after: string; limit: number }): Promise<OpenExecution[]> {
+export async function listOpenExecutions(
+  db: Db,
+  page: { after: string; limit: number },
+): Promise<OpenExecution[]> {
   const result = await db.query<OpenExecution>(
     `select e.scope_id as "scopeId", s.name as "scopeName", e.id as "executionId", e.workflow_id as "workflowId",
        e.run_id is not null as claimed, e.cancel_requested_at is not null as "cancelRequested"
@@ -49,12 +54,16 @@ const PARTITION_SPAN = 100_000n
 
 /** Makes the partitions that the next executions will need; safe to repeat. */
 export async function ensurePartitions(db: Db): Promise<void> {
-  const last = BigInt(one(await db.query<{ last: string }>(`select coalesce(max(id), 0) as last from execution`)).last)
+  const last = BigInt(
+    one(await db.query<{ last: string }>(`select coalesce(max(id), 0) as last from execution`)).last,
+  )
   const first = last / PARTITION_SPAN
   for (const number of [first, first + 1n]) {
     const [from, to] = [number * PARTITION_SPAN, (number + 1n) * PARTITION_SPAN]
     for (const table of ['host_result', 'host_attempt', 'event']) {
-      await db.query(`create table if not exists ${table}_${number} partition of ${table} for values from (${from}) to (${to})`)
+      await db.query(
+        `create table if not exists ${table}_${number} partition of ${table} for values from (${from}) to (${to})`,
+      )
     }
   }
 }

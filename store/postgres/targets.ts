@@ -15,7 +15,11 @@ export interface TargetHost {
  * The hosts of a target in natural order of their names, each once; revoked ones are no hosts.
  * @throws PlatformError host_unknown, group_unknown, execution_unknown
  */
-export async function resolveTarget(db: Db, scopeId: ScopeId, terms: readonly TargetTerm[]): Promise<TargetHost[]> {
+export async function resolveTarget(
+  db: Db,
+  scopeId: ScopeId,
+  terms: readonly TargetTerm[],
+): Promise<TargetHost[]> {
   const found = new Map<HostId, TargetHost>()
   for (const term of terms) {
     for (const host of await resolveTerm(db, scopeId, term)) found.set(host.id, host)
@@ -78,17 +82,32 @@ function mustFind(wanted: readonly string[], found: ReadonlySet<string>, what: s
   const missing = wanted.filter((item) => !found.has(item))
   if (!missing.length) return
   const more = missing.length > 5 ? ` and ${missing.length - 5} more` : ''
-  throw new PlatformError('host_unknown', `${what} ${missing.slice(0, 5).join(', ')}${more}; see what there is with: drover hosts ls`)
+  throw new PlatformError(
+    'host_unknown',
+    `${what} ${missing.slice(0, 5).join(', ')}${more}; see what there is with: drover hosts ls`,
+  )
 }
 
 async function resolveGroup(db: Db, scopeId: ScopeId, group: string): Promise<TargetHost[]> {
   const known = await db.query('select from host_group where scope_id = $1 and name = $2', [scopeId, group])
   if (!known.rowCount) throw new PlatformError('group_unknown', `there is no group ${group}`)
-  return select(db, scopeId, `h.id in (select host_id from host_group_member m where m.scope_id = $1 and m.group_name = $2)`, [group])
+  return select(
+    db,
+    scopeId,
+    `h.id in (select host_id from host_group_member m where m.scope_id = $1 and m.group_name = $2)`,
+    [group],
+  )
 }
 
-async function resolveRun(db: Db, scopeId: ScopeId, term: TargetTerm & { kind: 'run' }): Promise<TargetHost[]> {
-  const known = await db.query('select from execution where scope_id = $1 and id = $2', [scopeId, term.executionId])
+async function resolveRun(
+  db: Db,
+  scopeId: ScopeId,
+  term: TargetTerm & { kind: 'run' },
+): Promise<TargetHost[]> {
+  const known = await db.query('select from execution where scope_id = $1 and id = $2', [
+    scopeId,
+    term.executionId,
+  ])
   if (!known.rowCount) throw new PlatformError('execution_unknown', `there is no run r-${term.executionId}`)
   return select(
     db,
@@ -99,12 +118,20 @@ async function resolveRun(db: Db, scopeId: ScopeId, term: TargetTerm & { kind: '
 }
 
 /** For every label that the targets carry: how many of them, of how many hosts. */
-export async function labelShares(db: Db, scopeId: ScopeId, hostIds: readonly HostId[]): Promise<LabelShare[]> {
+export async function labelShares(
+  db: Db,
+  scopeId: ScopeId,
+  hostIds: readonly HostId[],
+): Promise<LabelShare[]> {
   const result = await db.query<{ label: string; targeted: string; carrying: string }>(
     `select l.key || '=' || l.value as label, count(*) filter (where l.host_id = any($2)) as targeted, count(*) as carrying
      from host_label l join host h on h.scope_id = l.scope_id and h.id = l.host_id and h.state <> 'revoked'
      where l.scope_id = $1 group by l.key, l.value having bool_or(l.host_id = any($2))`,
     [scopeId, hostIds],
   )
-  return result.rows.map((row) => ({ label: row.label, targeted: Number(row.targeted), carrying: Number(row.carrying) }))
+  return result.rows.map((row) => ({
+    label: row.label,
+    targeted: Number(row.targeted),
+    carrying: Number(row.carrying),
+  }))
 }

@@ -1,0 +1,43 @@
+/** Claims an execution for a workflow: the ledger, not the engine, decides that it starts once. */
+import type { ExecutionId, ScopeId } from '../domain/id.js'
+import { isFinalExecutionState } from '../domain/execution.js'
+import { claimExecution, getExecution, listSteps, setExecutionState } from '../store/postgres/executions.js'
+import { findPlan } from '../store/postgres/plans.js'
+import { transaction } from '../store/postgres/transaction.js'
+import type { Claim, ControlActivities } from './contract.js'
+import type { ControlDependencies } from './dependencies.js'
+
+export function createClaimExecution({ pool }: ControlDependencies): ControlActivities['claimExecution'] {
+  return (input) =>
+    transaction(pool, async (tx): Promise<Claim> => {
+      const key = { scopeId: input.scopeId as ScopeId, executionId: input.executionId as ExecutionId }
+      if (!(await claimExecution(tx, key, input.firstRunId))) {
+        return { claimed: false, why: `run r-${key.executionId} is carried on by another workflow` }
+      }
+      const execution = await getExecution(tx, key.scopeId, key.executionId)
+      if (!execution) return { claimed: false, why: `there is no run r-${key.executionId}` }
+      if (isFinalExecutionState(execution.state))
+        return { claimed: false, why: `run r-${key.executionId} has already ended` }
+      if (execution.state === 'pending') await setExecutionState(tx, key, 'running')
+      const plan = await findPlan(tx, key.scopeId, execution.planHash)
+      const steps = await listSteps(tx, key.scopeId, key.executionId)
+      return {
+        claimed: true,
+        name: execution.name,
+        plan: execution.planHash.toString('hex').slice(0, 12),
+        actor: execution.launchedBy,
+        hosts: execution.hosts,
+        paused: execution.pause !== null,
+        cancelRequested: execution.cancelRequestedAt !== null,
+        steps: steps.map((step) => ({
+          stepExecutionId: step.id,
+          name: step.name,
+          state: step.state,
+          hosts: step.hosts,
+          timeoutMs: plan?.steps[step.position]?.timeoutMs ?? 0,
+          graceMs: plan?.steps[step.position]?.graceMs ?? 0,
+          onFailure: plan?.steps[step.position]?.onFailure ?? 'stop',
+        })),
+      }
+    })
+}

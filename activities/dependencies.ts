@@ -1,0 +1,10 @@
+/** What the control activities work with. */
+import type { Pool } from '../store/postgres/pool.js'
+import type { Signer } from './signer.js'
+
+export interface ControlDependencies {
+  pool: Pool
+  signer: Signer
+  /** How long a host that may be running its script is waited for, ms. */
+  lostAfterMs: number
+}

@@ -1,0 +1,199 @@
+/** Resolves a step's open hosts into signed shards, one gateway each; hosts that can have no other end get it here. */
+import { PlatformError } from '../domain/errors.js'
+import type { HostState } from '../domain/host-result.js'
+import type { ExecutionId, ScopeId, ShardId, StepExecutionId } from '../domain/id.js'
+import { placeHost, type Placement } from '../domain/placement.js'
+import { type CompiledStep, concurrencyLimit } from '../domain/plan.js'
+import { shareLimit, splitShards, type ShardRef } from '../domain/shard.js'
+import {
+  type Execution,
+  findStepPosition,
+  listSteps,
+  lockExecution,
+  setExecutionState,
+  setStepState,
+} from '../store/postgres/executions.js'
+import { endHosts } from '../store/postgres/ledger.js'
+import { findPlan } from '../store/postgres/plans.js'
+import type { Db } from '../store/postgres/pool.js'
+import {
+  closeShards,
+  insertShard,
+  listOpenHosts,
+  type OpenHost,
+  sumOpenLimits,
+} from '../store/postgres/shards.js'
+import { transaction } from '../store/postgres/transaction.js'
+import type { ControlActivities, Resolution } from './contract.js'
+import type { ControlDependencies } from './dependencies.js'
+import { encodeSpec } from './signer.js'
+
+interface Placed {
+  host: OpenHost
+  placement: Placement
+}
+
+export function createResolveShards(deps: ControlDependencies): ControlActivities['resolveShards'] {
+  return (input) =>
+    transaction(deps.pool, async (tx): Promise<Resolution> => {
+      const key = {
+        scopeId: input.scopeId as ScopeId,
+        executionId: input.executionId as ExecutionId,
+        stepExecutionId: input.stepExecutionId as StepExecutionId,
+      }
+      const execution = await lockExecution(tx, key.scopeId, key.executionId)
+      if (!execution) throw new PlatformError('execution_unknown', `there is no run r-${key.executionId}`)
+      await closeShards(tx, key.scopeId, input.closedShards as ShardId[])
+      const cancelled = execution.cancelRequestedAt !== null
+      if (!cancelled && !execution.pause) {
+        await setExecutionState(tx, key, 'running')
+        await setStepState(tx, key, 'running')
+      }
+      const rules = {
+        cancelled,
+        expired: execution.expiresAt.getTime() <= Date.now(),
+        lostAfterMs: deps.lostAfterMs,
+      }
+      const placed = (await listOpenHosts(tx, key)).map((host) => ({
+        host,
+        placement: placeHost(host, rules),
+      }))
+      await endPlaced(tx, key, placed)
+      const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
+      const { shards, held } =
+        execution.pause && !cancelled
+          ? { shards: [], held: 0 }
+          : await makeShards(tx, deps, { key, execution, ready })
+      const steps = await listSteps(tx, key.scopeId, key.executionId)
+      const counts = steps.find((step) => step.id === key.stepExecutionId)?.counts ?? {}
+      return {
+        shards,
+        held,
+        missing: placed.filter(({ placement }) => placement.do === 'wait').length,
+        counts,
+      }
+    })
+}
+
+type Key = { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId }
+
+async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<void> {
+  const ends = placed.flatMap(({ host, placement }) =>
+    placement.do === 'end'
+      ? [
+          {
+            hostId: host.hostId,
+            attempt: host.attempt,
+            state: placement.state,
+            started: placement.started,
+            reason: placement.reason,
+          },
+        ]
+      : [],
+  )
+  await endHosts(tx, key, ends)
+}
+
+interface Making {
+  key: Key
+  execution: Execution
+  ready: readonly Placed[]
+}
+
+async function makeShards(
+  tx: Db,
+  deps: ControlDependencies,
+  making: Making,
+): Promise<{ shards: ShardRef[]; held: number }> {
+  const { key, execution, ready } = making
+  if (!ready.length) return { shards: [], held: 0 }
+  const step = await compiledStep(tx, key, execution)
+  const cancelled = execution.cancelRequestedAt !== null
+  const free = cancelled
+    ? ready.length
+    : concurrencyLimit(step.concurrency, execution.hosts) - (await sumOpenLimits(tx, key))
+  const byId = new Map(ready.map(({ host }) => [host.hostId, host]))
+  // Hosts that were sent their order already come first: they are under way, whatever the limit says.
+  const sorted = [...ready].sort((a, b) => Number(isPending(a.host.state)) - Number(isPending(b.host.state)))
+  const split = splitShards(
+    sorted.map(({ host, placement }) => ({
+      hostId: host.hostId,
+      gateway: placement.do === 'dispatch' ? placement.gateway : '',
+    })),
+  )
+  const limits = shareLimit(
+    Math.max(0, free),
+    split.map((shard) => shard.hostIds.length),
+  )
+  const shards: ShardRef[] = []
+  let held = 0
+  for (const [index, { gateway, hostIds }] of split.entries()) {
+    const hostLimit = limits[index] ?? 0
+    if (hostLimit === 0) {
+      held += hostIds.length
+      continue
+    }
+    const hosts = hostIds.flatMap((id) => byId.get(id) ?? [])
+    shards.push({
+      shardId: await signShard(tx, deps, { key, execution, step, gateway, hosts, hostLimit }),
+      gateway,
+      hosts: hosts.length,
+    })
+  }
+  return { shards, held }
+}
+
+const isPending = (state: HostState) => state === 'pending'
+
+async function compiledStep(tx: Db, key: Key, execution: Execution): Promise<CompiledStep> {
+  const plan = await findPlan(tx, key.scopeId, execution.planHash)
+  const step = plan?.steps[(await findStepPosition(tx, key)) ?? -1]
+  if (!step)
+    throw new PlatformError(
+      'step_unknown',
+      `run r-${key.executionId} has no step execution ${key.stepExecutionId}`,
+    )
+  return step
+}
+
+interface ShardFacts {
+  key: Key
+  execution: Execution
+  step: CompiledStep
+  gateway: string
+  hosts: OpenHost[]
+  hostLimit: number
+}
+
+async function signShard(tx: Db, { signer }: ControlDependencies, facts: ShardFacts): Promise<ShardId> {
+  const { key, execution, hosts } = facts
+  const spec = encodeSpec(facts.step)
+  // A host that was sent nothing yet may have a new journal; once an order was sent, only that journal may answer it.
+  const journalIds = hosts.map((host) =>
+    isPending(host.state) ? (host.hostJournalId ?? '') : (host.journalId ?? host.hostJournalId ?? ''),
+  )
+  const signed = hosts.map((host, index) =>
+    signer.signDispatch(
+      {
+        ...key,
+        attempt: host.attempt,
+        hostId: host.hostId,
+        journalId: journalIds[index] ?? '',
+        expiresAt: execution.expiresAt,
+        outputDay: execution.outputDay,
+      },
+      spec,
+    ),
+  )
+  return insertShard(tx, {
+    ...key,
+    gateway: facts.gateway,
+    hostLimit: facts.hostLimit,
+    hostIds: hosts.map((host) => host.hostId),
+    journalIds,
+    orders: signed.map(({ order }) => order),
+    signatures: signed.map(({ signature }) => signature),
+    keyId: signer.keyId,
+    spec,
+  })
+}

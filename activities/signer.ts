@@ -1,0 +1,92 @@
+/** The signer: the only part that can make an order which agents obey. */
+import { createPrivateKey } from 'node:crypto'
+import type { CompiledStep } from '../domain/plan.js'
+import { OUTPUT_CAP_BYTES } from '../domain/script.js'
+import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../domain/id.js'
+import {
+  DispatchOrder,
+  dispatchId,
+  type SignedOrder,
+  sha256,
+  signOrder,
+  StopOrder,
+  TaskSpec,
+} from '../proto/index.js'
+import type { PrivateKey } from '../store/postgres/platform-keys.js'
+
+export interface OrderFacts {
+  scopeId: ScopeId
+  executionId: ExecutionId
+  stepExecutionId: StepExecutionId
+  attempt: number
+  hostId: HostId
+  journalId: string
+  expiresAt: Date
+  outputDay: string
+}
+
+export interface Signer {
+  keyId: string
+  /** The order for one host to carry out `spec` (an encoded TaskSpec). */
+  signDispatch(facts: OrderFacts, spec: Buffer): SignedOrder
+  /** The order to stop what was ordered for an execution up to now. */
+  signStop(facts: { scopeId: ScopeId; executionId: ExecutionId; reason: string }): SignedOrder
+}
+
+export function createSigner(signingKey: PrivateKey, now: () => number = Date.now): Signer {
+  const key = { keyId: signingKey.id, privateKey: createPrivateKey(signingKey.privatePart) }
+  return {
+    keyId: key.keyId,
+    signDispatch(facts, spec) {
+      const order = DispatchOrder.encode({
+        dispatchId: dispatchId(facts.stepExecutionId, facts.attempt, facts.hostId),
+        scopeId: BigInt(facts.scopeId),
+        executionId: BigInt(facts.executionId),
+        stepExecutionId: BigInt(facts.stepExecutionId),
+        attempt: facts.attempt,
+        hostId: BigInt(facts.hostId),
+        journalId: facts.journalId,
+        specSha256: sha256(spec),
+        issuedAtMs: BigInt(now()),
+        expiresAtMs: BigInt(facts.expiresAt.getTime()),
+        outputDay: facts.outputDay,
+      }).finish()
+      return signOrder(Buffer.from(order), key)
+    },
+    signStop(facts) {
+      const order = StopOrder.encode({
+        scopeId: BigInt(facts.scopeId),
+        executionId: BigInt(facts.executionId),
+        issuedAtMs: BigInt(now()),
+        reason: facts.reason,
+      }).finish()
+      return signOrder(Buffer.from(order), key)
+    },
+  }
+}
+
+/** The bytes of what a script step asks of a host: the same for every host of the step. */
+export function encodeSpec(step: CompiledStep): Buffer {
+  const environment = Object.fromEntries(
+    Object.entries(step.environment).map(([name, value]) => [name, Buffer.from(value)]),
+  )
+  const spec = TaskSpec.encode({
+    task: {
+      $case: 'script',
+      value: {
+        language: step.language,
+        scriptSha256: Buffer.from(step.scriptSha256, 'hex'),
+        scriptBytes: step.scriptBytes,
+        arguments: step.arguments.map((text) => Buffer.from(text)),
+        environment,
+        workingDirectory: step.workingDirectory,
+        account: step.account,
+        login: step.login,
+        timeoutMs: BigInt(step.timeoutMs),
+        graceMs: step.graceMs,
+        outputCapBytes: BigInt(OUTPUT_CAP_BYTES),
+      },
+    },
+  }).finish()
+  return Buffer.from(spec)
+}

@@ -1,0 +1,64 @@
+/** Placement: what becomes, now, of one host that has no end yet and that no open shard holds. */
+import type { ErrorCode } from './errors.js'
+import type { HostState, Started } from './host-result.js'
+
+/** A host that was sent nothing is offline after this long without a session. */
+export const OFFLINE_AFTER_MS = 60_000
+
+/** A host that may be running its script is waited for this long before its outcome is called unknown. */
+export const LOST_AFTER_MS = 300_000
+
+export interface PlacedHost {
+  state: HostState
+  journalId: string | null
+  hostState: 'active' | 'quarantined' | 'revoked'
+  hostJournalId: string | null
+  gateway: string | null
+  awayMs: number
+}
+
+export interface PlacementRules {
+  cancelled: boolean
+  expired: boolean
+  lostAfterMs: number
+}
+
+export type Placement =
+  | { do: 'dispatch'; gateway: string }
+  | { do: 'wait' }
+  | { do: 'end'; state: HostState; started: Started; reason: ErrorCode }
+
+/** Decides by what is known for sure: only a host that was sent nothing can be said not to have started. */
+export function placeHost(host: PlacedHost, rules: PlacementRules): Placement {
+  return host.state === 'pending' ? placePending(host, rules) : placeSent(host, rules)
+}
+
+function placePending(host: PlacedHost, rules: PlacementRules): Placement {
+  const never = (state: HostState, reason: ErrorCode): Placement => ({
+    do: 'end',
+    state,
+    started: 'no',
+    reason,
+  })
+  if (rules.cancelled) return never('cancelled', 'cancelled_by_operator')
+  if (rules.expired) return never('rejected', 'execution_expired')
+  if (host.hostState === 'revoked') return never('rejected', 'host_revoked')
+  if (host.hostState === 'quarantined') return never('rejected', 'journal_conflict')
+  if (host.gateway) return { do: 'dispatch', gateway: host.gateway }
+  return host.awayMs >= OFFLINE_AFTER_MS ? never('offline', 'agent_offline') : { do: 'wait' }
+}
+
+function placeSent(host: PlacedHost, rules: PlacementRules): Placement {
+  const unknown = (reason: ErrorCode): Placement => ({
+    do: 'end',
+    state: 'unknown',
+    started: 'maybe',
+    reason,
+  })
+  if (host.hostState === 'revoked') return unknown('host_revoked')
+  if (host.hostState === 'quarantined') return unknown('journal_conflict')
+  // The journal that could have answered is gone: another one must never be asked to start it.
+  if (host.journalId !== null && host.hostJournalId !== host.journalId) return unknown('journal_lost')
+  if (host.gateway) return { do: 'dispatch', gateway: host.gateway }
+  return host.awayMs >= rules.lostAfterMs ? unknown('agent_lost') : { do: 'wait' }
+}

@@ -1,0 +1,44 @@
+/** The activities as a workflow calls them: timeouts, retries and cancellation stand here and nowhere else. */
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow'
+import type { ControlActivities, GatewayActivities } from '../activities/contract.js'
+import { gatewayQueue, type ShardRef } from '../domain/shard.js'
+
+/**
+ * Short transactions on Postgres, run by the worker that runs the workflow: one event each and no hand-over.
+ * All are repeatable, and nothing can go on without them: they are tried until the database is back.
+ */
+export const ledger = proxyLocalActivities<Omit<ControlActivities, 'awaitHosts'>>({
+  startToCloseTimeout: '30 s',
+  retry: { initialInterval: '200 ms', maximumInterval: '5 s', maximumAttempts: 100_000 },
+})
+
+/** The wait for hosts that are away; as long as it takes. */
+export function awaitHosts(missing: number) {
+  return proxyActivities<Pick<ControlActivities, 'awaitHosts'>>({
+    startToCloseTimeout: '72 h',
+    heartbeatTimeout: '10 s',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '500 ms', maximumInterval: '5 s', maximumAttempts: 100_000 },
+    summary: `waiting for ${missing} ${missing === 1 ? 'host' : 'hosts'} to reconnect`,
+  }).awaitHosts
+}
+
+// A gateway's queue has one poller: nobody taking a shard within this means that the gateway is gone.
+const NOBODY_POLLS = '10 s'
+
+// Longest time limit of a script (48 h), its grace and the wait for a host that is away.
+const SHARD_LIMIT = '50 h'
+
+/** Carries a shard through on its gateway. One attempt: what comes after a failure is decided from the ledger. */
+export function runShard(shard: ShardRef, step: string): Promise<unknown> {
+  const gateway = proxyActivities<GatewayActivities>({
+    taskQueue: gatewayQueue(shard.gateway),
+    scheduleToStartTimeout: NOBODY_POLLS,
+    startToCloseTimeout: SHARD_LIMIT,
+    heartbeatTimeout: '10 s',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { maximumAttempts: 1 },
+    summary: `${step} · ${shard.hosts} ${shard.hosts === 1 ? 'host' : 'hosts'} · ${shard.gateway}`,
+  })
+  return gateway.runShard({ shardId: shard.shardId })
+}

@@ -1,0 +1,121 @@
+/** Fanning a step out: shards to gateways, again and again, until every host of the step has an end. */
+import { condition, sleep } from '@temporalio/workflow'
+import type { ClaimedStep, ExecutionRef } from '../activities/contract.js'
+import type { ShardRef } from '../domain/shard.js'
+import { awaitHosts, ledger, runShard } from './activities.js'
+import type { RunState } from './run-state.js'
+import type { Display } from './show.js'
+
+// Between a shard that failed and the next look: enough for a session to move, little enough to go unnoticed.
+const AFTER_FAILURE_MS = 500
+
+export class FanOut {
+  private readonly active = new Set<string>()
+  private closed: string[] = []
+  private missing = 0
+  private held = 0
+  private awaiting = false
+  private look = true
+  private readonly ref: ExecutionRef
+  private readonly step: ClaimedStep
+  private readonly run: RunState
+  private readonly display: Display
+
+  constructor(ref: ExecutionRef, step: ClaimedStep, run: RunState, display: Display) {
+    this.ref = ref
+    this.step = step
+    this.run = run
+    this.display = display
+  }
+
+  private get stepRef() {
+    return { ...this.ref, stepExecutionId: this.step.stepExecutionId }
+  }
+
+  /** Resolves when every host of the step has an end and the step its verdict. */
+  async finish(): Promise<void> {
+    for (;;) {
+      const seen = this.run.changes
+      if (this.look && this.mayLook) await this.resolve()
+      if (this.done && seen === this.run.changes && (await this.close())) return
+      if (this.look && this.mayLook) continue
+      this.say()
+      await condition(() => this.run.changes !== seen || this.done || (this.look && this.mayLook))
+      if (this.run.changes !== seen) this.look = true
+    }
+  }
+
+  /** While a run is held nothing new is begun; a cancel must still reach every host. */
+  private get mayLook(): boolean {
+    return !this.run.paused || this.run.cancelRequested
+  }
+
+  /** Nothing is under way or waited for: closing the step tells whether a host was left over all the same. */
+  private get done(): boolean {
+    return !this.active.size && !this.missing && !this.held && this.mayLook
+  }
+
+  private async resolve(): Promise<void> {
+    this.look = false
+    const closedShards = this.closed.splice(0)
+    const { shards, missing, held, counts } = await ledger.resolveShards({ ...this.stepRef, closedShards })
+    this.run.setCounts(this.step, counts)
+    this.missing = missing
+    this.held = held
+    if (this.step.state !== 'running' && this.mayLook && !this.run.cancelRequested)
+      this.step.state = 'running'
+    for (const shard of shards) void this.carry(shard)
+    if (missing && !this.awaiting) void this.awaitMissing(missing)
+  }
+
+  private async carry(shard: ShardRef): Promise<void> {
+    this.active.add(shard.shardId)
+    try {
+      await runShard(shard, this.step.name)
+    } catch {
+      // The gateway died, drained or was never there: the ledger knows what is left, whoever holds the hosts now goes on.
+      await sleep(AFTER_FAILURE_MS, { summary: `${shard.gateway} did not finish its shard; looking again` })
+    }
+    this.active.delete(shard.shardId)
+    this.closed.push(shard.shardId)
+    this.look = !this.done
+  }
+
+  private async awaitMissing(missing: number): Promise<void> {
+    this.awaiting = true
+    await awaitHosts(missing)(this.stepRef).catch(() => {})
+    this.awaiting = false
+    this.look = true
+  }
+
+  /** @returns whether the step has its verdict */
+  private async close(): Promise<boolean> {
+    const closedShards = this.closed.splice(0)
+    const { state, open, counts } = await ledger.closeStep({
+      ...this.stepRef,
+      onFailure: this.step.onFailure,
+      closedShards,
+    })
+    this.run.setCounts(this.step, counts)
+    if (open) {
+      this.look = true
+      return false
+    }
+    this.step.state = state
+    return true
+  }
+
+  private say(): void {
+    const { waiting } = this
+    this.run.waiting = waiting
+    this.display.show(this.run)
+  }
+
+  private get waiting(): string | undefined {
+    if (this.run.cancelRequested) return `cancelling: waiting for scripts to stop`
+    if (this.run.paused) return 'paused by an operator: resume or cancel it'
+    if (this.missing)
+      return `waiting for ${this.missing} ${this.missing === 1 ? 'host' : 'hosts'} to reconnect`
+    return undefined
+  }
+}

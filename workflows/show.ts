@@ -1,0 +1,24 @@
+/** What the Temporal UI shows of a run: its details and its search attributes, written only when they change. */
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common'
+import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
+import type { RunState } from './run-state.js'
+
+const stateKey = defineSearchAttributeKey('DroverState', SearchAttributeType.KEYWORD)
+const attentionKey = defineSearchAttributeKey('DroverAttention', SearchAttributeType.BOOL)
+
+export class Display {
+  private shown = 'running'
+  private since = new Date()
+
+  show(run: RunState, state: string = run.view.execution): void {
+    if (state !== this.shown) {
+      this.shown = state
+      this.since = new Date()
+      upsertSearchAttributes([
+        { key: stateKey, value: state },
+        { key: attentionKey, value: state === 'paused' || state === 'failed' },
+      ])
+    }
+    setCurrentDetails(run.describe(this.since))
+  }
+}

@@ -1,0 +1,197 @@
+/** The agent's side of its sessions: who it says it is, what it tells regularly, and which certificate it shows. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { join } from 'node:path'
+import { createLogger } from '../base/logger.js'
+import { type Hello, PROTOCOL, type SessionRequest, type Welcome } from '../proto/index.js'
+import { capabilityNames } from './capability/index.js'
+import type { Config } from './config.js'
+import { readFacts, readMachineId } from './facts.js'
+import { Renewal } from './identity/renew.js'
+import { type Credentials, type Identity, promoteNext } from './identity/store.js'
+import type { Journal } from './journal/journal.js'
+import type { Quota } from './journal/quota.js'
+import type { PolicyFile } from './policy.js'
+import { uptimeMs } from './process/proc.js'
+import { createClient } from './session/channel.js'
+import { fetchScript } from './session/fetch-script.js'
+import { stayConnected } from './session/reconnect.js'
+import type { ServerClock } from './session/server-clock.js'
+import { runSession, type SessionEnd, type SessionHost } from './session/session.js'
+import type { Tasks } from './task/tasks.js'
+import { AGENT_VERSION } from './version.js'
+
+const log = createLogger('agent:connection')
+
+// Being without a session this long is not a hiccup any more, and the health check says so.
+const UNHEALTHY_MS = 5 * 60_000
+
+export interface ConnectionInput {
+  config: Config
+  identity: Identity
+  journal: Journal
+  tasks: Tasks
+  clock: ServerClock
+  quota: Quota
+  policy: PolicyFile
+  isStopped: () => boolean
+}
+
+export class Connection {
+  private readonly input: ConnectionInput
+  private readonly renewal: Renewal
+  private readonly controller = new AbortController()
+  private readonly loopDelay = monitorEventLoopDelay({ resolution: 20 })
+  private running: Promise<void> = Promise.resolve()
+  private epoch = 0n
+  private gateway = ''
+  private downSince: number | undefined = performance.now()
+  private lastCode = ''
+  private sessions = 0
+  /** The unproven certificate did not work last time: show the proven one in turn. */
+  private nextFailed = false
+
+  constructor(input: ConnectionInput) {
+    this.input = input
+    const folder = join(input.config.state, 'identity')
+    this.renewal = new Renewal(input.identity, folder, () => input.clock.now())
+  }
+
+  start(): void {
+    this.loopDelay.enable()
+    const connect = (gateway: string) => this.connect(gateway)
+    this.running = stayConnected(this.input.config.gateways, connect, this.controller.signal)
+  }
+
+  async stop(): Promise<void> {
+    this.controller.abort(new Error('the agent stops'))
+    await this.running
+    this.loopDelay.disable()
+  }
+
+  fetchScript(sha256: Buffer, bytes: number): Promise<Buffer> {
+    const { identity } = this.input
+    return fetchScript({
+      gateway: this.gateway,
+      caPem: identity.caPem,
+      certificate: this.credentials(),
+      sha256,
+      bytes,
+    })
+  }
+
+  health(): { ok: boolean; detail: string; metrics: Record<string, number> } {
+    const downMs = this.downSince === undefined ? 0 : performance.now() - this.downSince
+    const up = this.downSince === undefined
+    const seconds = Math.round(downMs / 1000)
+    return {
+      ok: up || downMs < UNHEALTHY_MS,
+      detail: up
+        ? `session with ${this.gateway} is up`
+        : `no session for ${seconds} s, trying (${this.lastCode || 'starting'})`,
+      metrics: {
+        session_up: Number(up),
+        sessions_total: this.sessions,
+        tasks_running: this.input.tasks.runningCount,
+        resident_bytes: process.memoryUsage.rss(),
+        journal_sequence: Number(this.input.journal.sequence),
+      },
+    }
+  }
+
+  private async connect(gateway: string): Promise<SessionEnd> {
+    const shown = this.credentials()
+    const client = createClient(gateway, this.input.identity.caPem, shown)
+    this.gateway = gateway
+    try {
+      const end = await runSession(client, this.host(shown), this.controller.signal)
+      this.lastCode = end.code
+      if (!end.welcomed && shown.unproven) this.nextFailed = true
+      else this.nextFailed = false
+      return end
+    } finally {
+      this.downSince ??= performance.now()
+      client.close()
+    }
+  }
+
+  private credentials(): Credentials {
+    const { current, next } = this.input.identity
+    return next && !this.nextFailed ? next : current
+  }
+
+  private host(shown: Credentials): SessionHost {
+    const { tasks, clock } = this.input
+    return {
+      tasks,
+      clock,
+      hello: () => this.hello(),
+      heartbeat: () => this.heartbeat(),
+      welcomed: (welcome) => this.onWelcome(welcome, shown),
+      certificate: (pem) => this.renewal.receive(pem),
+      startRenewal: (send) => this.renewal.start(send),
+    }
+  }
+
+  private async onWelcome(welcome: Welcome, shown: Credentials): Promise<void> {
+    const { identity, journal, config } = this.input
+    this.downSince = undefined
+    this.sessions += 1
+    this.epoch = welcome.epoch
+    // A gateway is trusted least: keys that sign orders come only with the join, over the CA that the token pins.
+    const unknown = welcome.signingKeys
+      .filter((key) => !identity.signingKeys.has(key.keyId))
+      .map((key) => key.keyId)
+    if (unknown.length)
+      log.warn({ keyIds: unknown }, 'the gateway named signing keys that came with no join; ignored')
+    if (shown.unproven && identity.next === shown) {
+      await promoteNext(join(config.state, 'identity'))
+      identity.current = { ...shown, unproven: false }
+      identity.next = undefined
+    }
+    await journal.writeEpoch(welcome.epoch).catch(() => undefined)
+  }
+
+  private async hello(): Promise<Hello> {
+    const { config, journal, tasks, policy } = this.input
+    if (this.epoch === 0n) this.epoch = await journal.readEpoch()
+    return {
+      agentVersion: AGENT_VERSION,
+      protocolMin: PROTOCOL.min,
+      protocolMax: PROTOCOL.max,
+      journalId: journal.id,
+      journalSequence: journal.sequence,
+      bootId: journal.bootId,
+      machineId: readMachineId(),
+      clockMs: BigInt(Date.now()),
+      facts: readFacts(config, policy.read()),
+      capabilities: capabilityNames(),
+      tasks: tasks.unsettled(),
+      lastEpoch: this.epoch,
+      conditions: this.conditions(),
+    }
+  }
+
+  private async heartbeat(): Promise<NonNullable<SessionRequest['message']>> {
+    const lagMs = Math.max(0, Math.round(this.loopDelay.percentile(99) / 1e6 - 20))
+    this.loopDelay.reset()
+    const value = {
+      monotonicMs: BigInt(uptimeMs()),
+      runningTasks: this.input.tasks.runningCount,
+      residentBytes: BigInt(process.memoryUsage.rss()),
+      loopLagMs: lagMs,
+      spoolFreeBytes: BigInt(Math.round(await this.input.quota.freeBytes())),
+      clockMs: BigInt(Date.now()),
+      conditions: this.conditions(),
+    }
+    return { $case: 'heartbeat', value }
+  }
+
+  private conditions(): string[] {
+    const { isStopped, quota, policy } = this.input
+    return [
+      ...(isStopped() ? ['stopped_by_file'] : []),
+      ...(quota.full ? ['spool_full'] : []),
+      ...(policy.read().readable ? [] : ['policy_unreadable']),
+    ]
+  }
+}

@@ -1,0 +1,104 @@
+/** Joining: a token and a request made here become an identity. */
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import { delay, fullJitter } from '../../base/backoff.js'
+import { createLogger } from '../../base/logger.js'
+import type { JoinResponse } from '../../proto/index.js'
+import { createClient } from '../session/channel.js'
+import { AGENT_VERSION } from '../version.js'
+import { generateKey, makeCsr } from './csr.js'
+import { fetchPinnedCa } from './pin.js'
+import { writeIdentity } from './store.js'
+import { type JoinToken, parseJoinToken } from './token.js'
+
+const log = createLogger('agent:join')
+
+/** The control plane said no for good: another try with this token cannot help. */
+export class JoinRefused extends Error {
+  override name = 'JoinRefused'
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+export interface JoinInput {
+  folder: string
+  gateways: string[]
+  token: string
+  name: string
+  facts: Record<string, string>
+  signal: AbortSignal
+}
+
+/** Tries the gateways in turn until one gives an identity; rejects with JoinRefused, or when the signal aborts. */
+export async function joinFleet(input: JoinInput): Promise<void> {
+  const token = parseJoinToken(input.token)
+  // One key for all tries: a gateway that died after issuing may then give the same host its certificate again.
+  const keyPem = generateKey()
+  for (let attempt = 0; ; attempt++) {
+    const gateway = input.gateways[attempt % input.gateways.length] ?? ''
+    try {
+      await joinOnce(input, { gateway, token, keyPem })
+      return
+    } catch (error) {
+      if (error instanceof JoinRefused || input.signal.aborted) throw error
+      log.warn({ gateway, err: error }, 'joining failed; will try again')
+    }
+    await delay(fullJitter(attempt, Math.random()), input.signal)
+  }
+}
+
+async function joinOnce(
+  input: JoinInput,
+  at: { gateway: string; token: JoinToken; keyPem: string },
+): Promise<void> {
+  const pinnedCa = await fetchPinnedCa(at.gateway, at.token.caSha256)
+  const response = await callJoin(input, at, pinnedCa)
+  await writeIdentity(input.folder, {
+    hostId: response.hostId,
+    keyPem: at.keyPem,
+    certificatePem: response.certificate,
+    // The pinned certificate stays among the roots whatever the answer says.
+    caPem: response.ca.includes(pinnedCa.trim()) ? response.ca : pinnedCa + response.ca,
+    signingKeys: response.signingKeys,
+  })
+  log.info({ gateway: at.gateway, hostId: response.hostId, name: input.name }, 'joined')
+}
+
+function callJoin(
+  input: JoinInput,
+  at: { gateway: string; token: JoinToken; keyPem: string },
+  caPem: string,
+): Promise<JoinResponse> {
+  const client = createClient(at.gateway, caPem)
+  const request = {
+    token: at.token.secret,
+    csr: makeCsr(at.keyPem),
+    name: input.name,
+    agentVersion: AGENT_VERSION,
+    facts: input.facts,
+  }
+  return new Promise<JoinResponse>((resolve, reject) => {
+    client.join(request, new Metadata(), { deadline: Date.now() + 15_000 }, (error, response) =>
+      error ? reject(toJoinError(error)) : resolve(response),
+    )
+  }).finally(() => client.close())
+}
+
+// Answers about the token or the request; everything else is about the road, and is tried again.
+const final = new Set<status>([
+  status.UNAUTHENTICATED,
+  status.PERMISSION_DENIED,
+  status.INVALID_ARGUMENT,
+  status.FAILED_PRECONDITION,
+  status.ALREADY_EXISTS,
+  status.NOT_FOUND,
+])
+
+function toJoinError(error: ServiceError): Error {
+  if (!final.has(error.code)) return error
+  const code = String(error.metadata.get('drover-code')[0] ?? status[error.code].toLowerCase())
+  return new JoinRefused(code, error.details)
+}

@@ -1,0 +1,86 @@
+/** Renewing the certificate over the session: a new key at two thirds of its life, kept beside the old until proven. */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createLogger } from '../../base/logger.js'
+import { HOST_URI_PREFIX } from '../../proto/index.js'
+import { generateKey, makeCsr } from './csr.js'
+import { type Identity, writeNext } from './store.js'
+
+const log = createLogger('agent:renew')
+
+// setTimeout cannot wait longer than 24.8 days; a later look decides again.
+const MAX_WAIT_MS = 24 * 3600 * 1000
+// An answer that never came is asked for again.
+const RETRY_MS = 60_000
+
+/**
+ * When to ask for the next certificate: at 2/3 of the life ± 5 %, ms from `nowMs`; 0 when that is past.
+ * @param random in [0, 1)
+ */
+export function renewInMs(certificatePem: string, nowMs: number, random: number): number {
+  const certificate = new X509Certificate(certificatePem)
+  const from = Date.parse(certificate.validFrom)
+  const life = Date.parse(certificate.validTo) - from
+  return Math.max(0, from + life * (2 / 3 + (random - 0.5) * 0.1) - nowMs)
+}
+
+export class Renewal {
+  private readonly identity: Identity
+  private readonly folder: string
+  private readonly now: () => number
+  private keyPem: string | undefined
+
+  constructor(identity: Identity, folder: string, now: () => number) {
+    this.identity = identity
+    this.folder = folder
+    this.now = now
+  }
+
+  /** Asks whenever it is due; returns how to stop. */
+  start(send: (csr: Buffer) => void): () => void {
+    let timer: NodeJS.Timeout
+    const look = (asked: boolean) => {
+      const newest = this.identity.next ?? this.identity.current
+      const dueIn = renewInMs(newest.certificatePem, this.now(), Math.random())
+      if (dueIn > 0) {
+        timer = setTimeout(() => look(false), Math.min(dueIn, MAX_WAIT_MS))
+        return
+      }
+      if (!asked) this.keyPem = generateKey()
+      send(makeCsr(this.keyPem ?? ''))
+      timer = setTimeout(() => look(true), RETRY_MS)
+    }
+    look(false)
+    return () => clearTimeout(timer)
+  }
+
+  /** Takes the answer. A certificate that does not fit is dropped, and the old one stays. */
+  async receive(certificatePem: string): Promise<void> {
+    const problem = this.findFault(certificatePem)
+    if (problem !== undefined || this.keyPem === undefined) {
+      return log.error({ problem: problem ?? 'none was asked for' }, 'a renewed certificate was not taken')
+    }
+    await writeNext(this.folder, this.keyPem, certificatePem)
+    this.identity.next = { keyPem: this.keyPem, certificatePem, unproven: true }
+    this.keyPem = undefined
+    log.info('a renewed certificate waits for the next session')
+  }
+
+  // The gateway is trusted least: it relays the CA's answer, so the answer is checked like anybody's.
+  private findFault(certificatePem: string): string | undefined {
+    try {
+      const leaf = new X509Certificate(certificatePem)
+      const uri = `URI:${HOST_URI_PREFIX}${this.identity.hostId}`
+      if (!leaf.subjectAltName?.split(', ').includes(uri)) return 'it names another host'
+      const keyPem = this.keyPem ?? ''
+      if (!leaf.checkPrivateKey(createPrivateKey(keyPem))) return 'it is for another key'
+      const roots = splitPem(this.identity.caPem).map((pem) => new X509Certificate(pem))
+      return roots.some((root) => leaf.verify(root.publicKey)) ? undefined : 'the CA did not sign it'
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+}
+
+function splitPem(text: string): string[] {
+  return text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
+}

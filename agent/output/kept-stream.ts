@@ -1,0 +1,143 @@
+/** One output stream of one task: what of the file is kept, its running hash, and how far it was sent and acknowledged. */
+import { createHash, type Hash } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
+import { isMissing } from '../files.js'
+
+const READ_BYTES = 256 * 1024
+const scratch = Buffer.allocUnsafe(READ_BYTES)
+// One reader at a time uses the scratch buffer; tasks take turns at it.
+let turn: Promise<unknown> = Promise.resolve()
+
+export class KeptStream {
+  /** Bytes that were read, counted and hashed; later ones are not output yet. */
+  kept = 0
+  /** Whether something was cut or lost. */
+  truncated = false
+  sent = 0
+  acked = 0
+  private readonly path: string
+  private hash: Hash | undefined = createHash('sha256')
+  private handle: FileHandle | undefined
+  /** Logical offset minus file offset: above 0 once a script has truncated its own output file. */
+  private shift = 0
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  /** A stream whose end is recorded: nothing is hashed any more. */
+  static ended(path: string, result: { bytes: number; truncated: boolean }): KeptStream {
+    const stream = new KeptStream(path)
+    stream.hash = undefined
+    stream.kept = result.bytes
+    stream.truncated = result.truncated
+    return stream
+  }
+
+  /** Size of the file now. */
+  async size(): Promise<number> {
+    const handle = await this.open()
+    return handle ? (await handle.stat()).size : 0
+  }
+
+  /**
+   * Takes in what was written since the last call, up to `allowance` bytes.
+   * @returns how many bytes were taken
+   */
+  async advance(allowance: number): Promise<number> {
+    const handle = await this.open()
+    if (!handle || !this.hash) return 0
+    const { size } = await handle.stat()
+    if (size + this.shift < this.kept) this.noteShrunk()
+    const wanted = Math.min(allowance, size + this.shift - this.kept)
+    let taken = 0
+    while (taken < wanted) {
+      const n = await this.hashPiece(handle, Math.min(READ_BYTES, wanted - taken))
+      if (n === 0) break
+      taken += n
+    }
+    return taken
+  }
+
+  /** The next bytes to send, at most `max`; `sent` moves on at once, so that two callers never send the same. */
+  async take(max: number): Promise<{ offset: number; data: Buffer } | undefined> {
+    const offset = this.sent
+    const length = Math.min(max, this.kept - offset)
+    if (length <= 0) return undefined
+    this.sent += length
+    const handle = await this.open()
+    const data = Buffer.alloc(length)
+    const position = offset - this.shift
+    const { bytesRead } =
+      handle && position >= 0 ? await handle.read(data, 0, length, position) : { bytesRead: 0 }
+    if (bytesRead < length) {
+      // The script took back what was not sent yet; the gap is filled so that offsets keep their meaning.
+      this.truncated = true
+    }
+    return { offset, data }
+  }
+
+  /** @returns how many bytes are newly acknowledged */
+  acknowledge(offset: number): number {
+    const upTo = Math.min(offset, this.kept)
+    const freed = Math.max(0, upTo - this.acked)
+    this.acked += freed
+    this.sent = Math.max(this.sent, this.acked)
+    return freed
+  }
+
+  /** Continues from where the server is. */
+  resume(offset: number): void {
+    this.acked = Math.min(offset, this.kept)
+    this.sent = this.acked
+  }
+
+  /** Throws away what lies behind the kept bytes: the child appends, so its next write lands right after them. */
+  async cut(): Promise<void> {
+    const handle = await open(this.path, 'r+').catch(ignoreMissing)
+    if (!handle) return
+    try {
+      await handle.truncate(Math.max(0, this.kept - this.shift))
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** Hex sha256 of the kept bytes; empty when it is not known any more. */
+  digest(): string {
+    return this.hash?.copy().digest('hex') ?? ''
+  }
+
+  async close(): Promise<void> {
+    const handle = this.handle
+    this.handle = undefined
+    await handle?.close()
+  }
+
+  private hashPiece(handle: FileHandle, length: number): Promise<number> {
+    const piece = turn.then(async () => {
+      const { bytesRead } = await handle.read(scratch, 0, length, this.kept - this.shift)
+      this.hash?.update(scratch.subarray(0, bytesRead))
+      this.kept += bytesRead
+      return bytesRead
+    })
+    turn = piece.catch(() => undefined)
+    return piece
+  }
+
+  /** The script opened its own output with truncation (`> /dev/stdout`): what the file holds now counts as new. */
+  private noteShrunk(): void {
+    this.truncated = true
+    this.shift = this.kept
+  }
+
+  private async open(): Promise<FileHandle | undefined> {
+    this.handle ??= await open(this.path, 'r').catch(ignoreMissing)
+    return this.handle
+  }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (isMissing(error)) return undefined
+  throw error
+}

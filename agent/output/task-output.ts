@@ -1,0 +1,139 @@
+/** Both output streams of a task under one cap: what is kept, cut, sent and acknowledged. */
+import { join } from 'node:path'
+import { CHUNK_BYTES, type OutputChunk, OutputStream } from '../../proto/index.js'
+import type { Acked, Capped, Result, StreamResult } from '../journal/records.js'
+import { KeptStream } from './kept-stream.js'
+
+// What a flood may lay on the disk beyond the cap between two looks, before it is cut away.
+const SLACK_BYTES = 1 << 20
+
+export interface OutputEnd {
+  stdout: StreamResult
+  stderr: StreamResult
+}
+
+export class TaskOutput {
+  /** Whether the server said where to go on; until then nothing is sent. */
+  sendable = false
+  readonly stdout: KeptStream
+  readonly stderr: KeptStream
+  private readonly capBytes: number
+  private capped: Capped | undefined
+  private ended: boolean
+
+  private constructor(streams: { stdout: KeptStream; stderr: KeptStream }, capBytes: number, ended: boolean) {
+    this.stdout = streams.stdout
+    this.stderr = streams.stderr
+    this.capBytes = capBytes
+    this.ended = ended
+  }
+
+  /** Output that still grows. `capped` is what an earlier life of the agent decided. */
+  static open(folder: string, capBytes: number, capped: Capped | undefined): TaskOutput {
+    const streams = {
+      stdout: new KeptStream(join(folder, 'stdout')),
+      stderr: new KeptStream(join(folder, 'stderr')),
+    }
+    const output = new TaskOutput(streams, capBytes, false)
+    output.capped = capped
+    return output
+  }
+
+  /** Output whose end is recorded. */
+  static ended(folder: string, result: Result): TaskOutput {
+    const streams = {
+      stdout: KeptStream.ended(join(folder, 'stdout'), result.stdout),
+      stderr: KeptStream.ended(join(folder, 'stderr'), result.stderr),
+    }
+    return new TaskOutput(streams, 0, true)
+  }
+
+  /**
+   * Takes in new output.
+   * @param saveCap called before anything is cut, with where
+   * @returns how many bytes were new
+   */
+  async advance(saveCap: (capped: Capped) => Promise<void>): Promise<number> {
+    if (this.ended) return 0
+    let taken = 0
+    for (const [stream, other, name] of this.pairs()) {
+      const limit = this.capped ? this.capped[name] : this.capBytes - other.kept
+      taken += await stream.advance(Math.max(0, limit - stream.kept))
+    }
+    if (!this.capped && this.stdout.kept + this.stderr.kept >= this.capBytes && (await this.excess()) > 0) {
+      this.capped = { stdout: this.stdout.kept, stderr: this.stderr.kept }
+      await saveCap(this.capped)
+    }
+    if (this.capped) await this.cutExcess(SLACK_BYTES)
+    return taken
+  }
+
+  /** The last look: takes in all that was written, and closes the account. */
+  async end(saveCap: (capped: Capped) => Promise<void>): Promise<OutputEnd> {
+    // Once is enough, and a daemon that goes on writing would make a second look endless.
+    await this.advance(saveCap)
+    if (this.capped) await this.cutExcess(0)
+    this.ended = true
+    const describe = (stream: KeptStream): StreamResult => ({
+      bytes: stream.kept,
+      sha256: stream.digest(),
+      truncated: stream.truncated,
+    })
+    return { stdout: describe(this.stdout), stderr: describe(this.stderr) }
+  }
+
+  /** The next chunk, or undefined when all that is kept was sent. */
+  async nextChunk(maxBytes: number): Promise<Pick<OutputChunk, 'stream' | 'offset' | 'data'> | undefined> {
+    if (!this.sendable) return undefined
+    for (const [stream, , name] of this.pairs()) {
+      const piece = await stream.take(Math.min(maxBytes, CHUNK_BYTES))
+      const number = name === 'stdout' ? OutputStream.OUTPUT_STREAM_STDOUT : OutputStream.OUTPUT_STREAM_STDERR
+      if (piece) return { stream: number, offset: BigInt(piece.offset), data: piece.data }
+    }
+    return undefined
+  }
+
+  get hasMore(): boolean {
+    return this.sendable && (this.stdout.sent < this.stdout.kept || this.stderr.sent < this.stderr.kept)
+  }
+
+  get isAcknowledged(): boolean {
+    return this.stdout.acked >= this.stdout.kept && this.stderr.acked >= this.stderr.kept
+  }
+
+  acked(): Acked {
+    return { stdout: this.stdout.acked, stderr: this.stderr.acked }
+  }
+
+  stream(number: OutputStream): KeptStream | undefined {
+    if (number === OutputStream.OUTPUT_STREAM_STDOUT) return this.stdout
+    if (number === OutputStream.OUTPUT_STREAM_STDERR) return this.stderr
+    return undefined
+  }
+
+  async close(): Promise<void> {
+    await this.stdout.close()
+    await this.stderr.close()
+  }
+
+  private async excess(): Promise<number> {
+    const beyond = async (stream: KeptStream) => Math.max(0, (await stream.size()) - stream.kept)
+    return (await beyond(this.stdout)) + (await beyond(this.stderr))
+  }
+
+  private async cutExcess(slack: number): Promise<void> {
+    for (const [stream] of this.pairs()) {
+      const size = await stream.size()
+      if (size <= stream.kept) continue
+      stream.truncated = true
+      if (size > stream.kept + slack) await stream.cut()
+    }
+  }
+
+  private pairs(): [KeptStream, KeptStream, 'stdout' | 'stderr'][] {
+    return [
+      [this.stdout, this.stderr, 'stdout'],
+      [this.stderr, this.stdout, 'stderr'],
+    ]
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The command file: environment, arguments and interpreter of one task as POSIX sh, byte for byte. It is written as
+ * bytes because Node passes only valid UTF-8 to a child, and it is read by a shell that already runs as the account.
+ */
+
+export interface Command {
+  interpreter: string[]
+  script: string
+  arguments: Uint8Array[]
+  environment: Map<string, Uint8Array>
+  workingDirectory: string
+}
+
+const SINGLE_QUOTE = 0x27
+
+/** `bytes` as one sh word: within single quotes every byte but NUL and the quote stands for itself. */
+export function quote(bytes: Uint8Array): Buffer {
+  const pieces: Uint8Array[] = [Buffer.from("'")]
+  let from = 0
+  for (let at = bytes.indexOf(SINGLE_QUOTE); at >= 0; at = bytes.indexOf(SINGLE_QUOTE, from)) {
+    pieces.push(bytes.subarray(from, at), Buffer.from("'\\''"))
+    from = at + 1
+  }
+  pieces.push(bytes.subarray(from), Buffer.from("'"))
+  return Buffer.concat(pieces)
+}
+
+/** The text of the command file. Callers have checked names and NUL bytes (see capability/run-script.ts). */
+export function commandFile(command: Command): Buffer {
+  const lines: Buffer[] = []
+  const directory = quote(Buffer.from(command.workingDirectory))
+  // Before the variables: CDPATH or HOME of the step must not decide where `cd` goes.
+  lines.push(Buffer.from('unset CDPATH ENV\n'))
+  lines.push(
+    Buffer.concat([
+      Buffer.from('cd '),
+      directory,
+      Buffer.from(' || { echo "drover: the account cannot enter its working directory" >&2; exit 126; }\n'),
+    ]),
+  )
+  for (const [name, value] of sorted(command.environment)) {
+    lines.push(Buffer.concat([Buffer.from(`export ${name}=`), quote(value), Buffer.from('\n')]))
+  }
+  const words = [...command.interpreter, command.script].map((word) => Buffer.from(word))
+  lines.push(Buffer.from('exec'))
+  for (const word of [...words, ...command.arguments]) lines.push(Buffer.from(' '), quote(word))
+  lines.push(Buffer.from('\n'))
+  return Buffer.concat(lines)
+}
+
+// Locale last: a shell may change how it reads the rest of the file as soon as one is set.
+function sorted(environment: Map<string, Uint8Array>): [string, Uint8Array][] {
+  const isLocale = (name: string) => name === 'LANG' || name.startsWith('LC_')
+  return [...environment].sort(([a], [b]) => Number(isLocale(a)) - Number(isLocale(b)))
+}

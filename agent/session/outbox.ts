@@ -1,0 +1,86 @@
+/**
+ * What goes up the stream and when: control messages at once, output only while the window has room and the transport
+ * has taken what it was given. Output waits in its files, never here, so a slow gateway costs no memory.
+ */
+import { CHUNK_BYTES, type OutputChunk, type SessionRequest } from '../../proto/index.js'
+
+/** The half of the stream that the outbox writes to; `done` is called when the transport took the message. */
+export interface Wire {
+  write(message: SessionRequest, done: () => void): boolean
+}
+
+export type ChunkSource = (maxBytes: number) => Promise<OutputChunk | undefined>
+
+// Chunks handed to the transport and not taken yet: 4 of 64 KiB are what a control message may have to wait behind.
+const MAX_UNWRITTEN = 4
+
+export class Outbox {
+  private readonly wire: Wire
+  private readonly source: ChunkSource
+  private windowBytes = 0
+  private unacknowledged = 0
+  private unwritten = 0
+  private pumping = false
+  private again = false
+  private closed = false
+
+  constructor(wire: Wire, source: ChunkSource) {
+    this.wire = wire
+    this.source = source
+  }
+
+  /** Sends a message that must not wait for output. */
+  control(message: NonNullable<SessionRequest['message']>): void {
+    if (!this.closed) this.wire.write({ message }, () => undefined)
+  }
+
+  setWindow(bytes: number): void {
+    this.windowBytes = bytes
+    this.poke()
+  }
+
+  /** The server stored that many bytes more. */
+  acknowledged(bytes: number): void {
+    this.unacknowledged = Math.max(0, this.unacknowledged - bytes)
+    this.poke()
+  }
+
+  /** There may be output to send, or room for it. */
+  poke(): void {
+    this.again = true
+    if (!this.pumping) void this.pump()
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  private async pump(): Promise<void> {
+    this.pumping = true
+    try {
+      while (this.again) {
+        this.again = false
+        while (this.hasRoom() && (await this.sendChunk())) {}
+      }
+    } finally {
+      this.pumping = false
+    }
+  }
+
+  private hasRoom(): boolean {
+    return !this.closed && this.unwritten < MAX_UNWRITTEN && this.unacknowledged < this.windowBytes
+  }
+
+  private async sendChunk(): Promise<boolean> {
+    const room = Math.min(CHUNK_BYTES, this.windowBytes - this.unacknowledged)
+    const value = await this.source(room).catch(() => undefined)
+    if (!value || this.closed) return false
+    this.unacknowledged += value.data.length
+    this.unwritten += 1
+    this.wire.write({ message: { $case: 'outputChunk', value } }, () => {
+      this.unwritten -= 1
+      this.poke()
+    })
+    return true
+  }
+}

@@ -1,0 +1,124 @@
+/** Taking an order on: every check in its order, then the files, then the intent. Nothing is promised before that is on disk. */
+import { rm, statfs } from 'node:fs/promises'
+import { type Dispatch, type DispatchOrder, sha256 } from '../../proto/index.js'
+import { newScriptFolder, planScript, type ScriptPlan, stageScript } from '../capability/run-script.js'
+import { hasErrno } from '../files.js'
+import type { Intent } from '../journal/records.js'
+import type { TaskFolder } from '../journal/task-folder.js'
+import { uptimeMs } from '../process/proc.js'
+import type { TaskHost } from './host.js'
+import { checkOrder, decodeSpec } from './order.js'
+import { isRefusal, type Refusal, refuse } from './refusal.js'
+
+export interface AcceptHost extends TaskHost {
+  minFreePercent: number
+  /** Whether the stop file lies there. */
+  isStopped: () => boolean
+  /** Whether the journal may not grow any more. */
+  isSpoolFull(): Promise<boolean>
+  /** Gets a script that was too large for the dispatch; rejects when it cannot be had. */
+  fetchScript(sha256: Buffer, bytes: number): Promise<Buffer>
+}
+
+/** An intent that is on disk, or why there is none. */
+export async function acceptDispatch(
+  dispatch: Dispatch,
+  order: DispatchOrder,
+  at: { folder: TaskFolder; host: AcceptHost },
+): Promise<Intent | Refusal> {
+  const { folder, host } = at
+  const wrong = checkOrder(dispatch, order, {
+    hostId: host.hostId,
+    journalId: host.journal.id,
+    serverNowMs: host.serverNowMs(),
+  })
+  if (wrong) return wrong
+  if (host.isStopped()) {
+    return refuse('stopped_by_file', 'a stop file on the host refuses all new work; remove it there to go on')
+  }
+  const task = decodeSpec(dispatch.spec)?.task
+  if (!task) return refuse('capability_missing', 'this agent does not know that kind of task; upgrade it')
+  const plan = await planScript(task.value, { ...host, policy: host.policy() })
+  if (isRefusal(plan)) return plan
+  const noRoom = await checkRoom(host)
+  if (noRoom) return noRoom
+  const content = await readContent(dispatch, {
+    digest: task.value.scriptSha256,
+    bytes: task.value.scriptBytes,
+    host,
+  })
+  if (isRefusal(content)) return content
+  return writeIntent({ dispatch, plan, content, folder, host })
+}
+
+async function checkRoom(host: AcceptHost): Promise<Refusal | undefined> {
+  if (await host.isSpoolFull()) {
+    return refuse(
+      'spool_full',
+      "the agent's journal is full; settle or retire old runs, or raise its quota on the host",
+    )
+  }
+  const disk = await statfs(host.journal.folder)
+  const freePercent = disk.blocks === 0 ? 100 : (disk.bavail / disk.blocks) * 100
+  if (freePercent >= host.minFreePercent) return undefined
+  return diskFull(`only ${freePercent.toFixed(1)} % is free`)
+}
+
+async function readContent(
+  dispatch: Dispatch,
+  script: { digest: Buffer; bytes: number; host: AcceptHost },
+): Promise<Buffer | Refusal> {
+  let content = dispatch.content
+  if (content.length === 0 && script.bytes > 0) {
+    try {
+      content = await script.host.fetchScript(script.digest, script.bytes)
+    } catch (error) {
+      return refuse(
+        'script_unavailable',
+        `the script's text could not be fetched: ${(error as Error).message}`,
+      )
+    }
+  }
+  if (sha256(content).equals(script.digest)) return content
+  return refuse('script_unavailable', "the script's text is not the one that was signed")
+}
+
+async function writeIntent(input: {
+  dispatch: Dispatch
+  plan: ScriptPlan
+  content: Buffer
+  folder: TaskFolder
+  host: AcceptHost
+}): Promise<Intent | Refusal> {
+  const { dispatch, plan, content, folder, host } = input
+  const task = decodeSpec(dispatch.spec)?.task
+  if (!task) return refuse('capability_missing', 'this agent does not know that kind of task; upgrade it')
+  const intent: Intent = {
+    version: 1,
+    order: dispatch.order.toString('base64'),
+    signature: dispatch.signature.toString('base64'),
+    keyId: dispatch.keyId,
+    spec: dispatch.spec.toString('base64'),
+    bootId: host.journal.bootId,
+    acceptedAtMs: Date.now(),
+    acceptedUptimeMs: uptimeMs(),
+    scriptFolder: newScriptFolder(host.scriptsRoot),
+  }
+  try {
+    await host.journal.advance()
+    await stageScript(plan, task.value, { folder: intent.scriptFolder, content })
+    await folder.create(intent, plan.own ? undefined : plan.account)
+    return intent
+  } catch (error) {
+    await rm(intent.scriptFolder, { recursive: true, force: true })
+    if (hasErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EIO')) return diskFull((error as Error).message)
+    throw error
+  }
+}
+
+function diskFull(detail: string): Refusal {
+  return refuse(
+    'agent_disk_full',
+    `the host's disk has no room for the agent's journal (${detail}); free some and retry`,
+  )
+}

@@ -1,0 +1,50 @@
+/** From a verdict to the record that is kept and the update that is sent. */
+import type { DispatchOrder, TaskUpdate } from '../../proto/index.js'
+import { EMPTY_STREAM, type Result, toFinalUpdate } from '../journal/records.js'
+import { decodeSpec } from './order.js'
+import type { Refusal } from './refusal.js'
+import { rejected, type Verdict } from './verdict.js'
+
+/** The rows of the ledger that an order is about. */
+export function rowsOf(
+  order: DispatchOrder | undefined,
+): Pick<Result, 'executionId' | 'stepExecutionId' | 'attempt' | 'outputDay'> {
+  return {
+    executionId: String(order?.executionId ?? 0),
+    stepExecutionId: String(order?.stepExecutionId ?? 0),
+    attempt: order?.attempt ?? 0,
+    outputDay: order?.outputDay ?? '',
+  }
+}
+
+/** A record with no output and no duration yet. */
+export function toResult(verdict: Verdict, order: DispatchOrder | undefined): Result {
+  const { state, exitCode, signal, reason, detail, started } = verdict
+  return {
+    version: 1,
+    state,
+    ...rowsOf(order),
+    ...(exitCode === undefined ? {} : { exitCode }),
+    signal,
+    reason,
+    detail,
+    started,
+    durationMs: 0,
+    stdout: EMPTY_STREAM,
+    stderr: EMPTY_STREAM,
+    endedAtMs: Date.now(),
+    expiresAtMs: Number(order?.expiresAtMs ?? 0),
+  }
+}
+
+/** The answer to an order that was refused. */
+export function refusedUpdate(order: DispatchOrder, refusal: Refusal): TaskUpdate {
+  const result = toResult(rejected(refusal.code, refusal.detail), order)
+  return toFinalUpdate(order.dispatchId, result, { stdout: 0, stderr: 0 })
+}
+
+/** The output cap of an accepted task; 0 in the spec means none. */
+export function capOf(spec: string): number {
+  const cap = Number(decodeSpec(Buffer.from(spec, 'base64'))?.task?.value.outputCapBytes ?? 0)
+  return cap > 0 ? cap : Number.MAX_SAFE_INTEGER
+}

@@ -1,0 +1,268 @@
+/** Carries one accepted task to its end: starts or re-adopts the wrapper, takes in output, ends it when it must. */
+import type { ChildProcess } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { delay } from '../../base/backoff.js'
+import { createLogger } from '../../base/logger.js'
+import { Started } from '../../proto/index.js'
+import { baseEnvironment, planScript, type ScriptPlan, scriptCommand } from '../capability/run-script.js'
+import type { Cancel, ExitRecord, Timeout, WrapperRecord } from '../journal/records.js'
+import { claimName } from '../journal/task-folder.js'
+import { cgroupOf, makeCgroup, removeCgroup } from '../process/cgroup.js'
+import { killTree } from '../process/kill-tree.js'
+import { isRunning, taskMarker, ticksToMs, uptimeMs } from '../process/proc.js'
+import { startWrapper } from '../process/start-wrapper.js'
+import type { TaskHost } from './host.js'
+import { isRefusal, type Refusal } from './refusal.js'
+import type { Task } from './task.js'
+import { cancelledUnstarted, decideVerdict, interrupted, rejected, type Verdict } from './verdict.js'
+import { Watch } from './watch.js'
+
+const log = createLogger('agent:task')
+
+// How long a wrapper may take to record an exit after its script's tree is gone.
+const RECORD_MS = 2_000
+
+export interface RunnerEvents {
+  /** The state that the server knows has changed. */
+  changed(task: Task): void
+  /** There is output to send. */
+  output(task: Task): void
+}
+
+export class Runner {
+  readonly task: Task
+  private readonly host: TaskHost
+  private readonly events: RunnerEvents
+  private readonly watch: Watch
+  private child: ChildProcess | undefined
+  private childEnded = false
+  private wrapper: WrapperRecord | undefined
+  private cancel: Cancel | undefined
+  private timeout: Timeout | undefined
+  private ending: Promise<number[]> | undefined
+  private leftOver: number[] | undefined
+  private stopped = false
+
+  constructor(task: Task, host: TaskHost, events: RunnerEvents) {
+    this.task = task
+    this.host = host
+    this.events = events
+    this.watch = new Watch(task.folder.path)
+  }
+
+  /**
+   * Starts the script under the given claim, then watches it.
+   * @returns the verdict, or undefined when the agent itself stopped first
+   */
+  async start(slot: number): Promise<Verdict | undefined> {
+    const { task, host } = this
+    const plan = await planScript(task.script, { ...host, policy: host.policy() })
+    if (isRefusal(plan)) return this.giveUp(slot, plan)
+    try {
+      this.child = this.spawn(plan, slot)
+    } catch (error) {
+      return this.giveUp(slot, {
+        code: 'start_failed',
+        detail: `the wrapper did not start: ${(error as Error).message}`,
+      })
+    }
+    const onEnd = () => {
+      this.childEnded = true
+      this.watch.poke()
+    }
+    this.child.once('exit', onEnd)
+    this.child.once('error', (error) => {
+      log.warn({ taskId: task.id, err: error }, 'a wrapper could not be started')
+      onEnd()
+    })
+    return this.follow()
+  }
+
+  /** Watches a task that an earlier life of the agent started. */
+  async adopt(): Promise<Verdict | undefined> {
+    this.cancel = await this.task.folder.readCancel()
+    this.timeout = await this.task.folder.readTimeout()
+    return this.follow()
+  }
+
+  /** Ends the task for a cancel that is in the journal. */
+  stop(cancel: Cancel): void {
+    this.cancel ??= cancel
+    this.watch.poke()
+  }
+
+  /** Stops watching and leaves the script alone. */
+  detach(): void {
+    this.stopped = true
+    this.watch.poke()
+    this.watch.close()
+  }
+
+  private spawn(plan: ScriptPlan, slot: number): ChildProcess {
+    const { task, host } = this
+    const { order, intent } = task
+    const cgroup = cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id })
+    return startWrapper({
+      wrapper: host.journal.wrapper,
+      taskFolder: task.folder.path,
+      claim: claimName(slot),
+      cgroupProcs: cgroup && makeCgroup(cgroup) ? `${cgroup.folder}/cgroup.procs` : undefined,
+      setsid: host.setsid,
+      command: scriptCommand(plan, intent?.scriptFolder ?? '', host.tools),
+      environment: {
+        ...baseEnvironment(plan.account),
+        ...taskMarker(host.journal.id, task.id),
+        DROVER_EXECUTION: String(order?.executionId ?? ''),
+        DROVER_STEP: String(order?.stepExecutionId ?? ''),
+        DROVER_HOST: host.hostId,
+        ...(host.marker ? { DROVER_STACK: host.marker } : {}),
+      },
+    })
+  }
+
+  /** Nothing runs: make sure of it, and say so. */
+  private async giveUp(slot: number, refusal: Refusal): Promise<Verdict | undefined> {
+    if (await this.task.folder.voidClaim(slot)) return rejected(refusal.code, refusal.detail)
+    return this.follow()
+  }
+
+  private async follow(): Promise<Verdict | undefined> {
+    try {
+      let active = true
+      while (!this.stopped) {
+        const verdict = await this.look()
+        if (verdict) return verdict
+        const taken = await this.takeOutput()
+        active = taken > 0 || this.wrapper === undefined
+        await this.watch.next(active, this.dueInMs())
+      }
+      return undefined
+    } finally {
+      this.watch.close()
+    }
+  }
+
+  /** One look at the evidence; a verdict when the task is over. */
+  private async look(): Promise<Verdict | undefined> {
+    const { folder } = this.task
+    if (!this.wrapper) await this.noteWrapper()
+    const exit = await folder.readExit()
+    if (exit) return this.conclude(exit)
+    if (this.isOverdue()) await this.decideTimeout()
+    if ((this.cancel || this.timeout) && !this.ending) this.end()
+    if (this.leftOver) return this.awaitRecord()
+    const gone = this.wrapper ? !isRunning(this.wrapper.pid, this.wrapper.startTicks) : this.childEnded
+    if (!gone || this.ending) return undefined
+    // The wrapper may have recorded the exit between the two looks.
+    const late = await folder.readExit()
+    return late ? this.conclude(late) : this.concludeWithoutExit()
+  }
+
+  private async noteWrapper(): Promise<void> {
+    this.wrapper = await this.task.folder.readWrapper()
+    if (!this.wrapper) return
+    this.task.startedUptimeMs = ticksToMs(this.wrapper.startTicks)
+    this.events.changed(this.task)
+  }
+
+  private async conclude(exit: ExitRecord | undefined): Promise<Verdict> {
+    const leftOver = this.ending ? await this.ending : []
+    const { cancel, timeout } = this
+    return decideVerdict({ exit, cancel, timeout, bootId: this.host.journal.bootId, leftOver })
+  }
+
+  /** The tree is gone; the wrapper, which was spared, gets a moment to write the exit status. */
+  private async awaitRecord(): Promise<Verdict> {
+    const until = performance.now() + RECORD_MS
+    while (
+      performance.now() < until &&
+      this.wrapper &&
+      isRunning(this.wrapper.pid, this.wrapper.startTicks)
+    ) {
+      if (await this.task.folder.readExit()) break
+      await delay(10)
+    }
+    const exit = await this.task.folder.readExit()
+    return exit ? this.conclude(exit) : this.concludeWithoutExit()
+  }
+
+  private async concludeWithoutExit(): Promise<Verdict> {
+    const { folder } = this.task
+    const claims = await folder.readClaims()
+    if (!claims.taken && (await folder.voidClaim(claims.slot))) {
+      if (this.cancel) return cancelledUnstarted(this.cancel.reason)
+      return rejected(
+        'start_failed',
+        'the wrapper ended before it could claim the task; look at the disk and process limits of the host',
+      )
+    }
+    if (this.cancel || this.timeout) return this.conclude(undefined)
+    const seen = (await folder.readGroup()) !== undefined
+    return interrupted('interrupted', seen ? Started.STARTED_YES : Started.STARTED_MAYBE)
+  }
+
+  private async takeOutput(): Promise<number> {
+    const { task, host } = this
+    const taken = await task.output.advance(async (capped) => {
+      await task.folder.writeCapped(capped)
+      await host.journal.advance()
+    })
+    if (taken > 0) this.events.output(task)
+    return taken
+  }
+
+  private isOverdue(): boolean {
+    return !this.timeout && !this.cancel && this.dueInMs() <= 0
+  }
+
+  private dueInMs(): number {
+    const limit = Number(this.task.script.timeoutMs)
+    const started = this.task.startedUptimeMs
+    if (limit === 0 || started === undefined || this.ending) return Number.POSITIVE_INFINITY
+    return started + limit - uptimeMs()
+  }
+
+  private async decideTimeout(): Promise<void> {
+    const timeout: Timeout = { version: 1, bootId: this.host.journal.bootId, decidedUptimeMs: uptimeMs() }
+    try {
+      await this.task.folder.writeTimeout(timeout)
+    } catch (error) {
+      // A full disk must not let a script run on past its time.
+      log.warn({ taskId: this.task.id, err: error }, 'a timeout could not be journalled')
+    }
+    this.timeout = timeout
+  }
+
+  private end(): void {
+    const { host, task, wrapper } = this
+    this.ending = task.folder
+      .readGroup()
+      .then((group) =>
+        killTree(
+          {
+            marker: taskMarker(host.journal.id, task.id),
+            group,
+            wrapper: wrapper?.pid,
+            cgroup: cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id }),
+          },
+          task.script.graceMs,
+        ),
+      )
+      .catch((error: unknown) => {
+        log.error({ taskId: task.id, err: error }, 'ending a task failed')
+        return []
+      })
+    void this.ending.then((leftOver) => {
+      this.leftOver = leftOver
+      this.watch.poke()
+    })
+  }
+
+  /** Removes what only the run needed. Called once the verdict is recorded. */
+  async clean(): Promise<void> {
+    const { host, task } = this
+    if (task.intent) await rm(task.intent.scriptFolder, { recursive: true, force: true })
+    const cgroup = cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id })
+    if (cgroup) removeCgroup(cgroup)
+  }
+}

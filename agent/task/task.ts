@@ -1,0 +1,72 @@
+/** One task in memory: its order, where it stands, and the update that tells it. */
+import { DispatchOrder, type ScriptTask, Started, TaskState, type TaskUpdate } from '../../proto/index.js'
+import { type Intent, type Result, toFinalUpdate, UPDATE_SEQUENCE } from '../journal/records.js'
+import type { TaskFolder } from '../journal/task-folder.js'
+import type { TaskOutput } from '../output/task-output.js'
+import { uptimeMs } from '../process/proc.js'
+import { decodeSpec } from './order.js'
+
+export type Phase = 'queued' | 'running' | 'ended'
+
+export class Task {
+  readonly id: string
+  readonly dispatchId: Buffer
+  readonly folder: TaskFolder
+  /** Undefined for an id that was cancelled before its dispatch came. */
+  readonly intent: Intent | undefined
+  readonly order: DispatchOrder | undefined
+  readonly output: TaskOutput
+  phase: Phase
+  /** Uptime at which the wrapper started. */
+  startedUptimeMs: number | undefined
+  result: Result | undefined
+  settled = false
+
+  constructor(start: {
+    id: string
+    folder: TaskFolder
+    intent: Intent | undefined
+    output: TaskOutput
+    result?: Result | undefined
+  }) {
+    this.id = start.id
+    this.dispatchId = Buffer.from(start.id, 'hex')
+    this.folder = start.folder
+    this.intent = start.intent
+    this.order = start.intent && DispatchOrder.decode(Buffer.from(start.intent.order, 'base64'))
+    this.output = start.output
+    this.result = start.result
+    this.phase = start.result ? 'ended' : 'queued'
+  }
+
+  /** What was asked for; throws when the journal was tampered with, for it was checked before it was accepted. */
+  get script(): ScriptTask {
+    const task = decodeSpec(Buffer.from(this.intent?.spec ?? '', 'base64'))?.task
+    if (!task) throw new Error(`task ${this.id} has no script in its intent`)
+    return task.value
+  }
+
+  /** Where the task stands, as it is told to the server now. */
+  update(): TaskUpdate {
+    if (this.result) return toFinalUpdate(this.dispatchId, this.result, this.output.acked())
+    const running = this.startedUptimeMs !== undefined
+    return {
+      dispatchId: this.dispatchId,
+      state: running ? TaskState.TASK_STATE_RUNNING : TaskState.TASK_STATE_ACCEPTED,
+      sequence: running ? UPDATE_SEQUENCE.running : UPDATE_SEQUENCE.accepted,
+      executionId: this.order?.executionId ?? 0n,
+      stepExecutionId: this.order?.stepExecutionId ?? 0n,
+      attempt: this.order?.attempt ?? 0,
+      outputDay: this.order?.outputDay ?? '',
+      exitCode: undefined,
+      signal: '',
+      reason: '',
+      detail: '',
+      started: running ? Started.STARTED_YES : Started.STARTED_NO,
+      durationMs: 0n,
+      stdout: undefined,
+      stderr: undefined,
+      startedAgoMs: BigInt(running ? Math.max(0, uptimeMs() - (this.startedUptimeMs ?? 0)) : 0),
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/** An agent as a process of its own, from one bundle that is built once a test run. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { buildSync } from 'esbuild'
+import type { TestGateway } from './test-gateway.js'
+
+let bundle: string | undefined
+
+/** Path of the bundled agent. */
+export function agentBundle(): string {
+  if (bundle) return bundle
+  const outfile = join(mkdtempSync(join(tmpdir(), 'drover-bundle-')), 'agent.cjs')
+  buildSync({
+    entryPoints: [resolve(__dirname, '../main.ts')],
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    outfile,
+    logLevel: 'error',
+  })
+  bundle = outfile
+  return outfile
+}
+
+export class AgentProcess {
+  readonly state: string
+  readonly environment: Record<string, string>
+  log = ''
+  private child: ChildProcess | undefined
+
+  private constructor(state: string, environment: Record<string, string>) {
+    this.state = state
+    this.environment = environment
+  }
+
+  /** An agent for `gateway` with a state folder of its own; not started yet. */
+  static async create(gateway: TestGateway, environment: Record<string, string> = {}): Promise<AgentProcess> {
+    const state = await mkdtemp(join(tmpdir(), 'drover-agent-'))
+    return new AgentProcess(state, {
+      PATH: process.env['PATH'] ?? '',
+      DROVER_AGENT_STATE: state,
+      DROVER_AGENT_GATEWAYS: gateway.address,
+      DROVER_AGENT_JOIN_TOKEN: gateway.token,
+      DROVER_AGENT_NAME: 'test-host',
+      DROVER_AGENT_POLICY_FILE: join(state, 'policy.json'),
+      DROVER_AGENT_MIN_FREE_PERCENT: '0',
+      ...environment,
+    })
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0
+  }
+
+  start(): void {
+    const child = spawn(process.execPath, [agentBundle()], {
+      env: this.environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const keep = (text: Buffer) => {
+      this.log = (this.log + text.toString()).slice(-200_000)
+    }
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    this.child = child
+  }
+
+  /** Ends it at once, as a crash would. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
+    const { child } = this
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
+    const gone = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
+    child.kill(signal)
+    return gone
+  }
+
+  /** Waits until it ends by itself. */
+  exited(): Promise<number | null> {
+    const { child } = this
+    if (!child) return Promise.resolve(null)
+    if (child.exitCode !== null) return Promise.resolve(child.exitCode)
+    return new Promise((done) => child.once('exit', (code) => done(code)))
+  }
+
+  async remove(): Promise<void> {
+    await this.kill()
+    await rm(this.state, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,404 @@
+/** A gateway for the agent's tests: the generated service on real TLS, one port for h2 and http/1.1, and a record of all it hears. */
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import { createServer as createHttp } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js'
+import {
+  AgentGatewayServiceService,
+  type Dispatch,
+  DispatchOrder,
+  dispatchId,
+  type Hello,
+  type OutputChunk,
+  OutputStream,
+  type ScriptTask,
+  type SessionRequest,
+  type SessionResponse,
+  sha256,
+  signOrder,
+  StopOrder,
+  TaskSpec,
+  TaskState,
+  type TaskUpdate,
+} from '../../proto/index.js'
+import { TestCa } from './certificates.js'
+
+type Stream = ServerDuplexStream<SessionRequest, SessionResponse>
+
+export interface TestGatewayOptions {
+  /** What outputs are acknowledged at once. */
+  ack?: boolean
+  settle?: boolean
+  windowBytes?: number
+  hostCertificateMs?: number
+  serverName?: string
+  /** Added to the time that the welcome tells. */
+  clockOffsetMs?: number
+  serverTimeMs?: () => number
+}
+
+const finals = new Set<TaskState>([
+  TaskState.TASK_STATE_REJECTED,
+  TaskState.TASK_STATE_EXITED,
+  TaskState.TASK_STATE_TIMED_OUT,
+  TaskState.TASK_STATE_CANCELLED,
+  TaskState.TASK_STATE_INTERRUPTED,
+])
+
+export class TestGateway extends EventEmitter {
+  readonly hostId = '42'
+  readonly ca: TestCa
+  readonly options: TestGatewayOptions
+  readonly hellos: Hello[] = []
+  readonly updates: TaskUpdate[] = []
+  readonly heartbeats: number[] = []
+  readonly chunks: OutputChunk[] = []
+  readonly blobs = new Map<string, Buffer>()
+  /** Reassembled output by `<id>:<stream>`. */
+  readonly output = new Map<string, Buffer>()
+  readonly gaps: string[] = []
+  readonly signingKeyId = 'test-1'
+  readonly signingKey: KeyObject
+  joins = 0
+  private readonly signingPublic: Buffer
+  private readonly grpc = new Server({ 'grpc.max_receive_message_length': 16 << 20 })
+  private tls: TlsServer | undefined
+  private readonly sockets = new Set<TLSSocket>()
+  private stream: Stream | undefined
+  private epoch = 0n
+  private nextStep = 1
+
+  private constructor(ca: TestCa, options: TestGatewayOptions) {
+    super()
+    this.setMaxListeners(0)
+    this.ca = ca
+    this.options = options
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    this.signingKey = privateKey
+    this.signingPublic = publicKey.export({ type: 'spki', format: 'der' })
+  }
+
+  static async start(options: TestGatewayOptions = {}): Promise<TestGateway> {
+    const gateway = new TestGateway(await TestCa.create(), options)
+    await gateway.listen()
+    return gateway
+  }
+
+  get port(): number {
+    return (this.tls?.address() as AddressInfo).port
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  get token(): string {
+    return `drj_${'s'.repeat(24)}.${this.ca.sha256.toString('base64url')}`
+  }
+
+  get connected(): boolean {
+    return this.stream !== undefined
+  }
+
+  get journalId(): string {
+    return this.hellos.at(-1)?.journalId ?? ''
+  }
+
+  private async listen(): Promise<void> {
+    const leaf = await this.ca.issueServer(this.options.serverName ?? 'gateway.drover')
+    this.grpc.addService(AgentGatewayServiceService, {
+      join: (
+        call: { request: { token: string; csr: Buffer } },
+        done: (error: object | null, value?: object) => void,
+      ) => {
+        this.joins += 1
+        if (!this.token.startsWith(`${call.request.token}.`)) {
+          const metadata = new Metadata()
+          metadata.set('drover-code', 'join_token_invalid')
+          return done({ code: status.UNAUTHENTICATED, details: 'the join token is not valid', metadata })
+        }
+        this.ca
+          .issueHost(call.request.csr, this.hostId, this.options.hostCertificateMs ?? 7 * 86_400_000)
+          .then(
+            (certificate) =>
+              done(null, {
+                hostId: this.hostId,
+                certificate,
+                ca: this.ca.pem,
+                signingKeys: [{ keyId: this.signingKeyId, publicKey: this.signingPublic }],
+              }),
+            (error: Error) => done({ code: status.INVALID_ARGUMENT, details: error.message }),
+          )
+      },
+      session: (stream: Stream) => this.accept(stream),
+    })
+    const injector = this.grpc.createConnectionInjector(ServerCredentials.createInsecure())
+    const http = createHttp((request, response) => {
+      const blob = this.blobs.get((request.url ?? '').replace('/blobs/scripts/', ''))
+      if (!blob) return response.writeHead(404).end()
+      return response.writeHead(200).end(blob)
+    })
+    this.tls = createServer(
+      {
+        key: leaf.keyPem,
+        cert: leaf.certPem + this.ca.pem,
+        ca: this.ca.pem,
+        requestCert: true,
+        rejectUnauthorized: false,
+        ALPNProtocols: ['h2', 'http/1.1'],
+      },
+      (socket) => {
+        this.sockets.add(socket)
+        socket.on('close', () => this.sockets.delete(socket))
+        socket.on('error', () => undefined)
+        if (socket.alpnProtocol === 'http/1.1') {
+          if (socket.authorized) http.emit('connection', socket)
+          else socket.destroy()
+        } else injector.injectConnection(socket)
+      },
+    )
+    await new Promise<void>((resolve) => this.tls?.listen(0, '127.0.0.1', resolve))
+  }
+
+  private accept(stream: Stream): void {
+    stream.on('data', (message: SessionRequest) => this.receive(stream, message))
+    const end = () => {
+      if (this.stream === stream) this.stream = undefined
+      stream.end()
+    }
+    stream.on('end', end)
+    stream.on('error', end)
+    stream.on('cancelled', end)
+  }
+
+  private receive(stream: Stream, message: SessionRequest): void {
+    const part = message.message
+    if (part?.$case === 'hello') {
+      this.hellos.push(part.value)
+      this.stream = stream
+      this.epoch += 1n
+      this.send({
+        $case: 'welcome',
+        value: {
+          epoch: this.epoch,
+          protocol: 1,
+          serverTimeMs: BigInt(this.now()),
+          heartbeatMs: 1_000,
+          outputWindowBytes: this.options.windowBytes ?? 1 << 20,
+          signingKeys: [],
+          gateway: 'test',
+          ca: '',
+        },
+      })
+      this.emit('session')
+      for (const update of part.value.tasks) {
+        this.note(update)
+        const id = update.dispatchId.toString('hex')
+        this.send({
+          $case: 'outputWanted',
+          value: {
+            dispatchId: update.dispatchId,
+            stdoutOffset: BigInt(this.output.get(`${id}:1`)?.length ?? 0),
+            stderrOffset: BigInt(this.output.get(`${id}:2`)?.length ?? 0),
+          },
+        })
+      }
+    } else if (part?.$case === 'taskUpdate') this.note(part.value)
+    else if (part?.$case === 'outputChunk') this.noteChunk(part.value)
+    else if (part?.$case === 'heartbeat') this.heartbeats.push(Date.now())
+    else if (part?.$case === 'certificateRequest') {
+      void this.ca
+        .issueHost(part.value.csr, this.hostId, 7 * 86_400_000)
+        .then((certificate) => this.send({ $case: 'certificate', value: { certificate, ca: '' } }))
+    }
+  }
+
+  now(): number {
+    return this.options.serverTimeMs?.() ?? Date.now() + (this.options.clockOffsetMs ?? 0)
+  }
+
+  private note(update: TaskUpdate): void {
+    this.updates.push(update)
+    if (finals.has(update.state) && this.options.settle !== false) {
+      this.send({ $case: 'taskSettled', value: { dispatchId: update.dispatchId } })
+    }
+    this.emit('update', update)
+  }
+
+  private noteChunk(chunk: OutputChunk): void {
+    this.chunks.push(chunk)
+    const key = `${chunk.dispatchId.toString('hex')}:${chunk.stream}`
+    const have = this.output.get(key) ?? Buffer.alloc(0)
+    if (Number(chunk.offset) !== have.length) this.gaps.push(`${key} has ${have.length}, got ${chunk.offset}`)
+    const all = Buffer.concat([have.subarray(0, Number(chunk.offset)), chunk.data])
+    this.output.set(key, all)
+    this.emit('chunk', chunk)
+    if (this.options.ack === false) return
+    this.send({
+      $case: 'outputAck',
+      value: { dispatchId: chunk.dispatchId, stream: chunk.stream, offset: BigInt(all.length) },
+    })
+  }
+
+  send(message: NonNullable<SessionResponse['message']>): void {
+    this.stream?.write({ message })
+  }
+
+  /** Cuts every connection. */
+  drop(): void {
+    for (const socket of this.sockets) socket.destroy()
+    this.stream = undefined
+  }
+
+  async stop(): Promise<void> {
+    this.drop()
+    this.grpc.forceShutdown()
+    await new Promise<void>((resolve) => (this.tls ? this.tls.close(() => resolve()) : resolve()))
+  }
+
+  /** Signs a dispatch for a script; the changes are laid over what a good one has. */
+  makeDispatch(
+    task: Partial<ScriptTask> & { text: string | Buffer },
+    change: Partial<DispatchOrder> = {},
+  ): Dispatch & { id: string } {
+    const content = Buffer.from(task.text)
+    const { text: _text, ...rest } = task
+    const script: ScriptTask = {
+      language: 'sh',
+      scriptSha256: sha256(content),
+      scriptBytes: content.length,
+      arguments: [],
+      environment: {},
+      workingDirectory: '/',
+      account: '',
+      login: false,
+      timeoutMs: 0n,
+      graceMs: 2_000,
+      outputCapBytes: 0n,
+      ...rest,
+    }
+    const spec = Buffer.from(TaskSpec.encode({ task: { $case: 'script', value: script } }).finish())
+    const step = this.nextStep++
+    const order: DispatchOrder = {
+      dispatchId: dispatchId(String(step), 1, this.hostId),
+      scopeId: 1n,
+      executionId: BigInt(1_000 + step),
+      stepExecutionId: BigInt(step),
+      attempt: 1,
+      hostId: BigInt(this.hostId),
+      journalId: this.journalId,
+      specSha256: sha256(spec),
+      issuedAtMs: BigInt(this.now()),
+      expiresAtMs: BigInt(this.now() + 3_600_000),
+      outputDay: '20261121',
+      ...change,
+    }
+    const signed = signOrder(Buffer.from(DispatchOrder.encode(order).finish()), {
+      keyId: this.signingKeyId,
+      privateKey: this.signingKey,
+    })
+    const inline = content.length <= 65_536 ? content : Buffer.alloc(0)
+    if (inline.length === 0) this.blobs.set(createHash('sha256').update(content).digest('hex'), content)
+    return { ...signed, spec, content: inline, id: order.dispatchId.toString('hex') }
+  }
+
+  dispatch(dispatch: Dispatch): void {
+    this.send({ $case: 'dispatch', value: dispatch })
+  }
+
+  cancel(dispatch: Dispatch, change: Partial<StopOrder> = {}, keyId = this.signingKeyId): void {
+    const order = DispatchOrder.decode(dispatch.order)
+    const stop: StopOrder = {
+      scopeId: order.scopeId,
+      executionId: order.executionId,
+      issuedAtMs: order.issuedAtMs + 1n,
+      reason: 'the test asked',
+      ...change,
+    }
+    const signed = signOrder(Buffer.from(StopOrder.encode(stop).finish()), {
+      keyId,
+      privateKey: this.signingKey,
+    })
+    this.send({
+      $case: 'cancelTask',
+      value: { ...signed, dispatchId: order.dispatchId, expiresAtMs: order.expiresAtMs },
+    })
+  }
+
+  /** Runs a script to its end. */
+  async run(
+    task: Partial<ScriptTask> & { text: string | Buffer },
+  ): Promise<{ id: string; update: TaskUpdate; stdout: Buffer; stderr: Buffer }> {
+    const dispatch = this.makeDispatch(task)
+    this.dispatch(dispatch)
+    const update = await this.final(dispatch.id)
+    await this.outputOf(dispatch.id, update)
+    return { id: dispatch.id, update, stdout: this.text(dispatch.id, 1), stderr: this.text(dispatch.id, 2) }
+  }
+
+  text(id: string, stream: OutputStream): Buffer {
+    return this.output.get(`${id}:${stream}`) ?? Buffer.alloc(0)
+  }
+
+  /** Waits until all the output that a final update tells has come. */
+  async outputOf(id: string, update: TaskUpdate): Promise<void> {
+    const complete = () =>
+      this.text(id, 1).length >= Number(update.stdout?.bytes ?? 0) &&
+      this.text(id, 2).length >= Number(update.stderr?.bytes ?? 0)
+    await this.until('chunk', complete)
+  }
+
+  /** The first final update of a task. */
+  final(id: string, timeoutMs?: number): Promise<TaskUpdate> {
+    return this.update(id, (update) => finals.has(update.state), timeoutMs)
+  }
+
+  async update(
+    id: string,
+    matches: (update: TaskUpdate) => boolean,
+    timeoutMs?: number,
+  ): Promise<TaskUpdate> {
+    const find = () =>
+      this.updates.find((update) => update.dispatchId.toString('hex') === id && matches(update))
+    await this.until('update', () => find() !== undefined, timeoutMs)
+    return find() as TaskUpdate
+  }
+
+  async sessionUp(): Promise<void> {
+    await this.until('session', () => this.connected)
+  }
+
+  /** Waits for an event that makes `done` true. */
+  until(event: string, done: () => boolean, timeoutMs = 15_000): Promise<void> {
+    if (done()) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        clearTimeout(timer)
+        this.off(event, look)
+      }
+      const look = () => {
+        if (!done()) return
+        stop()
+        resolve()
+      }
+      const timer = setTimeout(() => {
+        stop()
+        reject(new Error(`waited ${timeoutMs} ms for ${event}`))
+      }, timeoutMs)
+      this.on(event, look)
+    })
+  }
+}
+
+/** Whether anything still accepts connections there. */
+export function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}

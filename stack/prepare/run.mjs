@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { root, PrepareError } from './root.mjs'
 
 const running = new Set()
+let handed
 
 /** Kills what runs when whoever started us is gone, for nobody would read the result. */
 export function endWithParent() {
@@ -10,6 +11,8 @@ export function endWithParent() {
   setInterval(() => {
     if (process.ppid === parent) return
     for (const child of running) killGroup(child, 'SIGKILL')
+    // What runs on the terminal closes its servers first; it watches us as well.
+    handed?.kill('SIGTERM')
     process.exit(129)
   }, 500).unref()
   for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -69,8 +72,12 @@ export async function mustRun(command, args, options = {}) {
   throw new PrepareError(`${tail}\n${[command, ...args].join(' ')} failed (${result.code}).`)
 }
 
-/** Runs what the user asked for on this terminal; signals are passed on and its end is waited for. */
-export function hand(args, env = {}) {
+/**
+ * Runs what the user asked for on this terminal; signals are passed on and its end is waited for.
+ * @param options `limitMs`: it is killed after that
+ * @returns its exit code
+ */
+export function hand(args, { env = {}, limitMs } = {}) {
   return new Promise((resolve, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.removeAllListeners(signal)
     const child = spawn(process.execPath, args, {
@@ -78,10 +85,20 @@ export function hand(args, env = {}) {
       stdio: 'inherit',
       env: { ...process.env, DROVER_PREPARE_PID: String(process.pid), ...env },
     })
+    handed = child
+    const limit = limitMs && setTimeout(() => overdue(child, limitMs), limitMs)
     // A terminal sends Ctrl-C to the child as well; a signal sent to us alone must be passed on.
     process.on('SIGINT', () => {})
     process.on('SIGTERM', () => child.kill('SIGTERM'))
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)))
+    child.on('close', (code, signal) => {
+      clearTimeout(limit)
+      resolve(code ?? (signal === 'SIGINT' ? 130 : 1))
+    })
   })
+}
+
+function overdue(child, limitMs) {
+  process.stderr.write(`\nstill running after ${limitMs / 60_000} minutes: killed\n`)
+  child.kill('SIGKILL')
 }

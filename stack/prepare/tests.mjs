@@ -1,13 +1,15 @@
 /** Runs the suites one after another and ends with one line: `N passed, N failed`. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { PrepareError, root } from './root.mjs'
+import { isCi, PrepareError, root } from './root.mjs'
 import { hand } from './run.mjs'
 
 /** In the order in which they run; the cheap ones first. */
 const allSuites = ['unit', 'replay', 'integration', 'e2e', 'chaos']
 // Suites that start whole platforms have the machine to themselves.
 const alone = ['integration', 'e2e', 'chaos']
+// Far over what a suite takes: a hang must end as a failure within CI's own limit, with the other suites' counts.
+const limitMinutes = { unit: 10, replay: 10, integration: 15, e2e: 20, chaos: 25 }
 
 /** The suites named on the command line, or all; anything from the first option on goes to jest. */
 export function parseTestArguments(args) {
@@ -36,7 +38,7 @@ function hasTests(suite) {
 }
 
 /** What jest reported; a suite without a report crashed, which is a failure of its own. */
-function countsOf(report, code) {
+export function countsOf(report, code) {
   if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 }
   const json = JSON.parse(readFileSync(report, 'utf8'))
   // A file that does not load has no tests in the counts.
@@ -59,10 +61,12 @@ async function runSuite(suite, jestArgs, env) {
       '--passWithNoTests',
       '--json',
       `--outputFile=${report}`,
+      // A leaked handle is a warning there; at a developer's desk jest stays, and shows it.
+      ...(isCi ? ['--forceExit'] : []),
       ...(alone.includes(suite) ? ['--runInBand'] : ['--maxWorkers=2']),
       ...jestArgs,
     ],
-    { ...env, DROVER_SUITE: suite, NODE_ENV: 'test' },
+    { env: { ...env, DROVER_SUITE: suite, NODE_ENV: 'test' }, limitMs: limitMinutes[suite] * 60_000 },
   )
   return countsOf(report, code)
 }

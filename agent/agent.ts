@@ -91,7 +91,7 @@ async function build(parts: Parts): Promise<{ tasks: Tasks; quota: Quota; connec
     journal,
     quotaBytes: config.spoolQuotaBytes,
     serverNowMs: () => (clock.known ? clock.now() : undefined),
-    isLive: (id) => tasks.has(id),
+    isLive: (id) => tasks.open.has(id),
   })
   const host: AcceptHost = {
     journal,

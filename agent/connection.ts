@@ -165,7 +165,7 @@ export class Connection {
       clockMs: BigInt(Date.now()),
       facts: readFacts(config, policy.read()),
       capabilities: capabilityNames(),
-      tasks: tasks.unsettled(),
+      tasks: tasks.open.unsettled(),
       lastEpoch: this.epoch,
       conditions: this.conditions(),
     }

@@ -1,5 +1,5 @@
 /** One task's folder in the spool: reading and writing its records, and the claim that decides who starts it. */
-import { access, lstat, mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises'
+import { lstat, mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasErrno, isMissing, readIfPresent, readJson, syncFolder, writeFileAtomic } from '../files.js'
 import { RESERVED_BYTES } from '../process/wrapper.js'
@@ -120,11 +120,11 @@ export class TaskFolder {
     return text ? Number(text) : undefined
   }
 
-  async isSettled(): Promise<boolean> {
-    return access(join(this.path, 'settled')).then(
-      () => true,
-      () => false,
-    )
+  /** How far the server is done with it: it has the verdict, or all of the output too. */
+  async readSettled(): Promise<'no' | 'verdict' | 'complete'> {
+    const text = await readIfPresent(join(this.path, 'settled'))
+    if (text === undefined) return 'no'
+    return text === 'complete' ? 'complete' : 'verdict'
   }
 
   /** When the server settled it, in ms since the epoch by this host's clock. */
@@ -135,8 +135,8 @@ export class TaskFolder {
     )
   }
 
-  markSettled(): Promise<void> {
-    return writeFileAtomic(join(this.path, 'settled'), '')
+  markSettled(how: 'verdict' | 'complete'): Promise<void> {
+    return writeFileAtomic(join(this.path, 'settled'), how)
   }
 
   /** Walks the slots: a folder is a wrapper's claim, a symbolic link says that the agent made the slot void. */

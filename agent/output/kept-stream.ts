@@ -88,7 +88,8 @@ export class KeptStream {
 
   /** Continues from where the server is. */
   resume(offset: number): void {
-    this.acked = Math.min(offset, this.kept)
+    // After a restart the server may be ahead of what was read again so far; then sending waits for the reading.
+    this.acked = this.hash ? offset : Math.min(offset, this.kept)
     this.sent = this.acked
   }
 

@@ -78,12 +78,12 @@ class Session {
     this.resolve = start.resolve
     this.signal = start.signal
     this.outbox = new Outbox({ write: (message, done) => this.stream.write(message, done) }, (maxBytes) =>
-      this.host.tasks.nextChunk(maxBytes),
+      this.host.tasks.open.nextChunk(maxBytes),
     )
   }
 
   open(hello: Hello): void {
-    this.host.tasks.holdOutput()
+    this.host.tasks.open.holdOutput()
     this.stream.on('data', (message: SessionResponse) => this.receive(message))
     this.stream.on('error', (error: ServiceError) =>
       this.finish(errorCode(error), error.details || error.message),
@@ -126,14 +126,15 @@ class Session {
         return tasks.cancel(part.value)
       case 'outputAck': {
         const { dispatchId, stream, offset } = part.value
-        return this.outbox.acknowledged(await tasks.acknowledge(dispatchId, stream, offset))
+        return this.outbox.acknowledged(await tasks.open.acknowledge(dispatchId, stream, offset))
       }
       case 'outputWindow':
         return this.outbox.setWindow(part.value.bytes)
       case 'taskSettled':
-        return tasks.settle(part.value.dispatchId)
+        return tasks.open.settle(part.value.dispatchId)
       case 'outputWanted':
-        return tasks.resumeOutput(part.value.dispatchId, part.value.stdoutOffset, part.value.stderrOffset)
+        await tasks.open.resumeOutput(part.value.dispatchId, part.value.stdoutOffset, part.value.stderrOffset)
+        return this.outbox.poke()
       default:
         // A newer gateway may say what this agent does not know.
         return undefined

@@ -8,7 +8,7 @@ import { TaskFolder } from '../journal/task-folder.js'
 import { TaskOutput } from '../output/task-output.js'
 import { isRunning, processesOfTask, taskMarker, ticksToMs } from '../process/proc.js'
 import { capOf } from './result.js'
-import { Task } from './task.js'
+import { isUnclaimed, Task } from './task.js'
 import type { Tasks } from './tasks.js'
 import { cancelledUnstarted, decideVerdict, interrupted } from './verdict.js'
 
@@ -25,19 +25,20 @@ export async function recoverTasks(tasks: Tasks, journal: Journal): Promise<void
     if (task) found.push(task)
   }
   found.sort((a, b) => (a.intent?.acceptedAtMs ?? 0) - (b.intent?.acceptedAtMs ?? 0))
-  for (const task of found) tasks.add(task)
+  for (const task of found) tasks.open.add(task)
+  const searches: Promise<void>[] = []
   for (const task of found) {
-    if (!task.result) await recoverTask(tasks, journal, task)
+    if (!task.result) searches.push(...(await recoverTask(tasks, journal, task)))
   }
+  // They wait for wrappers, all at the same time.
+  await Promise.all(searches)
 }
 
 async function readTask(tasks: Tasks, folder: TaskFolder, id: string): Promise<Task | undefined> {
-  const ended = await tasks.recall(id)
-  if (ended) {
-    // Cancelled before it came: nothing to tell until its dispatch comes.
-    if (!ended.intent && ended.result?.stepExecutionId === '0') return undefined
-    return ended.settled && ended.output.isAcknowledged ? undefined : ended
-  }
+  if ((await folder.readSettled()) === 'complete') return undefined
+  const ended = await tasks.open.find(id)
+  // Of an id that was cancelled before its dispatch came there is nothing to tell until then.
+  if (ended) return isUnclaimed(ended) ? undefined : ended
   const intent = await folder.readIntent()
   if (!intent) {
     await folder.remove()
@@ -53,23 +54,28 @@ async function readTask(tasks: Tasks, folder: TaskFolder, id: string): Promise<T
   return task
 }
 
-async function recoverTask(tasks: Tasks, journal: Journal, task: Task): Promise<void> {
+/** @returns what goes on in the background */
+async function recoverTask(tasks: Tasks, journal: Journal, task: Task): Promise<Promise<void>[]> {
   const evidence = await gather(journal, task)
   const recovery = decideRecovery(evidence)
   log.info({ taskId: task.id, ...recovery }, 'a task of an earlier life was found')
   switch (recovery.action) {
     case 'done':
-      return
+      break
     case 'conclude':
     case 'interrupted':
-      return conclude(tasks, journal, task, recovery)
+      await conclude(tasks, journal, task, recovery)
+      break
     case 'adopt':
-      return tasks.adopt(task)
+      tasks.adopt(task)
+      break
     case 'claim':
-      return claim(tasks, task)
+      await claim(tasks, task)
+      break
     case 'search':
-      return search(tasks, journal, task)
+      return [search(tasks, journal, task)]
   }
+  return []
 }
 
 async function gather(journal: Journal, task: Task): Promise<Evidence> {

@@ -70,3 +70,8 @@ export class Task {
     }
   }
 }
+
+/** Cancelled before its dispatch came, and it has not come yet: which rows it is about is not known. */
+export function isUnclaimed(task: Task): boolean {
+  return task.intent === undefined && task.result?.stepExecutionId === '0'
+}

@@ -2,13 +2,12 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createLogger } from '../../base/logger.js'
-import type {
-  CancelTask,
-  Dispatch,
-  DispatchOrder,
-  OutputChunk,
-  OutputStream,
-  TaskUpdate,
+import {
+  type CancelTask,
+  type Dispatch,
+  type DispatchOrder,
+  StopOrder,
+  type TaskUpdate,
 } from '../../proto/index.js'
 import { hasErrno } from '../files.js'
 import { type Cancel, type Result, toFinalUpdate } from '../journal/records.js'
@@ -17,14 +16,17 @@ import { TaskOutput } from '../output/task-output.js'
 import { uptimeMs } from '../process/proc.js'
 import { type AcceptHost, acceptDispatch } from './accept.js'
 import { KeyedLock } from './lock.js'
+import { OpenTasks } from './open-tasks.js'
 import { readDispatch, readStop, type SigningKeys, stopApplies } from './order.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import { Runner } from './runner.js'
-import { Task } from './task.js'
+import { isUnclaimed, Task } from './task.js'
 import { capOf, refusedUpdate, rowsOf, toResult } from './result.js'
 import { cancelledUnstarted, rejected, type Verdict } from './verdict.js'
 
 const log = createLogger('agent:tasks')
+
+const LONGEST_CANCEL_MS = 30 * 86_400_000
 
 /** Where news go; with no session they are dropped, for the next hello repeats them. */
 export interface TaskListener {
@@ -34,9 +36,9 @@ export interface TaskListener {
 
 export class Tasks {
   listener: TaskListener | undefined
+  readonly open: OpenTasks
   private readonly host: AcceptHost
   private readonly keys: SigningKeys
-  private readonly live = new Map<string, Task>()
   private readonly runners = new Map<string, Runner>()
   private readonly queue: { task: Task; slot: number }[] = []
   private readonly lock = new KeyedLock()
@@ -46,25 +48,11 @@ export class Tasks {
   constructor(host: AcceptHost, keys: SigningKeys) {
     this.host = host
     this.keys = keys
+    this.open = new OpenTasks(host.journal)
   }
 
   get runningCount(): number {
     return this.runners.size
-  }
-
-  /** Whether somebody works with that id. */
-  has(id: string): boolean {
-    return this.live.has(id)
-  }
-
-  /** Updates of everything that the server has not settled, for the hello. */
-  unsettled(): TaskUpdate[] {
-    return [...this.live.values()].map((task) => task.update())
-  }
-
-  /** A new session begins: nothing is sent until the server says where to go on. */
-  holdOutput(): void {
-    for (const task of this.live.values()) task.output.sendable = false
   }
 
   async dispatch(dispatch: Dispatch): Promise<void> {
@@ -79,27 +67,40 @@ export class Tasks {
 
   private async consider(dispatch: Dispatch, order: DispatchOrder): Promise<void> {
     const id = order.dispatchId.toString('hex')
-    const known = this.live.get(id) ?? (await this.recall(id))
-    if (known) return this.answerKnown(known, order)
     const folder = new TaskFolder(this.host.journal.taskFolder(id))
+    const known = await this.open.find(id)
+    if (known && !(await this.dropForeignCancel(known, order))) return this.answerKnown(known, order)
     const intent = await acceptDispatch(dispatch, order, { folder, host: this.host })
     if (isRefusal(intent)) return this.turnDown(order, intent, folder)
     const output = TaskOutput.open(folder.path, capOf(intent.spec), undefined)
     output.sendable = true
     const task = new Task({ id, folder, intent, output })
-    this.add(task)
+    this.open.add(task)
     this.tell(task.update())
     this.enqueue(task, 1)
+  }
+
+  /**
+   * An id that was cancelled before its dispatch came: the signed stop must name the execution of the signed order, or
+   * a gateway could cancel anything with the stop of another run.
+   */
+  private async dropForeignCancel(task: Task, order: DispatchOrder): Promise<boolean> {
+    if (!isUnclaimed(task)) return false
+    const cancel = await task.folder.readCancel()
+    const stop = cancel && StopOrder.decode(Buffer.from(cancel.order, 'base64'))
+    if (!stop || stopApplies(stop, order)) return false
+    await task.folder.remove()
+    return true
   }
 
   /** A late or repeated dispatch gets the recorded state and starts nothing. */
   private async answerKnown(task: Task, order: DispatchOrder): Promise<void> {
     // An id that was cancelled before its dispatch came learns here which rows it is about.
-    if (task.result && task.result.stepExecutionId === '0' && !task.intent) {
+    if (task.result && isUnclaimed(task)) {
       task.result = { ...task.result, ...rowsOf(order), expiresAtMs: Number(order.expiresAtMs) }
       await task.folder.writeResult(task.result)
     }
-    if (!task.settled) this.add(task)
+    if (!task.settled) this.open.add(task)
     this.tell(task.update())
   }
 
@@ -119,8 +120,8 @@ export class Tasks {
   private async record(id: string, folder: TaskFolder, result: Result): Promise<void> {
     await this.host.journal.advance()
     await folder.createTombstone(result)
-    const task = await this.recall(id)
-    if (task) this.add(task)
+    const task = await this.open.find(id)
+    if (task) this.open.add(task)
   }
 
   async cancel(cancel: CancelTask): Promise<void> {
@@ -128,6 +129,7 @@ export class Tasks {
     if (!stop)
       return log.error({ code: 'order_signature_invalid' }, 'a cancel is not signed by a known key; ignored')
     const id = cancel.dispatchId.toString('hex')
+    if (cancel.dispatchId.length !== 32) return
     const record: Cancel = {
       version: 1,
       order: cancel.order.toString('base64'),
@@ -139,12 +141,8 @@ export class Tasks {
       receivedUptimeMs: uptimeMs(),
     }
     await this.lock.run(id, async () => {
-      const task = this.live.get(id) ?? (await this.recall(id))
-      if (!task)
-        return this.cancelUnknown(id, record, {
-          executionId: stop.executionId,
-          expiresAtMs: cancel.expiresAtMs,
-        })
+      const task = await this.open.find(id)
+      if (!task) return this.cancelUnknown(id, record, { stop, expiresAtMs: Number(cancel.expiresAtMs) })
       if (task.result || !task.order || !stopApplies(stop, task.order)) return this.tell(task.update())
       await this.cancelKnown(task, record)
     })
@@ -154,7 +152,7 @@ export class Tasks {
     // What ended by itself before this moment stays as it ended.
     if (await task.folder.readExit()) return
     await this.host.journal.advance()
-    await task.folder.writeCancel({ ...cancel, receivedUptimeMs: uptimeMs() })
+    await task.folder.writeCancel(cancel)
     const runner = this.runners.get(task.id)
     if (runner) return runner.stop(cancel)
     const at = this.queue.findIndex((entry) => entry.task === task)
@@ -167,68 +165,19 @@ export class Tasks {
   private async cancelUnknown(
     id: string,
     cancel: Cancel,
-    about: { executionId: bigint; expiresAtMs: bigint },
+    about: { stop: StopOrder; expiresAtMs: number },
   ): Promise<void> {
-    const rows = { executionId: String(about.executionId), stepExecutionId: '0', attempt: 0, outputDay: '' }
-    const base = toResult(cancelledUnstarted(cancel.reason), undefined)
-    const result: Result = { ...base, ...rows, expiresAtMs: Number(about.expiresAtMs) }
+    const result: Result = {
+      ...toResult(cancelledUnstarted(cancel.reason), undefined),
+      executionId: String(about.stop.executionId),
+      // Not signed, so it may not make this journal remember for ever.
+      expiresAtMs: Math.min(about.expiresAtMs, this.host.serverNowMs() + LONGEST_CANCEL_MS),
+    }
     const folder = new TaskFolder(this.host.journal.taskFolder(id))
     await this.host.journal.advance()
     await folder.createTombstone(result, cancel)
     // The server asked about an id that it knows; there is nothing to repeat until its dispatch comes.
     this.tell(toFinalUpdate(Buffer.from(id, 'hex'), result, { stdout: 0, stderr: 0 }))
-  }
-
-  /** The server has the final state. */
-  async settle(dispatchId: Buffer): Promise<void> {
-    const task = this.live.get(dispatchId.toString('hex'))
-    if (!task?.result) return
-    await task.folder.markSettled()
-    task.settled = true
-    await this.dropIfDone(task)
-  }
-
-  /** @returns how many bytes of output are newly acknowledged */
-  async acknowledge(dispatchId: Buffer, stream: OutputStream, offset: bigint): Promise<number> {
-    const task = this.live.get(dispatchId.toString('hex'))
-    const freed = task?.output.stream(stream)?.acknowledge(Number(offset)) ?? 0
-    if (task?.result && task.output.isAcknowledged) {
-      await this.saveAcked(task)
-      await this.dropIfDone(task)
-    }
-    return freed
-  }
-
-  async resumeOutput(dispatchId: Buffer, stdout: bigint, stderr: bigint): Promise<void> {
-    const id = dispatchId.toString('hex')
-    const task = this.live.get(id) ?? (await this.recall(id))
-    if (!task) return
-    this.live.set(id, task)
-    task.output.stdout.resume(Number(stdout))
-    task.output.stderr.resume(Number(stderr))
-    task.output.sendable = true
-    await this.saveAcked(task)
-    if (task.output.isAcknowledged) await this.dropIfDone(task)
-    this.listener?.output()
-  }
-
-  /** The next chunk to send, tasks taking turns. */
-  async nextChunk(maxBytes: number): Promise<OutputChunk | undefined> {
-    for (const [id, task] of this.live) {
-      if (!task.output.hasMore) continue
-      const piece = await task.output.nextChunk(maxBytes)
-      if (!piece) continue
-      // To the end of the line.
-      if (this.live.delete(id)) this.live.set(id, task)
-      const atMs = BigInt(Math.max(0, uptimeMs() - (task.startedUptimeMs ?? uptimeMs())))
-      return { dispatchId: task.dispatchId, ...piece, atMs }
-    }
-    return undefined
-  }
-
-  /** Puts a task into the list without starting it. */
-  add(task: Task): void {
-    this.live.set(task.id, task)
   }
 
   /** Starts a task when there is room, in the order in which tasks were accepted. */
@@ -240,20 +189,6 @@ export class Tasks {
   /** Watches a task that runs already. */
   adopt(task: Task): void {
     this.carry(task, (runner) => runner.adopt())
-  }
-
-  /** A task from the disk that is over, or undefined. */
-  async recall(id: string): Promise<Task | undefined> {
-    const folder = new TaskFolder(this.host.journal.taskFolder(id))
-    const result = await folder.readResult()
-    if (!result) return undefined
-    const output = TaskOutput.ended(folder.path, result)
-    const acked = await folder.readAcked()
-    output.stdout.resume(acked.stdout)
-    output.stderr.resume(acked.stderr)
-    const task = new Task({ id, folder, intent: await folder.readIntent(), output, result })
-    task.settled = await folder.isSettled()
-    return task
   }
 
   /** Records a verdict and tells it; `runner` is who watched the task, if anybody did. */
@@ -292,7 +227,10 @@ export class Tasks {
   async removeStrayScripts(): Promise<void> {
     const root = this.host.scriptsRoot
     const needed = new Set(
-      [...this.live.values()].filter((task) => !task.result).map((task) => task.intent?.scriptFolder),
+      this.open
+        .all()
+        .filter((task) => !task.result)
+        .map((task) => task.intent?.scriptFolder),
     )
     for (const name of await readdir(root)) {
       const folder = join(root, name)
@@ -306,10 +244,7 @@ export class Tasks {
     this.queue.length = 0
     for (const runner of this.runners.values()) runner.detach()
     await Promise.allSettled(this.runs)
-    for (const task of this.live.values()) {
-      await this.saveAcked(task)
-      await task.output.close()
-    }
+    await this.open.close()
   }
 
   private startNext(): void {
@@ -338,17 +273,6 @@ export class Tasks {
         this.startNext()
       })
     this.runs.add(work)
-  }
-
-  private async dropIfDone(task: Task): Promise<void> {
-    if (!task.settled || !task.output.isAcknowledged) return
-    await this.saveAcked(task)
-    this.live.delete(task.id)
-    await task.output.close()
-  }
-
-  private async saveAcked(task: Task): Promise<void> {
-    await task.folder.writeAcked(task.output.acked()).catch(() => undefined)
   }
 
   private tell(update: TaskUpdate): void {

@@ -1,29 +1,25 @@
 /** A gateway for the agent's tests: the generated service on real TLS, one port for h2 and http/1.1, and a record of all it hears. */
-import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { createServer as createHttp } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js'
 import {
   AgentGatewayServiceService,
   type Dispatch,
-  DispatchOrder,
-  dispatchId,
   type Hello,
   type OutputChunk,
-  OutputStream,
+  type OutputStream,
   type ScriptTask,
   type SessionRequest,
   type SessionResponse,
-  sha256,
-  signOrder,
-  StopOrder,
-  TaskSpec,
+  type StopOrder,
   TaskState,
   type TaskUpdate,
 } from '../../proto/index.js'
 import { TestCa } from './certificates.js'
+import { makeCancel, makeDispatch } from './orders.js'
 
 type Stream = ServerDuplexStream<SessionRequest, SessionResponse>
 
@@ -53,11 +49,12 @@ export class TestGateway extends EventEmitter {
   readonly options: TestGatewayOptions
   readonly hellos: Hello[] = []
   readonly updates: TaskUpdate[] = []
-  readonly heartbeats: number[] = []
+  /** Conditions of the last heartbeat. */
+  conditions: string[] = []
   readonly chunks: OutputChunk[] = []
   readonly blobs = new Map<string, Buffer>()
-  /** Reassembled output by `<id>:<stream>`. */
-  readonly output = new Map<string, Buffer>()
+  /** Output in the order in which it came, by `<id>:<stream>`; `gaps` tells where that was not the order of the bytes. */
+  private readonly output = new Map<string, { length: number; pieces: Buffer[] }>()
   readonly gaps: string[] = []
   readonly signingKeyId = 'test-1'
   readonly signingKey: KeyObject
@@ -68,7 +65,6 @@ export class TestGateway extends EventEmitter {
   private readonly sockets = new Set<TLSSocket>()
   private stream: Stream | undefined
   private epoch = 0n
-  private nextStep = 1
 
   private constructor(ca: TestCa, options: TestGatewayOptions) {
     super()
@@ -87,7 +83,8 @@ export class TestGateway extends EventEmitter {
   }
 
   get port(): number {
-    return (this.tls?.address() as AddressInfo).port
+    const address = this.tls?.address() as AddressInfo | undefined
+    return address?.port ?? 0
   }
 
   get address(): string {
@@ -200,14 +197,14 @@ export class TestGateway extends EventEmitter {
           $case: 'outputWanted',
           value: {
             dispatchId: update.dispatchId,
-            stdoutOffset: BigInt(this.output.get(`${id}:1`)?.length ?? 0),
-            stderrOffset: BigInt(this.output.get(`${id}:2`)?.length ?? 0),
+            stdoutOffset: BigInt(this.received(id, 1)),
+            stderrOffset: BigInt(this.received(id, 2)),
           },
         })
       }
     } else if (part?.$case === 'taskUpdate') this.note(part.value)
     else if (part?.$case === 'outputChunk') this.noteChunk(part.value)
-    else if (part?.$case === 'heartbeat') this.heartbeats.push(Date.now())
+    else if (part?.$case === 'heartbeat') this.noteHeartbeat(part.value.conditions)
     else if (part?.$case === 'certificateRequest') {
       void this.ca
         .issueHost(part.value.csr, this.hostId, 7 * 86_400_000)
@@ -227,18 +224,24 @@ export class TestGateway extends EventEmitter {
     this.emit('update', update)
   }
 
+  private noteHeartbeat(conditions: string[]): void {
+    this.conditions = conditions
+    this.emit('heartbeat')
+  }
+
   private noteChunk(chunk: OutputChunk): void {
     this.chunks.push(chunk)
     const key = `${chunk.dispatchId.toString('hex')}:${chunk.stream}`
-    const have = this.output.get(key) ?? Buffer.alloc(0)
+    const have = this.output.get(key) ?? { length: 0, pieces: [] }
     if (Number(chunk.offset) !== have.length) this.gaps.push(`${key} has ${have.length}, got ${chunk.offset}`)
-    const all = Buffer.concat([have.subarray(0, Number(chunk.offset)), chunk.data])
-    this.output.set(key, all)
+    have.pieces.push(chunk.data)
+    have.length += chunk.data.length
+    this.output.set(key, have)
     this.emit('chunk', chunk)
     if (this.options.ack === false) return
     this.send({
       $case: 'outputAck',
-      value: { dispatchId: chunk.dispatchId, stream: chunk.stream, offset: BigInt(all.length) },
+      value: { dispatchId: chunk.dispatchId, stream: chunk.stream, offset: BigInt(have.length) },
     })
   }
 
@@ -258,95 +261,39 @@ export class TestGateway extends EventEmitter {
     await new Promise<void>((resolve) => (this.tls ? this.tls.close(() => resolve()) : resolve()))
   }
 
-  /** Signs a dispatch for a script; the changes are laid over what a good one has. */
-  makeDispatch(
-    task: Partial<ScriptTask> & { text: string | Buffer },
-    change: Partial<DispatchOrder> = {},
-  ): Dispatch & { id: string } {
-    const content = Buffer.from(task.text)
-    const { text: _text, ...rest } = task
-    const script: ScriptTask = {
-      language: 'sh',
-      scriptSha256: sha256(content),
-      scriptBytes: content.length,
-      arguments: [],
-      environment: {},
-      workingDirectory: '/',
-      account: '',
-      login: false,
-      timeoutMs: 0n,
-      graceMs: 2_000,
-      outputCapBytes: 0n,
-      ...rest,
-    }
-    const spec = Buffer.from(TaskSpec.encode({ task: { $case: 'script', value: script } }).finish())
-    const step = this.nextStep++
-    const order: DispatchOrder = {
-      dispatchId: dispatchId(String(step), 1, this.hostId),
-      scopeId: 1n,
-      executionId: BigInt(1_000 + step),
-      stepExecutionId: BigInt(step),
-      attempt: 1,
-      hostId: BigInt(this.hostId),
-      journalId: this.journalId,
-      specSha256: sha256(spec),
-      issuedAtMs: BigInt(this.now()),
-      expiresAtMs: BigInt(this.now() + 3_600_000),
-      outputDay: '20261121',
-      ...change,
-    }
-    const signed = signOrder(Buffer.from(DispatchOrder.encode(order).finish()), {
-      keyId: this.signingKeyId,
-      privateKey: this.signingKey,
-    })
-    const inline = content.length <= 65_536 ? content : Buffer.alloc(0)
-    if (inline.length === 0) this.blobs.set(createHash('sha256').update(content).digest('hex'), content)
-    return { ...signed, spec, content: inline, id: order.dispatchId.toString('hex') }
-  }
-
   dispatch(dispatch: Dispatch): void {
     this.send({ $case: 'dispatch', value: dispatch })
   }
 
-  cancel(dispatch: Dispatch, change: Partial<StopOrder> = {}, keyId = this.signingKeyId): void {
-    const order = DispatchOrder.decode(dispatch.order)
-    const stop: StopOrder = {
-      scopeId: order.scopeId,
-      executionId: order.executionId,
-      issuedAtMs: order.issuedAtMs + 1n,
-      reason: 'the test asked',
-      ...change,
-    }
-    const signed = signOrder(Buffer.from(StopOrder.encode(stop).finish()), {
-      keyId,
-      privateKey: this.signingKey,
-    })
-    this.send({
-      $case: 'cancelTask',
-      value: { ...signed, dispatchId: order.dispatchId, expiresAtMs: order.expiresAtMs },
-    })
+  cancel(dispatch: Dispatch, change: Partial<StopOrder> = {}): void {
+    this.send({ $case: 'cancelTask', value: makeCancel(this, dispatch, change) })
   }
 
   /** Runs a script to its end. */
   async run(
     task: Partial<ScriptTask> & { text: string | Buffer },
   ): Promise<{ id: string; update: TaskUpdate; stdout: Buffer; stderr: Buffer }> {
-    const dispatch = this.makeDispatch(task)
+    const dispatch = makeDispatch(this, task)
     this.dispatch(dispatch)
     const update = await this.final(dispatch.id)
     await this.outputOf(dispatch.id, update)
     return { id: dispatch.id, update, stdout: this.text(dispatch.id, 1), stderr: this.text(dispatch.id, 2) }
   }
 
+  /** What came of a stream so far. */
   text(id: string, stream: OutputStream): Buffer {
-    return this.output.get(`${id}:${stream}`) ?? Buffer.alloc(0)
+    return Buffer.concat(this.output.get(`${id}:${stream}`)?.pieces ?? [])
+  }
+
+  received(id: string, stream: OutputStream): number {
+    return this.output.get(`${id}:${stream}`)?.length ?? 0
   }
 
   /** Waits until all the output that a final update tells has come. */
   async outputOf(id: string, update: TaskUpdate): Promise<void> {
     const complete = () =>
-      this.text(id, 1).length >= Number(update.stdout?.bytes ?? 0) &&
-      this.text(id, 2).length >= Number(update.stderr?.bytes ?? 0)
+      this.received(id, 1) >= Number(update.stdout?.bytes ?? 0) &&
+      this.received(id, 2) >= Number(update.stderr?.bytes ?? 0)
     await this.until('chunk', complete)
   }
 
@@ -390,15 +337,4 @@ export class TestGateway extends EventEmitter {
       this.on(event, look)
     })
   }
-}
-
-/** Whether anything still accepts connections there. */
-export function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }

@@ -1,0 +1,128 @@
+/**
+ * The tasks that somebody still waits for: running ones, and ended ones that the server has not settled or whose
+ * output it has not got. What is neither lives on disk alone, as a tombstone.
+ */
+import type { OutputChunk, OutputStream, TaskUpdate } from '../../proto/index.js'
+import type { Journal } from '../journal/journal.js'
+import { TaskFolder } from '../journal/task-folder.js'
+import { TaskOutput } from '../output/task-output.js'
+import { uptimeMs } from '../process/proc.js'
+import { Task } from './task.js'
+
+export class OpenTasks {
+  private readonly live = new Map<string, Task>()
+  private readonly journal: Journal
+
+  constructor(journal: Journal) {
+    this.journal = journal
+  }
+
+  /** Whether somebody works with that id. */
+  has(id: string): boolean {
+    return this.live.has(id)
+  }
+
+  all(): Task[] {
+    return [...this.live.values()]
+  }
+
+  /** Puts a task into the list without starting it. */
+  add(task: Task): void {
+    this.live.set(task.id, task)
+  }
+
+  /** The task of that id: open, or over and found on the disk; undefined for an id that this journal never saw. */
+  async find(id: string): Promise<Task | undefined> {
+    return this.live.get(id) ?? (await this.recall(id))
+  }
+
+  /** Updates of everything that the server has not settled, for the hello. */
+  unsettled(): TaskUpdate[] {
+    return [...this.live.values()].map((task) => task.update())
+  }
+
+  /** A new session begins: nothing is sent until the server says where to go on. */
+  holdOutput(): void {
+    for (const task of this.live.values()) task.output.sendable = false
+  }
+
+  /** The server has the final state. */
+  async settle(dispatchId: Buffer): Promise<void> {
+    const task = this.live.get(dispatchId.toString('hex'))
+    if (!task?.result) return
+    await task.folder.markSettled('verdict')
+    task.settled = true
+    await this.dropIfDone(task)
+  }
+
+  /** @returns how many bytes of output are newly acknowledged */
+  async acknowledge(dispatchId: Buffer, stream: OutputStream, offset: bigint): Promise<number> {
+    const task = this.live.get(dispatchId.toString('hex'))
+    const freed = task?.output.stream(stream)?.acknowledge(Number(offset)) ?? 0
+    if (task?.result && task.output.isAcknowledged) {
+      await this.saveAcked(task)
+      await this.dropIfDone(task)
+    }
+    return freed
+  }
+
+  /** The server said where to go on with a task's output. */
+  async resumeOutput(dispatchId: Buffer, stdout: bigint, stderr: bigint): Promise<void> {
+    const id = dispatchId.toString('hex')
+    const task = await this.find(id)
+    if (!task) return
+    this.live.set(id, task)
+    task.output.stdout.resume(Number(stdout))
+    task.output.stderr.resume(Number(stderr))
+    task.output.sendable = true
+    await this.saveAcked(task)
+    if (task.output.isAcknowledged) await this.dropIfDone(task)
+  }
+
+  /** The next chunk to send, tasks taking turns. */
+  async nextChunk(maxBytes: number): Promise<OutputChunk | undefined> {
+    for (const [id, task] of this.live) {
+      if (!task.output.hasMore) continue
+      const piece = await task.output.nextChunk(maxBytes)
+      if (!piece) continue
+      // To the end of the line.
+      if (this.live.delete(id)) this.live.set(id, task)
+      const atMs = BigInt(Math.max(0, uptimeMs() - (task.startedUptimeMs ?? uptimeMs())))
+      return { dispatchId: task.dispatchId, ...piece, atMs }
+    }
+    return undefined
+  }
+
+  private async recall(id: string): Promise<Task | undefined> {
+    const folder = new TaskFolder(this.journal.taskFolder(id))
+    const result = await folder.readResult()
+    if (!result) return undefined
+    const output = TaskOutput.ended(folder.path, result)
+    const acked = await folder.readAcked()
+    output.stdout.resume(acked.stdout)
+    output.stderr.resume(acked.stderr)
+    const task = new Task({ id, folder, intent: await folder.readIntent(), output, result })
+    task.settled = (await folder.readSettled()) !== 'no'
+    return task
+  }
+
+  /** Saves what a restart should know and closes every file. */
+  async close(): Promise<void> {
+    for (const task of this.live.values()) {
+      await this.saveAcked(task)
+      await task.output.close()
+    }
+  }
+
+  private async dropIfDone(task: Task): Promise<void> {
+    if (!task.settled || !task.output.isAcknowledged) return
+    await this.saveAcked(task)
+    await task.folder.markSettled('complete')
+    this.live.delete(task.id)
+    await task.output.close()
+  }
+
+  private async saveAcked(task: Task): Promise<void> {
+    await task.folder.writeAcked(task.output.acked()).catch(() => undefined)
+  }
+}

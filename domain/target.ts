@@ -43,7 +43,8 @@ function parseTerm(line: string): TargetTerm {
   const match = /^(name|id|group|run):(.*)$/s.exec(line)
   if (!match) return { kind: 'labels', requirements: parseSelector(line) }
   const rest = (match[2] ?? '').trim()
-  switch (match[1]) {
+  const kind = match[1] as 'name' | 'id' | 'group' | 'run'
+  switch (kind) {
     case 'name':
       return { kind: 'names', names: names(rest) }
     case 'id':
@@ -52,7 +53,7 @@ function parseTerm(line: string): TargetTerm {
       if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(rest))
         throw new TargetFault(`"${rest}" is not the name of a group`)
       return { kind: 'group', group: rest }
-    default:
+    case 'run':
       return parseRun(rest)
   }
 }

@@ -93,3 +93,21 @@ export async function findCertificateHost(
   )
   return result.rows[0]
 }
+
+/** The last request of a host that joined by this token under this name and has never connected: an answer may have been lost. */
+export async function findJoinAttempt(
+  db: Db,
+  secret: string,
+  name: string,
+): Promise<{ scopeId: ScopeId; hostId: HostId; csr: Buffer } | undefined> {
+  const result = await db.query<{ scopeId: ScopeId; hostId: HostId; csr: Buffer }>(
+    `select h.scope_id as "scopeId", h.id as "hostId", r.csr
+     from join_token t join host h on h.scope_id = t.scope_id and h.name = $2 and h.state = 'active'
+     join certificate_request r on r.scope_id = h.scope_id and r.host_id = h.id
+     where t.secret_sha256 = sha256(convert_to($1, 'UTF8')) and t.revoked_at is null and t.expires_at > now()
+       and not exists (select from agent_session s where s.scope_id = h.scope_id and s.host_id = h.id)
+     order by r.requested_at desc limit 1`,
+    [secret, name],
+  )
+  return result.rows[0]
+}

@@ -121,6 +121,15 @@ function assertConservation(step: StepExecution): void {
     throw new Error(`step execution ${step.id} has ${step.hosts} hosts but ${counted} results`)
 }
 
+/** The step at a position, counted from 0. */
+export async function findStep(db: Db, scopeId: ScopeId, executionId: ExecutionId, position: number): Promise<StepExecutionId | undefined> {
+  const result = await db.query<{ id: StepExecutionId }>(
+    'select id from step_execution where scope_id = $1 and execution_id = $2 and position = $3',
+    [scopeId, executionId, position],
+  )
+  return result.rows[0]?.id
+}
+
 export interface HostResult {
   hostId: string
   hostName: string
@@ -243,4 +252,23 @@ export async function setStepState(
   }
   await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'step', body }])
   return true
+}
+
+/** One host's result of a step: of an attempt, or of the latest. */
+export async function findHostResult(
+  db: Db,
+  step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+  hostId: string,
+  attempt?: number,
+): Promise<HostResult | undefined> {
+  const params = [step.scopeId, step.executionId, step.stepExecutionId, hostId]
+  const where = 'where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and host_id = $4'
+  const [latest] = (await db.query<HostResult>(`select ${resultColumns} from host_result ${where}`, params)).rows
+  if (!latest || attempt === undefined || attempt === latest.attempt) return latest
+  const earlier = await db.query<HostResult>(
+    `select ${resultColumns.replace('host_name as "hostName", position,', '')} from host_attempt ${where} and attempt = $5`,
+    [...params, attempt],
+  )
+  const [row] = earlier.rows
+  return row && { ...row, hostName: latest.hostName, position: latest.position }
 }

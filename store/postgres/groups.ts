@@ -56,3 +56,18 @@ export async function removeGroup(db: Db, scopeId: ScopeId, name: string): Promi
     1
   )
 }
+
+/** Members in order of their ids, after a cursor; revoked hosts are no members any more. */
+export async function listGroupMembers(
+  db: Db,
+  scopeId: ScopeId,
+  name: string,
+  page: { after: string; limit: number },
+): Promise<{ id: HostId; name: string }[]> {
+  const result = await db.query<{ id: HostId; name: string }>(
+    `select h.id, h.name from host_group_member m join host h on h.scope_id = m.scope_id and h.id = m.host_id and h.state <> 'revoked'
+     where m.scope_id = $1 and m.group_name = $2 and h.id > $3 order by h.id limit $4`,
+    [scopeId, name, page.after, page.limit],
+  )
+  return result.rows
+}

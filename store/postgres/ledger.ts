@@ -185,3 +185,21 @@ export async function findTaskRow(
   )
   return result.rows[0]
 }
+
+/** Of these attempts (`step/host/attempt`), those that the ledger holds an end of, or has replaced by a later attempt. */
+export async function findSettled(db: Db, updates: readonly HostUpdate[]): Promise<Set<string>> {
+  const result = await db.query<{ key: string }>(
+    `select u.step_id || '/' || u.host_id || '/' || u.attempt as key
+     from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::int[]) as u (scope_id, execution_id, step_id, host_id, attempt)
+     join host_result r on (r.scope_id, r.execution_id, r.step_execution_id, r.host_id) = (u.scope_id, u.execution_id, u.step_id, u.host_id)
+     where r.attempt > u.attempt or (r.attempt = u.attempt and host_state_rank(r.state) = 3)`,
+    [
+      updates.map((update) => update.scopeId),
+      updates.map((update) => update.executionId),
+      updates.map((update) => update.stepExecutionId),
+      updates.map((update) => update.hostId),
+      updates.map((update) => update.attempt),
+    ],
+  )
+  return new Set(result.rows.map((row) => row.key))
+}

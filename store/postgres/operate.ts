@@ -2,8 +2,9 @@
 import { type HostState, retriedStates } from '../../domain/host-result.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import { isFinalStepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
-import { setStepState, type StepExecution } from './executions.js'
+import { listSteps, setStepState, type StepExecution } from './executions.js'
 import type { Db } from './pool.js'
 
 interface Key {
@@ -46,26 +47,36 @@ export async function clearPause(tx: Db, key: Key): Promise<void> {
  * Gives the failed hosts of one step a new attempt; the old one moves to host_attempt.
  * @returns how many hosts
  */
-export async function retryHosts(
+export function retryHosts(tx: Db, key: Key, step: StepExecution, states: readonly HostState[]): Promise<number> {
+  return giveNewAttempt(tx, key, step, { states, started: ['no', 'yes', 'maybe'] })
+}
+
+/** Gives a new attempt to the hosts that a cancel or a hard pause ended before their script began. @returns how many */
+export function resumeHosts(tx: Db, key: Key, step: StepExecution): Promise<number> {
+  return giveNewAttempt(tx, key, step, { states: ['cancelled'], started: ['no'] })
+}
+
+async function giveNewAttempt(
   tx: Db,
   key: Key,
   step: StepExecution,
-  states: readonly HostState[],
+  which: { states: readonly HostState[]; started: readonly string[] },
 ): Promise<number> {
+  const params = [key.scopeId, key.executionId, step.id, which.states, which.started]
   await tx.query(
     `insert into host_attempt (scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
        gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at)
      select scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
        gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at
-     from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4)`,
-    [key.scopeId, key.executionId, step.id, states],
+     from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5)`,
+    params,
   )
   const result = await tx.query<{ host_id: string }>(
     `update host_result set attempt = attempt + 1, state = 'pending', started = 'no', reason = null, detail = null, exit_code = null, signal = null,
        shard_id = null, gateway = null, epoch = null, journal_id = null, dispatched_at = null, started_at = null, ended_at = null,
        duration_ms = null, stdout_bytes = null, stderr_bytes = null, output_sha256 = null, truncated = false, resolved_at = null
-     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) returning host_id`,
-    [key.scopeId, key.executionId, step.id, states],
+     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5) returning host_id`,
+    params,
   )
   if (!result.rowCount) return 0
   const body = { stepExecutionId: step.id, retried: result.rowCount }
@@ -97,6 +108,22 @@ export async function cancelPendingHosts(tx: Db, key: Key, reason: string): Prom
     [key.scopeId, key.executionId, reason],
   )
   return result.rowCount ?? 0
+}
+
+/**
+ * Ends what a workflow left that was ended from outside: hosts that were sent nothing are cancelled, the others are
+ * unknown until their agents tell (the gateways take their word whether a workflow lives or not).
+ */
+export async function endStrandedHosts(tx: Db, key: Key): Promise<void> {
+  await tx.query(
+    `update host_result set state = case when state = 'pending' then 'cancelled' else 'unknown' end,
+       started = case when state = 'pending' then 'no' else 'maybe' end, reason = 'engine_terminated', ended_at = now()
+     where scope_id = $1 and execution_id = $2 and host_state_rank(state) < 3`,
+    [key.scopeId, key.executionId],
+  )
+  for (const step of await listSteps(tx, key.scopeId, key.executionId)) {
+    if (!isFinalStepState(step.state)) await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'engine_terminated')
+  }
 }
 
 /**

@@ -59,10 +59,10 @@ export async function listPublicKeys(db: Db, scopeId: ScopeId, purpose: KeyPurpo
 export async function insertKey(
   db: Db,
   scopeId: ScopeId,
-  purpose: KeyPurpose,
-  key: PrivateKey,
+  key: PrivateKey & { purpose: KeyPurpose },
   master: MasterKey,
 ): Promise<void> {
+  const { purpose } = key
   await db.query(
     `insert into platform_key (scope_id, id, purpose, public_part, sealed_private, master_key_id) values ($1, $2, $3, $4, $5, $6)`,
     [

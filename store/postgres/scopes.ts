@@ -19,3 +19,7 @@ export async function firstScope(db: Db): Promise<Scope> {
   if (!scope) throw new Error('there is no scope: the first migration has not run')
   return scope
 }
+
+export async function listScopes(db: Db, ids: readonly ScopeId[]): Promise<Scope[]> {
+  return (await db.query<Scope>('select id, name from scope where id = any($1) order by name', [ids])).rows
+}

@@ -117,3 +117,15 @@ export async function findStaleSessions(
   )
   return result.rows
 }
+
+/** Keeps a host visible that was heard of but cannot be worked with. */
+export async function recordUnusable(
+  db: Db,
+  host: { scopeId: ScopeId; hostId: HostId },
+  state: { agentVersion: string; condition: string },
+): Promise<void> {
+  await db.query(
+    'update host set agent_version = $3, protocol = null, conditions = array[$4], last_seen_at = now() where scope_id = $1 and id = $2',
+    [host.scopeId, host.hostId, state.agentVersion, state.condition],
+  )
+}

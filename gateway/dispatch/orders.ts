@@ -1,0 +1,62 @@
+/** Orders on their way to an agent: relayed as they were signed, with the script's text when it is small. */
+import { dispatchId, INLINE_SCRIPT_BYTES, TaskSpec } from '../../proto/index.js'
+import { findScript } from '../../store/postgres/scripts.js'
+import type { ExecutionFlags, ShardWork } from '../../store/postgres/shards.js'
+import type { GatewayDependencies } from '../dependencies.js'
+import type { Session } from '../session/session.js'
+
+// Texts of the shards that are being sent; a shard's hosts all have the same one.
+const texts = new WeakMap<ShardWork, Promise<{ content: Buffer; sha256: string }>>()
+
+/** Sends a host its order; false if its session has gone. */
+export async function sendDispatch(
+  deps: GatewayDependencies,
+  session: Session,
+  work: ShardWork,
+  host: ShardWork['hosts'][number],
+): Promise<boolean> {
+  let text = texts.get(work)
+  if (!text) {
+    text = loadText(deps, work)
+    texts.set(work, text)
+    text.catch(() => texts.delete(work))
+  }
+  const { content, sha256 } = await text
+  const id = dispatchId(work.stepExecutionId, host.attempt, host.hostId)
+  if (!session.tasks.has(id.toString('hex'))) {
+    session.tasks.set(id.toString('hex'), {
+      dispatch: id.toString('hex'),
+      dispatchId: id,
+      scopeId: work.scopeId,
+      executionId: work.executionId,
+      stepExecutionId: work.stepExecutionId,
+      attempt: host.attempt,
+      outputDay: work.outputDay,
+      // An agent that knows the id answers with its state, and waits to be told where its output goes on.
+      expected: host.state === 'pending' ? { 1: 0, 2: 0 } : {},
+    })
+  }
+  session.scripts.add(sha256)
+  const { order, signature } = host
+  return session.send({ $case: 'dispatch', value: { order, signature, keyId: work.keyId, spec: work.spec, content } })
+}
+
+async function loadText(deps: GatewayDependencies, work: ShardWork): Promise<{ content: Buffer; sha256: string }> {
+  const { task } = TaskSpec.decode(work.spec)
+  const script = task?.value
+  if (!script) return { content: Buffer.alloc(0), sha256: '' }
+  const sha256 = Buffer.from(script.scriptSha256)
+  if (script.scriptBytes > INLINE_SCRIPT_BYTES) return { content: Buffer.alloc(0), sha256: sha256.toString('hex') }
+  const content = (await findScript(deps.pool, work.scopeId, sha256)) ?? Buffer.alloc(0)
+  return { content, sha256: sha256.toString('hex') }
+}
+
+/** Tells a host to stop a task, or never to start it; false if there is no session or no signed stop. */
+export function sendCancel(session: Session, flags: ExecutionFlags, id: Buffer): boolean {
+  const { stopOrder, stopSignature, stopKeyId, expiresAt } = flags
+  if (!stopOrder || !stopSignature || !stopKeyId) return false
+  return session.send({
+    $case: 'cancelTask',
+    value: { dispatchId: id, order: stopOrder, signature: stopSignature, keyId: stopKeyId, expiresAtMs: BigInt(expiresAt.getTime()) },
+  })
+}

@@ -1,0 +1,96 @@
+/** Writes what agents tell into the ledger, in batches: one transaction at a time, each taking all that has gathered. */
+import { delay, fullJitter } from '../../base/backoff.js'
+import type { Logger } from '../../base/logger.js'
+import { stateRank } from '../../domain/host-result.js'
+import { findSettled, type HostUpdate, writeHostUpdates } from '../../store/postgres/ledger.js'
+import type { Pool } from '../../store/postgres/pool.js'
+import { transaction } from '../../store/postgres/transaction.js'
+import type { HintSender } from './hints-out.js'
+
+/** Most updates of one transaction. */
+const BATCH = 2_000
+
+/** Called after the commit of a final update; `settled` is false where the ledger has no final row for it. */
+export type OnWritten = (settled: boolean) => void
+
+interface Entry {
+  update: HostUpdate
+  onWritten: OnWritten[]
+}
+
+export class LedgerWriter {
+  private readonly queue = new Map<string, Entry>()
+  private running: Promise<void> | undefined
+  private readonly pool: Pool
+  private readonly hints: HintSender
+  private readonly logger: Logger
+
+  constructor(pool: Pool, hints: HintSender, logger: Logger) {
+    this.pool = pool
+    this.hints = hints
+    this.logger = logger
+  }
+
+  get depth(): number {
+    return this.queue.size
+  }
+
+  /** Queues an update; a later one of the same attempt takes the place of an earlier one that is still queued. */
+  add(update: HostUpdate, onWritten?: OnWritten): void {
+    const key = `${update.stepExecutionId}/${update.hostId}/${update.attempt}`
+    const before = this.queue.get(key)
+    const further = before && stateRank(before.update.state) > stateRank(update.state) ? before.update : update
+    this.queue.set(key, { update: further, onWritten: [...(before?.onWritten ?? []), ...(onWritten ? [onWritten] : [])] })
+    this.running ??= this.run().finally(() => {
+      this.running = undefined
+    })
+  }
+
+  /** Resolves when all that was queued is written. */
+  async drain(): Promise<void> {
+    while (this.running) await this.running
+  }
+
+  private async run(): Promise<void> {
+    // Let what arrives in the same turn of the loop join the first batch.
+    await new Promise((resolve) => setImmediate(resolve))
+    for (let failures = 0; this.queue.size; ) {
+      const batch = [...this.queue].slice(0, BATCH)
+      for (const [key] of batch) this.queue.delete(key)
+      try {
+        await this.write(batch.map(([, entry]) => entry))
+        failures = 0
+      } catch (err) {
+        this.logger.warn({ err, updates: batch.length }, 'the ledger cannot be written; trying again')
+        this.putBack(batch)
+        await delay(fullJitter(failures++, Math.random(), 100, 5_000) + 50)
+      }
+    }
+  }
+
+  private putBack(batch: [string, Entry][]): void {
+    for (const [key, entry] of batch) {
+      const newer = this.queue.get(key)
+      const further = newer && stateRank(newer.update.state) >= stateRank(entry.update.state) ? newer.update : entry.update
+      this.queue.set(key, { update: further, onWritten: [...entry.onWritten, ...(newer?.onWritten ?? [])] })
+    }
+  }
+
+  private async write(entries: Entry[]): Promise<void> {
+    const settled = await transaction(this.pool, async (tx) => {
+      await writeHostUpdates(
+        tx,
+        entries.map((entry) => entry.update),
+      )
+      return findSettled(
+        tx,
+        entries.map((entry) => entry.update),
+      )
+    })
+    for (const executionId of new Set(entries.map((entry) => entry.update.executionId))) this.hints.add(executionId)
+    for (const { update, onWritten } of entries) {
+      const done = settled.has(`${update.stepExecutionId}/${update.hostId}/${update.attempt}`)
+      for (const tell of onWritten) tell(done)
+    }
+  }
+}

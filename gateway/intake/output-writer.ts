@@ -1,0 +1,149 @@
+/** Stores output: chunks of all sessions in batches, one at a time, acknowledged once they are durable. */
+import { delay, fullJitter } from '../../base/backoff.js'
+import type { Logger } from '../../base/logger.js'
+import { type OutputChunk, OutputStream } from '../../proto/index.js'
+import type { OutputLog, Stream, StreamKey } from '../../store/log/output.js'
+import type { Session, SessionTask } from '../session/session.js'
+import type { HintSender } from './hints-out.js'
+
+/** Bytes of one write to the store. */
+const BATCH_BYTES = 4 * 1024 * 1024
+
+/** Beyond this many bytes waiting, sessions that send output are not read from, until half of it is stored. */
+const SATURATED_BYTES = 128 * 1024 * 1024
+
+interface Entry {
+  session: Session
+  task: SessionTask
+  stream: OutputStream
+  offset: number
+  data: Buffer
+}
+
+export class OutputWriter {
+  private queue: Entry[] = []
+  private pendingBytes = 0
+  private running: Promise<void> | undefined
+  private readonly paused = new Set<Session>()
+  private readonly log: OutputLog
+  private readonly hints: HintSender
+  private readonly logger: Logger
+
+  constructor(log: OutputLog, hints: HintSender, logger: Logger) {
+    this.log = log
+    this.hints = hints
+    this.logger = logger
+  }
+
+  get waitingBytes(): number {
+    return this.pendingBytes
+  }
+
+  /**
+   * Asks the store how far a task's output got, and tells the agent to go on from there. While the store is away the
+   * output waits on the host: it never holds up the session or a verdict.
+   */
+  async want(session: Session, task: SessionTask, acknowledged: { stdout: number; stderr: number }): Promise<void> {
+    task.asking = true
+    for (let failures = 0; !session.ended; ) {
+      try {
+        const stdout = await this.log.contiguousEnd(keyOf(task, 'stdout'), acknowledged.stdout)
+        const stderr = await this.log.contiguousEnd(keyOf(task, 'stderr'), acknowledged.stderr)
+        task.expected = { [OutputStream.OUTPUT_STREAM_STDOUT]: stdout, [OutputStream.OUTPUT_STREAM_STDERR]: stderr }
+        task.asking = false
+        return this.tellWanted(session, task)
+      } catch (err) {
+        this.logger.warn({ err, hostId: session.hostId }, 'the store of output is away; asking again')
+        await delay(fullJitter(failures++, Math.random(), 200, 5_000) + 100)
+      }
+    }
+  }
+
+  /**
+   * Takes a chunk in. One that was stored before is acknowledged again; one that leaves a gap is dropped, and the agent
+   * is told where to go on.
+   */
+  add(session: Session, task: SessionTask, chunk: OutputChunk): void {
+    const expected = task.expected[chunk.stream]
+    const offset = Number(chunk.offset)
+    if (expected === undefined) {
+      // Nobody knows here how far it got: the store says, and the agent goes on from there.
+      if (!task.asking) void this.want(session, task, { stdout: 0, stderr: 0 })
+      return
+    }
+    if (offset !== expected) {
+      if (offset > expected) this.tellWanted(session, task)
+      else if (offset + chunk.data.length <= expected) acknowledge(session, task, chunk.stream, expected)
+      return
+    }
+    task.expected[chunk.stream] = offset + chunk.data.length
+    this.queue.push({ session, task, stream: chunk.stream, offset, data: chunk.data })
+    this.pendingBytes += chunk.data.length
+    if (this.pendingBytes > SATURATED_BYTES) {
+      this.paused.add(session)
+      session.pause()
+    }
+    this.running ??= this.run().finally(() => {
+      this.running = undefined
+    })
+  }
+
+  async drain(): Promise<void> {
+    while (this.running) await this.running
+  }
+
+  private tellWanted(session: Session, task: SessionTask): void {
+    const { [OutputStream.OUTPUT_STREAM_STDOUT]: stdout = 0, [OutputStream.OUTPUT_STREAM_STDERR]: stderr = 0 } = task.expected
+    session.send({
+      $case: 'outputWanted',
+      value: { dispatchId: task.dispatchId, stdoutOffset: BigInt(stdout), stderrOffset: BigInt(stderr) },
+    })
+  }
+
+  private async run(): Promise<void> {
+    for (let failures = 0; this.queue.length; ) {
+      const batch = this.take()
+      try {
+        await this.log.insert(batch.map(({ task, stream, offset, data }) => ({ ...keyOf(task, nameOf(stream)), offset, data })))
+        failures = 0
+      } catch (err) {
+        this.logger.warn({ err, chunks: batch.length }, 'output cannot be stored; trying again')
+        this.queue.unshift(...batch)
+        await delay(fullJitter(failures++, Math.random(), 100, 5_000) + 50)
+        continue
+      }
+      this.stored(batch)
+    }
+  }
+
+  private take(): Entry[] {
+    let bytes = 0
+    const count = this.queue.findIndex((entry) => (bytes += entry.data.length) > BATCH_BYTES)
+    return this.queue.splice(0, count < 0 ? this.queue.length : Math.max(1, count))
+  }
+
+  private stored(batch: readonly Entry[]): void {
+    const ends = new Map<string, Entry>()
+    for (const entry of batch) {
+      this.pendingBytes -= entry.data.length
+      ends.set(`${entry.task.dispatch}:${entry.stream}:${entry.session.epoch}`, entry)
+      this.hints.add(entry.task.executionId)
+    }
+    for (const { session, task, stream, offset, data } of ends.values()) acknowledge(session, task, stream, offset + data.length)
+    if (this.pendingBytes * 2 > SATURATED_BYTES) return
+    for (const session of this.paused) session.resume()
+    this.paused.clear()
+  }
+}
+
+function acknowledge(session: Session, task: SessionTask, stream: OutputStream, offset: number): void {
+  session.send({ $case: 'outputAck', value: { dispatchId: task.dispatchId, stream, offset: BigInt(offset) } })
+}
+
+function nameOf(stream: OutputStream): Stream {
+  return stream === OutputStream.OUTPUT_STREAM_STDERR ? 'stderr' : 'stdout'
+}
+
+function keyOf(task: SessionTask, stream: Stream): StreamKey {
+  return { day: task.outputDay, dispatch: task.dispatch, stream }
+}

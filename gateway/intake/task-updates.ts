@@ -1,0 +1,102 @@
+/** Task updates: an agent's word about its own task, checked and turned into news for the ledger. */
+import { isErrorCode } from '../../domain/errors.js'
+import type { HostState, Started as HostStarted } from '../../domain/host-result.js'
+import { type ExecutionId, isId, type StepExecutionId } from '../../domain/id.js'
+import { dispatchId, sha256, Started, TaskState, type TaskUpdate } from '../../proto/index.js'
+import type { HostUpdate } from '../../store/postgres/ledger.js'
+import type { Session, SessionTask } from '../session/session.js'
+
+/**
+ * The task that an update is about; undefined if it is not this host's. No look-up is needed: the id of a dispatch is
+ * the hash of its step, attempt and host, so that an agent can only name tasks of its own.
+ */
+export function taskOf(session: Session, update: TaskUpdate): SessionTask | undefined {
+  const id = Buffer.from(update.dispatchId)
+  const known = session.tasks.get(id.toString('hex'))
+  if (known) return known
+  const executionId = update.executionId.toString()
+  const stepExecutionId = update.stepExecutionId.toString()
+  if (!isId(executionId) || !isId(stepExecutionId) || !/^20\d{6}$/.test(update.outputDay)) return undefined
+  if (!dispatchId(stepExecutionId, update.attempt, session.hostId).equals(id)) return undefined
+  const { attempt, outputDay } = update
+  const task = { dispatch: id.toString('hex'), dispatchId: id, scopeId: session.scopeId, executionId, stepExecutionId, attempt, outputDay, expected: {} }
+  session.tasks.set(task.dispatch, task)
+  return task
+}
+
+/** What the ledger learns from an update; undefined for one that changes nothing there. */
+export function toHostUpdate(session: Session, task: SessionTask, update: TaskUpdate, gateway: string): HostUpdate | undefined {
+  const state = hostStateOf(update)
+  if (!state) return undefined
+  return {
+    scopeId: task.scopeId,
+    executionId: task.executionId as ExecutionId,
+    stepExecutionId: task.stepExecutionId as StepExecutionId,
+    hostId: session.hostId,
+    attempt: task.attempt,
+    state,
+    started: startedOf(update, state),
+    epoch: session.epoch,
+    gateway,
+    reason: update.reason ? cleanCode(update.reason) : undefined,
+    detail: update.detail ? cleanText(update.detail) : undefined,
+    exitCode: update.exitCode,
+    signal: update.signal ? cleanText(update.signal).slice(0, 16) : undefined,
+    startedAgoMs: number(update.startedAgoMs),
+    durationMs: number(update.durationMs),
+    ...outputOf(update),
+  }
+}
+
+function hostStateOf(update: TaskUpdate): HostState | undefined {
+  switch (update.state) {
+    case TaskState.TASK_STATE_RUNNING:
+      return 'running'
+    case TaskState.TASK_STATE_REJECTED:
+      return 'rejected'
+    case TaskState.TASK_STATE_EXITED:
+      return update.exitCode === 0 && !update.signal ? 'succeeded' : 'failed'
+    case TaskState.TASK_STATE_TIMED_OUT:
+      return 'timed_out'
+    case TaskState.TASK_STATE_CANCELLED:
+      return 'cancelled'
+    case TaskState.TASK_STATE_INTERRUPTED:
+      return 'unknown'
+    case TaskState.TASK_STATE_ACCEPTED:
+    case TaskState.TASK_STATE_UNSPECIFIED:
+      return undefined
+  }
+}
+
+/** `maybe` belongs to `unknown` alone, and a rejected task never started. */
+function startedOf(update: TaskUpdate, state: HostState): HostStarted {
+  if (state === 'unknown') return 'maybe'
+  if (state === 'rejected') return 'no'
+  return update.started === Started.STARTED_NO ? 'no' : 'yes'
+}
+
+function outputOf(update: TaskUpdate): Pick<HostUpdate, 'stdoutBytes' | 'stderrBytes' | 'outputSha256' | 'truncated'> {
+  const { stdout, stderr } = update
+  if (!stdout || !stderr) return {}
+  return {
+    stdoutBytes: number(stdout.bytes),
+    stderrBytes: number(stderr.bytes),
+    outputSha256: sha256(Buffer.concat([stdout.sha256, stderr.sha256])),
+    truncated: stdout.truncated || stderr.truncated,
+  }
+}
+
+const DETAIL_MAX = 1_000
+
+/** Text that the database can keep and a page can show, whatever the agent sent. */
+function cleanText(text: string): string {
+  return text.replaceAll(/\p{Surrogate}|\p{Cc}/gu, '\u{fffd}').slice(0, DETAIL_MAX)
+}
+
+function cleanCode(code: string): string {
+  return isErrorCode(code) ? code : cleanText(code).slice(0, 64)
+}
+
+function number(value: bigint): number {
+  return Number(value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : value)
+}

@@ -1,0 +1,72 @@
+/** Opening a session: the hello is checked, recorded as the newest of its host, and answered. */
+import { PlatformError } from '../../domain/errors.js'
+import { type Hello, PROTOCOL } from '../../proto/index.js'
+import { quarantineHost, replaceFacts } from '../../store/postgres/hosts.js'
+import { openSession, type OpenedSession, recordUnusable } from '../../store/postgres/sessions.js'
+import { transaction } from '../../store/postgres/transaction.js'
+import type { GatewayDependencies } from '../dependencies.js'
+import { cleanFacts } from './join.js'
+import type { PeerHost } from './peer.js'
+
+export interface Opening {
+  epoch: string
+  protocol: number
+  hostName: string
+  /** Why the host gets no work, if so. */
+  quarantined: string | undefined
+}
+
+/** @throws PlatformError protocol_unsupported (the host stays visible), certificate_revoked */
+export async function open(deps: GatewayDependencies, peer: PeerHost, hello: Hello): Promise<Opening> {
+  const protocol = Math.min(PROTOCOL.max, hello.protocolMax)
+  if (protocol < Math.max(PROTOCOL.min, hello.protocolMin)) {
+    await recordUnusable(deps.pool, peer, { agentVersion: clip(hello.agentVersion), condition: 'protocol_unsupported' })
+    throw new PlatformError(
+      'protocol_unsupported',
+      `the agent speaks protocols ${hello.protocolMin} to ${hello.protocolMax}, this gateway ${PROTOCOL.min} to ${PROTOCOL.max}; upgrade the agent`,
+    )
+  }
+  return transaction(deps.pool, async (tx) => {
+    const opened = await openSession(tx, {
+      ...peer,
+      gateway: deps.self.name,
+      gatewayBoot: deps.self.bootId,
+      agentVersion: clip(hello.agentVersion),
+      protocol,
+      journalId: clip(hello.journalId),
+      journalSequence: clampSequence(hello.journalSequence),
+      bootId: clip(hello.bootId),
+      machineId: clip(hello.machineId),
+      clockSkewMs: skew(hello.clockMs),
+      conditions: hello.conditions.slice(0, 16).map(clip),
+    })
+    if (opened.state === 'revoked') throw new PlatformError('certificate_revoked', 'the host was revoked; join again with a new token')
+    await replaceFacts(tx, peer.scopeId, peer.hostId, cleanFacts(hello.facts))
+    const suspicion = suspect(opened, hello)
+    if (suspicion) await quarantineHost(tx, peer.scopeId, peer.hostId, suspicion)
+    return { epoch: opened.epoch, protocol, hostName: opened.name, quarantined: suspicion ?? (opened.state === 'quarantined' ? 'quarantined' : undefined) }
+  })
+}
+
+/** Why this hello cannot be from the one agent that the server knows, if so. */
+function suspect(opened: OpenedSession, hello: Hello): string | undefined {
+  const { journalId, journalSequence, connected } = opened.before
+  if (journalId === hello.journalId && hello.journalSequence < BigInt(journalSequence)) return 'journal_rolled_back'
+  if (journalId !== null && journalId !== hello.journalId && connected) return 'journal_conflict'
+  return undefined
+}
+
+/** How far the host's clock is ahead of ours, ms: a warning, never a reason to lose the host. */
+export function skew(clockMs: bigint): number {
+  const far = Number.MAX_SAFE_INTEGER
+  return Math.max(-far, Math.min(far, Number(clockMs) - Date.now()))
+}
+
+function clip(text: string): string {
+  return text.replaceAll(/\p{Surrogate}|\p{Cc}/gu, '').slice(0, 128)
+}
+
+function clampSequence(sequence: bigint): string {
+  const most = 2n ** 62n
+  return (sequence > most ? most : sequence).toString()
+}

@@ -1,0 +1,210 @@
+/** The gRPC service: joins and sessions, each message of a session handed to the part that it concerns. */
+import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js'
+import { isFinalHostState } from '../../domain/host-result.js'
+import { PlatformError } from '../../domain/errors.js'
+import type { AgentGatewayServiceServer, Hello, JoinRequest, JoinResponse, OutputChunk, SessionRequest, TaskUpdate } from '../../proto/index.js'
+import { closeSession } from '../../store/postgres/sessions.js'
+import type { GatewayDependencies } from '../dependencies.js'
+import { requestCertificate } from '../identity.js'
+import type { LedgerWriter } from '../intake/ledger-writer.js'
+import type { OutputWriter } from '../intake/output-writer.js'
+import { taskOf, toHostUpdate } from '../intake/task-updates.js'
+import { toStatus } from '../status.js'
+import type { Trust } from '../trust.js'
+import type { Beats } from './beats.js'
+import { joinHost } from './join.js'
+import { open, skew } from './open-session.js'
+import { identifyPeer, type PeerHost } from './peer.js'
+import type { SessionRegistry } from './registry.js'
+import { Session, type SessionStream } from './session.js'
+
+export interface SessionParts {
+  deps: GatewayDependencies
+  trust: Trust
+  sessions: SessionRegistry
+  ledger: LedgerWriter
+  output: OutputWriter
+  beats: Beats
+  /** Whether new sessions are sent elsewhere. */
+  isDraining: () => boolean
+  /** Told of every end that the ledger has. */
+  onSettled: (stepExecutionId: string, hostId: string, attempt: number) => void
+}
+
+/** How many output bytes of one session may be under way unacknowledged. */
+const OUTPUT_WINDOW_BYTES = 1024 * 1024
+
+const HELLO_WITHIN_MS = 10_000
+
+export function createAgentService(parts: SessionParts): AgentGatewayServiceServer {
+  return {
+    join: (call, callback) => void join(parts, call, callback),
+    session: (stream) => new Conversation(parts, stream).begin(),
+  }
+}
+
+async function join(parts: SessionParts, call: ServerUnaryCall<JoinRequest, JoinResponse>, callback: sendUnaryData<JoinResponse>): Promise<void> {
+  try {
+    if (parts.isDraining()) throw new PlatformError('gateway_draining', 'this gateway is stopping; try another')
+    callback(null, await joinHost(parts.deps, parts.trust, call.request))
+  } catch (error) {
+    if (!(error instanceof PlatformError)) parts.deps.logger.warn({ err: error }, 'a join failed')
+    callback(toStatus(error))
+  }
+}
+
+/** One stream from its first message to its end; messages are handled in the order in which they came. */
+class Conversation {
+  private session: Session | undefined
+  private readonly parts: SessionParts
+  private readonly stream: SessionStream
+
+  constructor(parts: SessionParts, stream: SessionStream) {
+    this.parts = parts
+    this.stream = stream
+  }
+
+  begin(): void {
+    const silence = setTimeout(() => this.fail(new PlatformError('message_invalid', 'no hello came')), HELLO_WITHIN_MS)
+    let first = true
+    this.stream.on('data', (request: SessionRequest) => {
+      clearTimeout(silence)
+      if (first) {
+        first = false
+        // Nothing else is read until the hello is answered: what follows belongs to a session.
+        this.stream.pause()
+        this.hello(request).then(
+          () => void this.stream.resume(),
+          (error: unknown) => this.fail(error),
+        )
+        return
+      }
+      this.take(request)
+    })
+    const over = () => {
+      clearTimeout(silence)
+      this.over()
+    }
+    this.stream.on('end', () => this.session?.end())
+    this.stream.on('close', over)
+    this.stream.on('cancelled', over)
+    this.stream.on('error', over)
+  }
+
+  private async hello(request: SessionRequest): Promise<void> {
+    const { deps, trust, sessions } = this.parts
+    if (request.message?.$case !== 'hello') throw new PlatformError('message_invalid', 'the first message must be a hello')
+    if (this.parts.isDraining()) throw new PlatformError('gateway_draining', 'this gateway is stopping; connect to another')
+    const hello = request.message.value
+    const peer = await this.identify()
+    const opening = await open(deps, peer, hello)
+    const session = new Session(this.stream, { ...peer, epoch: opening.epoch, hostName: opening.hostName })
+    this.session = session
+    session.send({
+      $case: 'welcome',
+      value: {
+        epoch: BigInt(opening.epoch),
+        protocol: opening.protocol,
+        serverTimeMs: BigInt(Date.now()),
+        heartbeatMs: deps.heartbeatMs,
+        outputWindowBytes: OUTPUT_WINDOW_BYTES,
+        signingKeys: trust.signingKeys,
+        gateway: deps.self.name,
+        ca: trust.ca,
+      },
+    })
+    if (opening.quarantined) deps.logger.warn({ hostId: peer.hostId, reason: opening.quarantined }, 'a quarantined host connected')
+    this.resumeTasks(session, hello)
+    if (!sessions.add(session)) return session.end({ code: 'session_superseded', message: 'a newer session of this host is open' })
+    deps.logger.debug({ hostId: peer.hostId, epoch: opening.epoch }, 'a session began')
+  }
+
+  /** grpc-js gives the certificate only if TLS found it valid under our CA. */
+  private identify(): Promise<PeerHost> {
+    const { sslPeerCertificate } = this.stream.getAuthContext()
+    return identifyPeer(this.parts.deps.pool, sslPeerCertificate, sslPeerCertificate !== undefined)
+  }
+
+  /** Tasks that the agent was never told to be settled: their news is taken in, and their output goes on where it stopped. */
+  private resumeTasks(session: Session, hello: Hello): void {
+    for (const update of hello.tasks) {
+      const task = taskOf(session, update)
+      if (!task) continue
+      const acknowledged = { stdout: Number(update.stdout?.acknowledged ?? 0), stderr: Number(update.stderr?.acknowledged ?? 0) }
+      this.takeUpdate(session, update)
+      void this.parts.output.want(session, task, acknowledged)
+    }
+  }
+
+  private take(request: SessionRequest): void {
+    const { session } = this
+    if (!session || session.ended) return
+    const { message } = request
+    switch (message?.$case) {
+      case 'heartbeat':
+        session.lastBeatAt = Date.now()
+        this.parts.beats.add({ hostId: session.hostId, clockSkewMs: skew(message.value.clockMs), conditions: message.value.conditions })
+        return
+      case 'taskUpdate':
+        return this.takeUpdate(session, message.value)
+      case 'outputChunk':
+        return this.takeChunk(session, message.value)
+      case 'certificateRequest':
+        void this.renew(session, Buffer.from(message.value.csr))
+        return
+      case 'hello':
+        return this.fail(new PlatformError('message_invalid', 'a second hello in one session'))
+      case undefined:
+        // A message of a newer protocol: an older gateway must not end the session for it.
+        return
+    }
+  }
+
+  private takeUpdate(session: Session, update: TaskUpdate): void {
+    const task = taskOf(session, update)
+    const news = task && toHostUpdate(session, task, update, this.parts.deps.self.name)
+    if (!task || !news) return
+    if (!isFinalHostState(news.state)) return this.parts.ledger.add(news)
+    this.parts.ledger.add(news, (settled) => {
+      if (!settled) return
+      session.send({ $case: 'taskSettled', value: { dispatchId: task.dispatchId } })
+      this.parts.onSettled(task.stepExecutionId, session.hostId, task.attempt)
+    })
+  }
+
+  private takeChunk(session: Session, chunk: OutputChunk): void {
+    const task = session.tasks.get(Buffer.from(chunk.dispatchId).toString('hex'))
+    if (task) this.parts.output.add(session, task, chunk)
+  }
+
+  private async renew(session: Session, csr: Buffer): Promise<void> {
+    const { deps, trust } = this.parts
+    try {
+      const subject = { scopeId: session.scopeId, hostId: session.hostId, gateway: null }
+      const certificate = await requestCertificate(deps, subject, csr, { signal: new AbortController().signal, patienceMs: 30_000 })
+      session.send({ $case: 'certificate', value: { certificate, ca: trust.ca } })
+    } catch (err) {
+      // The agent asks again long before its certificate ends.
+      deps.logger.warn({ err, hostId: session.hostId }, 'a certificate could not be renewed')
+    }
+  }
+
+  private fail(error: unknown): void {
+    const { code, details, metadata } = toStatus(error)
+    if (!(error instanceof PlatformError)) this.parts.deps.logger.warn({ err: error }, 'a session failed')
+    const name = String(metadata?.get('drover-code')[0] ?? 'unavailable')
+    if (!this.stream.destroyed) this.stream.write({ message: { $case: 'refusal', value: { code: name, message: details, retryAfterMs: 0 } } })
+    if (this.session) this.session.end()
+    this.stream.emit('error', { code, details, metadata })
+  }
+
+  private over(): void {
+    const { session } = this
+    this.session = undefined
+    if (!session) return
+    session.ended = true
+    this.parts.sessions.remove(session)
+    const { deps } = this.parts
+    closeSession(deps.pool, session).catch((err) => deps.logger.warn({ err, hostId: session.hostId }, 'the end of a session could not be recorded'))
+  }
+}

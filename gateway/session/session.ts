@@ -1,0 +1,67 @@
+/** One live session: a host's stream, its epoch, and what is known of its tasks. */
+import type { ServerDuplexStream } from '@grpc/grpc-js'
+import type { HostId, ScopeId } from '../../domain/id.js'
+import type { OutputStream, SessionRequest, SessionResponse } from '../../proto/index.js'
+
+export type SessionStream = ServerDuplexStream<SessionRequest, SessionResponse>
+type Message = NonNullable<SessionResponse['message']>
+
+/** A task whose updates or output this session may tell, checked to be its host's own. */
+export interface SessionTask {
+  dispatch: string
+  dispatchId: Buffer
+  scopeId: ScopeId
+  executionId: string
+  stepExecutionId: string
+  attempt: number
+  outputDay: string
+  /** The next byte expected of each stream; undefined until the store has said how far it got. */
+  expected: { [S in OutputStream]?: number }
+  /** Whether the store is being asked for that. */
+  asking?: boolean
+}
+
+export class Session {
+  /** Tasks by dispatch id, hex. */
+  readonly tasks = new Map<string, SessionTask>()
+  /** Texts (sha256, hex) that orders of this session name: the only ones that its host may fetch. */
+  readonly scripts = new Set<string>()
+  lastBeatAt = Date.now()
+  ended = false
+  readonly scopeId: ScopeId
+  readonly hostId: HostId
+  readonly epoch: string
+  readonly hostName: string
+  private readonly stream: SessionStream
+
+  constructor(stream: SessionStream, host: { scopeId: ScopeId; hostId: HostId; epoch: string; hostName: string }) {
+    this.stream = stream
+    this.scopeId = host.scopeId
+    this.hostId = host.hostId
+    this.epoch = host.epoch
+    this.hostName = host.hostName
+  }
+
+  /** Sends a message; false if the session has ended. What is lost with the connection is sent again by whoever needs it. */
+  send(message: Message): boolean {
+    if (this.ended || this.stream.destroyed) return false
+    this.stream.write({ message })
+    return true
+  }
+
+  /** Ends the session, saying why if there is a why. */
+  end(refusal?: { code: string; message: string; retryAfterMs?: number }): void {
+    if (this.ended) return
+    if (refusal) this.send({ $case: 'refusal', value: { retryAfterMs: 0, ...refusal } })
+    this.ended = true
+    this.stream.end()
+  }
+
+  pause(): void {
+    this.stream.pause()
+  }
+
+  resume(): void {
+    this.stream.resume()
+  }
+}

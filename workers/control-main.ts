@@ -1,0 +1,73 @@
+/** The worker role: hosts the workflows and their control activities, signs, and sweeps. */
+import path from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import { NativeConnection, Worker } from '@temporalio/worker'
+import { createControlActivities } from '../activities/index.js'
+import { createLogger } from '../base/logger.js'
+import { serveHealth } from '../base/health.js'
+import { runRole } from '../base/role.js'
+import { listenForShutdown } from '../base/shutdown.js'
+import { CONTROL_QUEUE } from '../domain/shard.js'
+import { ensureBucket } from '../store/artifact/bucket.js'
+import { HintListener } from '../store/postgres/hints.js'
+import { migrate } from '../store/postgres/migrate.js'
+import { createPool } from '../store/postgres/pool.js'
+import { parseMasterKey } from '../store/seal.js'
+import { type ControlConfig, readControlConfig } from './config.js'
+import { Desk } from './desk/desk.js'
+import { openPlatformKeys } from './desk/keys.js'
+import { Sweeper } from './desk/sweeper.js'
+import { collectMetrics } from './metrics.js'
+import { persist } from './persist.js'
+
+const logger = createLogger('worker')
+
+async function run(config: ControlConfig): Promise<void> {
+  const shutdown = listenForShutdown()
+  let notReady: string | undefined = 'starting'
+  await using _health = await serveHealth(config.healthListen, { notReady: () => notReady, metrics: collectMetrics })
+  const pool = createPool(config.postgresUrl, 20)
+  await persist(logger, 'the database', () => migrate(pool), shutdown.signal)
+  const keys = await openPlatformKeys(pool, parseMasterKey(config.masterKey))
+  const hints = new HintListener(config.postgresUrl)
+  // Signing must go on while Temporal is away: the desk needs the database alone.
+  await using _desk = new Desk(pool, hints, keys, logger.child({ name: 'worker:desk' }))
+  if (config.s3Url) void persist(logger, 'the artifact store', () => ensureBucket(config.s3Url), shutdown.signal).catch(() => {})
+
+  const connection = await persist(logger, 'Temporal', () => NativeConnection.connect({ address: config.temporalAddress }), shutdown.signal)
+  const client = new Client({
+    connection: await Connection.connect({ address: config.temporalAddress }),
+    namespace: config.temporalNamespace,
+  })
+  await using _sweeper = new Sweeper(pool, client, logger.child({ name: 'worker:sweeper' }))
+  const worker = await Worker.create({
+    connection,
+    namespace: config.temporalNamespace,
+    taskQueue: CONTROL_QUEUE,
+    ...(config.workflowBundle
+      ? { workflowBundle: { codePath: path.resolve(config.workflowBundle) } }
+      : { workflowsPath: require.resolve('../workflows/index.js') }),
+    activities: createControlActivities({ pool, signer: keys.signer, lostAfterMs: config.lostAfterMs }),
+    maxCachedWorkflows: 500,
+    maxHeartbeatThrottleInterval: '2 s',
+    stickyQueueScheduleToStartTimeout: '2 s',
+    shutdownGraceTime: '10 s',
+    shutdownForceTime: '20 s',
+  })
+  void shutdown.requested.then(() => worker.getState() === 'RUNNING' && worker.shutdown())
+  notReady = undefined
+  logger.info({ queue: CONTROL_QUEUE }, 'the worker is ready')
+  await worker.run()
+  notReady = 'ending'
+  await connection.close()
+  await client.connection.close()
+  await hints.close()
+  await pool.end()
+}
+
+void runRole({
+  name: 'worker',
+  help: 'Hosts the workflows and control activities, signs orders and certificates, and sweeps. Settings: docs/reference/configuration.md.',
+  readConfig: readControlConfig,
+  run,
+})

@@ -1,0 +1,84 @@
+/** The desk: answers what only a holder of the keys may answer — certificate requests and stops — within a fraction of a second. */
+import type { Logger } from '../../base/logger.js'
+import { answerCertificateRequest, type CertificateRequest, insertCertificate, takeCertificateRequests } from '../../store/postgres/certificates.js'
+import { type HintListener, sendHint } from '../../store/postgres/hints.js'
+import type { Db, Pool } from '../../store/postgres/pool.js'
+import { answerStopRequest, takeStopRequests } from '../../store/postgres/stops.js'
+import { transaction } from '../../store/postgres/transaction.js'
+import type { PlatformKeys } from './keys.js'
+
+const LOOK_EVERY_MS = 500
+const BATCH = 50
+
+export class Desk implements AsyncDisposable {
+  private readonly timer: NodeJS.Timeout
+  private readonly offs: (() => void)[]
+  private working: Promise<void> | undefined
+  private again = false
+  private readonly pool: Pool
+  private readonly keys: PlatformKeys
+  private readonly logger: Logger
+
+  constructor(pool: Pool, hints: HintListener, keys: PlatformKeys, logger: Logger) {
+    this.pool = pool
+    this.keys = keys
+    this.logger = logger
+    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
+    this.offs = [hints.on('certificates', () => this.look()), hints.on('flags', () => this.look())]
+  }
+
+  private look(): void {
+    if (this.working) {
+      this.again = true
+      return
+    }
+    this.working = this.work()
+      .catch((err) => this.logger.warn({ err }, 'the desk could not answer; looking again'))
+      .finally(() => {
+        this.working = undefined
+        if (!this.again) return
+        this.again = false
+        this.look()
+      })
+  }
+
+  private async work(): Promise<void> {
+    const stops = await transaction(this.pool, (tx) => this.answerStops(tx))
+    for (const executionId of stops) await sendHint(this.pool, 'flags', executionId)
+    const answered = await transaction(this.pool, (tx) => this.answerCertificates(tx))
+    if (answered) await sendHint(this.pool, 'certificates', '')
+    if (stops.length === BATCH || answered === BATCH) this.again = true
+  }
+
+  private async answerStops(tx: Db): Promise<string[]> {
+    const requests = await takeStopRequests(tx, BATCH)
+    for (const request of requests) await answerStopRequest(tx, request, this.keys.signer.signStop(request))
+    return requests.map((request) => request.executionId)
+  }
+
+  private async answerCertificates(tx: Db): Promise<number> {
+    const requests = await takeCertificateRequests(tx, BATCH)
+    for (const request of requests) await this.answer(tx, request)
+    return requests.length
+  }
+
+  private async answer(tx: Db, request: CertificateRequest): Promise<void> {
+    const subject = request.hostId === null ? { gateway: request.gateway ?? '' } : { hostId: request.hostId }
+    let issued: Awaited<ReturnType<PlatformKeys['authority']['issue']>>
+    try {
+      issued = await this.keys.authority.issue(request.csr, subject)
+    } catch (err) {
+      this.logger.warn({ err, ...subject }, 'a certificate request was refused')
+      return answerCertificateRequest(tx, request, { refused: `the certificate request was refused: ${(err as Error).message}` })
+    }
+    await insertCertificate(tx, request, issued)
+    await answerCertificateRequest(tx, request, { certificate: issued.certificate })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.timer)
+    for (const off of this.offs) off()
+    this.again = false
+    await this.working
+  }
+}

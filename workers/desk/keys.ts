@@ -1,0 +1,39 @@
+/** The platform's keys: made once by the first worker, opened by every later one. */
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createSigner, type Signer } from '../../activities/signer.js'
+import { findPrivateKey, insertKey, lockKeys, type PrivateKey } from '../../store/postgres/platform-keys.js'
+import { type Db, type Pool } from '../../store/postgres/pool.js'
+import { firstScope } from '../../store/postgres/scopes.js'
+import { transaction } from '../../store/postgres/transaction.js'
+import type { MasterKey } from '../../store/seal.js'
+import { Authority, createAuthorityKey } from './authority.js'
+
+export interface PlatformKeys {
+  authority: Authority
+  signer: Signer
+}
+
+export async function openPlatformKeys(pool: Pool, master: MasterKey): Promise<PlatformKeys> {
+  return transaction(pool, async (tx) => {
+    await lockKeys(tx)
+    const ca = await findOrMake(tx, master, 'ca', createAuthorityKey)
+    const signing = await findOrMake(tx, master, 'signing', async () => createSigningKey())
+    return { authority: await Authority.open(ca), signer: createSigner(signing) }
+  })
+}
+
+async function findOrMake(tx: Db, master: MasterKey, purpose: 'ca' | 'signing', make: () => Promise<PrivateKey>): Promise<PrivateKey> {
+  const { id: scopeId } = await firstScope(tx)
+  const found = await findPrivateKey(tx, scopeId, purpose, master)
+  if (found) return found
+  const made = await make()
+  await insertKey(tx, scopeId, { ...made, purpose }, master)
+  return made
+}
+
+function createSigningKey(): PrivateKey {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  const publicPart = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const id = createHash('sha256').update(publicPart).digest('hex').slice(0, 16)
+  return { id, publicPart, privatePart: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
+}

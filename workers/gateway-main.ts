@@ -1,0 +1,80 @@
+/** The gateway role: the agents' front door, and the Temporal worker that carries shards through on its own queue. */
+import { randomUUID } from 'node:crypto'
+import { NativeConnection, Worker } from '@temporalio/worker'
+import { createGatewayActivities } from '../activities/index.js'
+import { serveHealth } from '../base/health.js'
+import { createLogger } from '../base/logger.js'
+import { runRole } from '../base/role.js'
+import { listenForShutdown } from '../base/shutdown.js'
+import { gatewayQueue } from '../domain/shard.js'
+import { Gateway } from '../gateway/gateway.js'
+import { connectLog } from '../store/log/connect.js'
+import { HintListener } from '../store/postgres/hints.js'
+import { isMigrated } from '../store/postgres/migrate.js'
+import { createPool, type Pool } from '../store/postgres/pool.js'
+import { firstScope } from '../store/postgres/scopes.js'
+import { type GatewayConfig, readGatewayConfig } from './config.js'
+import { collectMetrics, gauge } from './metrics.js'
+import { persist } from './persist.js'
+
+const logger = createLogger('gateway')
+
+async function run(config: GatewayConfig): Promise<void> {
+  const shutdown = listenForShutdown()
+  let notReady: string | undefined = 'starting'
+  await using _health = await serveHealth(config.healthListen, { notReady: () => notReady, metrics: collectMetrics })
+  const pool = createPool(config.postgresUrl, 20)
+  const { client: mongo, log } = connectLog(config.mongoUrl)
+  const hints = new HintListener(config.postgresUrl)
+  await persist(logger, 'the database schema', () => needSchema(pool), shutdown.signal)
+  const { id: scopeId } = await firstScope(pool)
+  const address = config.advertise || `${config.listen.host}:${config.listen.port}`
+  const self = { scopeId, name: config.name, bootId: randomUUID(), address }
+  const gateway = new Gateway({ pool, log, hints, logger, self, heartbeatMs: config.heartbeatMs })
+  gauge('drover_gateway_sessions', 'Live agent sessions', () => gateway.sessions.size)
+  gauge('drover_gateway_ledger_queue', 'Host updates waiting for the ledger', () => gateway.ledger.depth)
+  gauge('drover_gateway_output_bytes', 'Output bytes waiting to be stored', () => gateway.output.waitingBytes)
+
+  const onNameLost = () => {
+    logger.fatal({ gateway: config.name }, 'another process has taken this name; this one ends at once')
+    process.exit(1)
+  }
+  await gateway.start({ ...config.listen, signal: shutdown.signal, onNameLost })
+  const connection = await persist(logger, 'Temporal', () => NativeConnection.connect({ address: config.temporalAddress }), shutdown.signal)
+  const worker = await Worker.create({
+    connection,
+    namespace: config.temporalNamespace,
+    taskQueue: gatewayQueue(config.name),
+    activities: createGatewayActivities(gateway),
+    // One shard is one slot, whatever its hosts.
+    maxConcurrentActivityTaskExecutions: 200,
+    maxConcurrentActivityTaskPolls: 4,
+    maxHeartbeatThrottleInterval: '2 s',
+    shutdownGraceTime: '2 s',
+    shutdownForceTime: '30 s',
+  })
+  notReady = undefined
+  logger.info({ gateway: config.name, ...gateway.address }, 'the gateway is ready')
+  void shutdown.requested.then(async () => {
+    notReady = 'draining'
+    await gateway.drain()
+    if (worker.getState() === 'RUNNING') worker.shutdown()
+  })
+  await worker.run()
+  await gateway.close()
+  await connection.close()
+  await hints.close()
+  await mongo.close()
+  await pool.end()
+}
+
+async function needSchema(pool: Pool): Promise<void> {
+  if (!(await isMigrated(pool))) throw new Error('the schema is not up to date yet: a worker or an api brings it there')
+}
+
+void runRole({
+  name: 'gateway',
+  help: "The agents' front door. Settings: docs/reference/configuration.md.",
+  readConfig: readGatewayConfig,
+  run,
+})

@@ -84,8 +84,11 @@ describe('npm test', () => {
   it('takes suites in their own order and gives the rest to jest', () => {
     const code = `
       import { parseTestArguments } from ${module_('tests.mjs')}
-      console.log(JSON.stringify(parseTestArguments(['e2e', 'unit', '-t', 'a name'])))`
-    expect(JSON.parse(evaluate(code))).toEqual({ suites: ['unit', 'e2e'], jestArgs: ['-t', 'a name'] })
+      console.log(JSON.stringify(parseTestArguments(['integration', 'unit', '-t', 'a name'])))`
+    expect(JSON.parse(evaluate(code))).toEqual({
+      suites: ['unit', 'integration'],
+      jestArgs: ['-t', 'a name'],
+    })
   })
 
   it('counts a suite without a report as one failure, and a file that does not load as another', () => {

@@ -51,6 +51,7 @@ export class TestGateway extends EventEmitter {
   readonly updates: TaskUpdate[] = []
   /** Conditions of the last heartbeat. */
   conditions: string[] = []
+  beats = 0
   readonly chunks: OutputChunk[] = []
   readonly blobs = new Map<string, Buffer>()
   /** Output in the order in which it came, by `<id>:<stream>`; `gaps` tells where that was not the order of the bytes. */
@@ -226,6 +227,7 @@ export class TestGateway extends EventEmitter {
 
   private noteHeartbeat(conditions: string[]): void {
     this.conditions = conditions
+    this.beats += 1
     this.emit('heartbeat')
   }
 
@@ -265,8 +267,8 @@ export class TestGateway extends EventEmitter {
     this.send({ $case: 'dispatch', value: dispatch })
   }
 
-  cancel(dispatch: Dispatch, change: Partial<StopOrder> = {}): void {
-    this.send({ $case: 'cancelTask', value: makeCancel(this, dispatch, change) })
+  cancel(dispatch: Dispatch, change: Partial<StopOrder> = {}, keyId = this.signingKeyId): void {
+    this.send({ $case: 'cancelTask', value: { ...makeCancel(this, dispatch, change), keyId } })
   }
 
   /** Runs a script to its end. */

@@ -10,13 +10,49 @@ const ignored: EndedStep = { state: 'ignored', counts: { succeeded: 2, timed_out
 
 describe('planContinuation', () => {
   it.each([
-    ['retries the failed step and leaves the ones around it', 'retry', {}, [succeeded, failed, pending], [{ position: 1, do: 'retry' }]],
-    ['retries a step whose failure was ignored', 'retry', {}, [ignored, succeeded], [{ position: 0, do: 'retry' }]],
-    ['retries unknown hosts when they are named', 'retry', { includeUnknown: true }, [unknown], [{ position: 0, do: 'retry' }]],
-    ['resumes every cancelled step', 'resume', {}, [succeeded, cancelled, cancelled], [{ position: 1, do: 'resume' }, { position: 2, do: 'resume' }]],
-    ['skips one step and lets the cancelled ones after it run', 'skip', { step: 0 }, [cancelled, cancelled], [{ position: 0, do: 'skip' }, { position: 1, do: 'resume' }]],
+    [
+      'retries the failed step and leaves the ones around it',
+      'retry',
+      {},
+      [succeeded, failed, pending],
+      [{ position: 1, do: 'retry' }],
+    ],
+    [
+      'retries a step whose failure was ignored',
+      'retry',
+      {},
+      [ignored, succeeded],
+      [{ position: 0, do: 'retry' }],
+    ],
+    [
+      'retries unknown hosts when they are named',
+      'retry',
+      { includeUnknown: true },
+      [unknown],
+      [{ position: 0, do: 'retry' }],
+    ],
+    [
+      'resumes every cancelled step',
+      'resume',
+      {},
+      [succeeded, cancelled, cancelled],
+      [
+        { position: 1, do: 'resume' },
+        { position: 2, do: 'resume' },
+      ],
+    ],
+    [
+      'skips one step and lets the cancelled ones after it run',
+      'skip',
+      { step: 0 },
+      [cancelled, cancelled],
+      [
+        { position: 0, do: 'skip' },
+        { position: 1, do: 'resume' },
+      ],
+    ],
     ['skips the last failed step', 'skip', { step: 1 }, [succeeded, failed], [{ position: 1, do: 'skip' }]],
-  ] as const)('%s', (_name, kind, args, steps, actions) => {
+  ] as const)('%s', (...[, kind, args, steps, actions]) => {
     expect(planContinuation(kind, args, steps)).toEqual({ actions })
   })
 
@@ -24,8 +60,14 @@ describe('planContinuation', () => {
     ['a retry without a failed host', 'retry', {}, [succeeded], /no host failed/],
     ['a retry that would have to touch unknown hosts unasked', 'retry', {}, [unknown], /includeUnknown/],
     ['a resume that would stop at a failed step again', 'resume', {}, [failed, pending], /step 1 is failed/],
-    ['a skip that leaves a failed step before it', 'skip', { step: 1 }, [failed, cancelled], /step 1 is failed/],
-  ] as const)('refuses %s', (_name, kind, args, steps, why) => {
+    [
+      'a skip that leaves a failed step before it',
+      'skip',
+      { step: 1 },
+      [failed, cancelled],
+      /step 1 is failed/,
+    ],
+  ] as const)('refuses %s', (...[, kind, args, steps, why]) => {
     expect(planContinuation(kind, args, steps)).toEqual({ refuse: expect.stringMatching(why) })
   })
 })

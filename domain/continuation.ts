@@ -15,7 +15,11 @@ export type StepAction = { position: number; do: 'retry' | 'resume' | 'skip' }
 export type Continuation = { actions: StepAction[] } | { refuse: string }
 
 /** What `kind` does to the steps; refused where the execution would end again at once, with nothing done. */
-export function planContinuation(kind: 'retry' | 'resume' | 'skip', args: OperationArgs, steps: readonly EndedStep[]): Continuation {
+export function planContinuation(
+  kind: 'retry' | 'resume' | 'skip',
+  args: OperationArgs,
+  steps: readonly EndedStep[],
+): Continuation {
   const actions = actionsOf(kind, args, steps)
   if (kind === 'retry' && !actions.some((action) => action.do === 'retry')) {
     const unknown = !args.includeUnknown && steps.some((step) => step.counts.unknown)
@@ -36,7 +40,11 @@ export function planContinuation(kind: 'retry' | 'resume' | 'skip', args: Operat
   return { refuse: `step ${stuck + 1} is ${after[stuck]}: retry its hosts, or skip it` }
 }
 
-function actionsOf(kind: 'retry' | 'resume' | 'skip', args: OperationArgs, steps: readonly EndedStep[]): StepAction[] {
+function actionsOf(
+  kind: 'retry' | 'resume' | 'skip',
+  args: OperationArgs,
+  steps: readonly EndedStep[],
+): StepAction[] {
   const states: readonly HostState[] = args.includeUnknown ? [...retriedStates, 'unknown'] : retriedStates
   return steps.flatMap((step, position): StepAction[] => {
     const resumed: StepAction[] = step.state === 'cancelled' ? [{ position, do: 'resume' }] : []

@@ -1,0 +1,139 @@
+/** The engine (Temporal) as the API sees it: workflows are started and told things; it may be away at any time. */
+import {
+  type Client,
+  Connection,
+  WorkflowUpdateFailedError,
+  Client as TemporalClient,
+  WorkflowNotFoundError,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/client'
+import {
+  ApplicationFailure,
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  TypedSearchAttributes,
+} from '@temporalio/common'
+import { CONTROL_QUEUE } from '../domain/shard.js'
+import {
+  EXECUTE_PLAN,
+  type ExecutePlanInput,
+  OPERATE,
+  type OperateInput,
+  type OperateResult,
+  OPERATION_REFUSED,
+} from '../workflows/messages.js'
+
+/** What a new workflow shows of itself in Temporal's web UI. */
+export interface WorkflowStart {
+  workflowId: string
+  input: ExecutePlanInput
+  scopeName: string
+  planName: string
+  actor: string
+  trigger: string
+}
+
+/** What became of an update: `gone` if no workflow runs under the id, `away` if nobody answered in time. */
+export type UpdateAnswer = OperateResult | { state: 'gone' } | { state: 'away'; why: string }
+
+const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD)
+const attributes = {
+  scope: keyword('DroverScope'),
+  plan: keyword('DroverPlan'),
+  state: keyword('DroverState'),
+  actor: keyword('DroverActor'),
+  trigger: keyword('DroverTrigger'),
+}
+
+// Temporal's limit for a keyword is 255 bytes in the databases that it supports.
+const keywordText = (text: string) =>
+  Buffer.from(text)
+    .subarray(0, 200)
+    .toString()
+    .replace(/\uFFFD+$/, '')
+
+export class Engine {
+  private readonly connection: Connection
+  private readonly client: Client
+
+  constructor(address: string, namespace: string) {
+    this.connection = Connection.lazy({
+      address,
+      connectTimeout: 2_000,
+      // A server that comes back must be met within a second, not after gRPC's two minutes.
+      channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 },
+    })
+    this.client = new TemporalClient({ connection: this.connection, namespace })
+  }
+
+  /** Starts the workflow unless it runs or has run. @throws if the engine does not answer within `deadlineMs` */
+  async start(start: WorkflowStart, deadlineMs: number): Promise<void> {
+    const { input } = start
+    try {
+      await this.within(deadlineMs, () =>
+        this.client.workflow.start(EXECUTE_PLAN, {
+          workflowId: start.workflowId,
+          taskQueue: CONTROL_QUEUE,
+          args: [input],
+          workflowIdConflictPolicy: 'USE_EXISTING',
+          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+          staticSummary: input.title,
+          staticDetails: `Run **r-${input.executionId}** in scope \`${start.scopeName}\`, started by ${start.actor} (${start.trigger}).\n\nSee it with \`drover runs show r-${input.executionId}\`.`,
+          typedSearchAttributes: new TypedSearchAttributes([
+            { key: attributes.scope, value: keywordText(start.scopeName) },
+            { key: attributes.plan, value: keywordText(start.planName) },
+            { key: attributes.state, value: 'pending' },
+            { key: attributes.actor, value: keywordText(start.actor) },
+            { key: attributes.trigger, value: start.trigger },
+          ]),
+        }),
+      )
+    } catch (error) {
+      // It ran and ended already: started is started.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+    }
+  }
+
+  /** Says an operation to a running execution and waits for its answer. */
+  async operate(workflowId: string, input: OperateInput, deadlineMs: number): Promise<UpdateAnswer> {
+    try {
+      return await this.within(deadlineMs, () =>
+        this.client.workflow.getHandle(workflowId).executeUpdate<OperateResult, [OperateInput]>(OPERATE, {
+          updateId: input.operationId,
+          args: [input],
+        }),
+      )
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return { state: 'gone' }
+      if (error instanceof WorkflowUpdateFailedError) return refusalOf(error)
+      return { state: 'away', why: (error as Error).message }
+    }
+  }
+
+  private async within<T>(ms: number, work: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    // The deadline of a call does not cover waiting for a connection.
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`Temporal did not answer within ${ms} ms`)), ms)
+    })
+    try {
+      return await Promise.race([this.connection.withDeadline(Date.now() + ms, work), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.connection.close()
+  }
+}
+
+function refusalOf(error: WorkflowUpdateFailedError): UpdateAnswer {
+  const cause = error.cause
+  if (cause instanceof ApplicationFailure && cause.type === OPERATION_REFUSED)
+    return { state: 'refused', reason: cause.message }
+  // The workflow ended between being found and answering.
+  if (cause instanceof ApplicationFailure && cause.type === 'AcceptedUpdateCompletedWorkflow')
+    return { state: 'gone' }
+  return { state: 'away', why: cause?.message ?? error.message }
+}

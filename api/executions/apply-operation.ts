@@ -1,0 +1,98 @@
+/** What an operation does at once, in the transaction that writes its row: refuse, cancel, or reopen what has ended. */
+import { planContinuation, type StepAction } from '../../domain/continuation.js'
+import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import { type OperationArgs, type OperationKind, routeOperation } from '../../domain/operation.js'
+import {
+  type Execution,
+  listSteps,
+  lockExecution,
+  setStepState,
+  type StepExecution,
+} from '../../store/postgres/executions.js'
+import { sendHint } from '../../store/postgres/hints.js'
+import {
+  reopenExecution,
+  requestCancel,
+  resumeHosts,
+  retryHosts,
+  skipStep,
+  statesToRetry,
+} from '../../store/postgres/operate.js'
+import { decideOperation } from '../../store/postgres/operations.js'
+import type { Db } from '../../store/postgres/pool.js'
+import type { Scope } from '../../store/postgres/scopes.js'
+import { executionUnknown } from './find-execution.js'
+
+export interface Request {
+  operationId: string
+  executionId: string
+  kind: OperationKind
+  args: OperationArgs
+}
+
+/** `live`: the running workflow must answer; the others are decided already. */
+export type Applied = 'live' | 'refused' | 'cancelling' | 'continued'
+
+/**
+ * The operation's row must be there. Decides it unless only the running workflow can.
+ * @throws PlatformError execution_unknown
+ */
+export async function applyOperation(tx: Db, scope: Scope, request: Request): Promise<Applied> {
+  const { kind, args } = request
+  const execution = await lockExecution(tx, scope.id, request.executionId as ExecutionId)
+  if (!execution) throw executionUnknown(request.executionId)
+  const steps = await listSteps(tx, scope.id, execution.id)
+  const route = routeOperation(kind, args, {
+    execution: execution.state,
+    cancelRequested: execution.cancelRequestedAt !== null,
+    steps: steps.map((step) => step.state),
+  })
+  if (route.route === 'refuse') return refuse(tx, scope, request, route.why)
+  if (kind === 'cancel') return cancel(tx, scope, execution, request)
+  if (route.route === 'live') return 'live'
+  if (kind === 'pause') return refuse(tx, scope, request, `the run has already ended (${execution.state})`)
+  const plan = planContinuation(kind, args, steps)
+  if ('refuse' in plan) return refuse(tx, scope, request, plan.refuse)
+  const key = { scopeId: scope.id, executionId: execution.id }
+  for (const action of plan.actions) {
+    const step = steps[action.position]
+    if (step) await applyToStep(tx, { ...key, step }, action.do, args)
+  }
+  await reopenExecution(
+    tx,
+    { scopeId: scope.id, executionId: execution.id },
+    scope.name,
+    execution.continuation + 1,
+  )
+  await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
+  await sendHint(tx, 'executions', execution.id)
+  return 'continued'
+}
+
+async function refuse(tx: Db, scope: Scope, request: Request, reason: string): Promise<Applied> {
+  await decideOperation(tx, scope.id, request.operationId, { state: 'refused', reason })
+  return 'refused'
+}
+
+/** A row before it is an update: from the commit on no gateway sends an order of this execution. */
+async function cancel(tx: Db, scope: Scope, execution: Execution, request: Request): Promise<Applied> {
+  await requestCancel(tx, { scopeId: scope.id, executionId: execution.id })
+  await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
+  await sendHint(tx, 'flags', execution.id)
+  await sendHint(tx, 'executions', execution.id)
+  return 'cancelling'
+}
+
+/** Takes the step back to pending, or past its end. */
+async function applyToStep(
+  tx: Db,
+  step: { scopeId: ScopeId; executionId: ExecutionId; step: StepExecution },
+  action: StepAction['do'],
+  args: OperationArgs,
+): Promise<void> {
+  const { step: row, ...key } = step
+  if (action === 'skip') return skipStep(tx, key, row)
+  if (action === 'retry') await retryHosts(tx, key, row, statesToRetry(args.includeUnknown ?? false))
+  else await resumeHosts(tx, key, row)
+  await setStepState(tx, { ...key, stepExecutionId: row.id }, 'pending')
+}

@@ -1,0 +1,179 @@
+/** POST /executions/{executionId}/operations: pause, resume, cancel, retry, skip; each accepted or refused with a reason. */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { PlatformError } from '../../domain/errors.js'
+import { operationKinds } from '../../domain/operation.js'
+import {
+  decideOperation,
+  getOperation,
+  insertOperation,
+  type Operation,
+} from '../../store/postgres/operations.js'
+import { transaction } from '../../store/postgres/transaction.js'
+import { operation, type ScopedCall } from '../operation.js'
+import { type Applied, applyOperation, type Request } from './apply-operation.js'
+import { mustFindExecution } from './find-execution.js'
+import { executionParams, operationSchema, operationView } from './schema.js'
+import { startWorkflow } from './start-workflow.js'
+
+/** A person waits for this answer. */
+const LIVE_WITHIN_MS = 2_000
+/** The row has cancelled it already; the update only makes the workflow look at once. */
+const CANCEL_WITHIN_MS = 800
+
+const ENGINE_AWAY = 'unavailable'
+
+const operateSchema = z
+  .strictObject({
+    kind: z.enum(operationKinds),
+    hard: z.boolean().optional().describe('pause: also stop what runs.'),
+    step: z.int().min(0).max(99).optional().describe('skip: which step, by its position from 0.'),
+    includeUnknown: z.boolean().optional().describe('retry: also hosts whose script may have run.'),
+    operationId: z.uuid().optional().describe('Left out: made from the Idempotency-Key.'),
+  })
+  .refine((body) => body.kind === 'pause' || body.hard === undefined, {
+    path: ['hard'],
+    message: 'is for pause only',
+  })
+  .refine((body) => (body.kind === 'skip') === (body.step !== undefined), {
+    path: ['step'],
+    message: 'is needed for skip, and for skip only',
+  })
+  .refine((body) => body.kind === 'retry' || body.includeUnknown === undefined, {
+    path: ['includeUnknown'],
+    message: 'is for retry only',
+  })
+
+export const operateExecution = operation({
+  name: 'operate-execution',
+  method: 'post',
+  path: '/executions/{executionId}/operations',
+  policy: 'execution.operate',
+  summary: 'Pause, resume, cancel, retry or skip',
+  description:
+    'On a run that has ended, retry, resume and skip take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.',
+  params: executionParams,
+  body: operateSchema,
+  response: operationSchema,
+  errors: ['execution_unknown', 'operation_refused'],
+  audit: ({ params, body }) => {
+    const { kind, hard, step, includeUnknown } = body
+    return { resource: `execution/${params.executionId}`, detail: { kind, hard, step, includeUnknown } }
+  },
+  async write(call, tx) {
+    const { scope, caller, params, body } = call
+    const { kind, hard, step, includeUnknown } = body
+    const execution = await mustFindExecution(tx, scope.id, params.executionId)
+    const id = body.operationId ?? operationIdOf(call)
+    const args = { hard, step, includeUnknown }
+    const row = {
+      scopeId: scope.id,
+      id,
+      executionId: execution.id,
+      kind,
+      args,
+      principalId: caller.principalId,
+    }
+    const known = await insertOperation(tx, row)
+    if (known.executionId !== execution.id || known.kind !== kind) {
+      throw new PlatformError('idempotency_conflict', `operation ${id} is another one; use a new operationId`)
+    }
+    if (known.state === 'requested')
+      await applyOperation(tx, scope, { operationId: id, executionId: execution.id, kind, args })
+    return operationView((await getOperation(tx, scope.id, id)) ?? known)
+  },
+  async finish(call, answer, replayed) {
+    const { executionId } = call.params
+    const { id: operationId, kind, args } = answer
+    const request = { operationId, executionId, kind, args }
+    if (answer.state === 'requested')
+      return operationView(answerFor(await askWorkflow(call, request), replayed))
+    if (answer.state === 'accepted' && !replayed)
+      await follow(call, request, kind === 'cancel' ? 'cancelling' : 'continued')
+    return operationView(answerFor(await mustFindOperation(call, operationId), replayed))
+  },
+})
+
+/** The same key of the same caller always means the same operation. */
+function operationIdOf({ scope, caller, headers }: ScopedCall): string {
+  const hash = createHash('sha256')
+    .update(`${scope.id}/${caller.principalId}/${String(headers['idempotency-key'])}`)
+    .digest()
+  hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x80, 6)
+  hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8)
+  return hash.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+async function mustFindOperation(call: ScopedCall, id: string): Promise<Operation> {
+  const found = await getOperation(call.services.pool, call.scope.id, id)
+  if (!found) throw new Error(`operation ${id} has no row`)
+  return found
+}
+
+/** @throws PlatformError operation_refused, unavailable */
+function answerFor(row: Operation, replayed: boolean): Operation {
+  if (row.state !== 'refused') return row
+  const details = { operationId: row.id, decided: true }
+  if (row.reason !== ENGINE_AWAY) {
+    throw new PlatformError(
+      'operation_refused',
+      `${row.kind} was refused: ${row.reason ?? 'no reason was given'}`,
+      { details },
+    )
+  }
+  const why = `Temporal did not answer, so the ${row.kind} was not done; ask again with a new Idempotency-Key, or cancel, which works without it`
+  throw new PlatformError(replayed ? 'operation_refused' : 'unavailable', why, { details })
+}
+
+/** What is done after the commit; a crash before it is mended by the workers' sweeper. */
+async function follow(call: ScopedCall, request: Request, applied: Applied): Promise<void> {
+  if (applied === 'continued') await startWorkflow(call.services, call.scope, request.executionId)
+  if (applied === 'cancelling') await tellWorkflow(call, request, CANCEL_WITHIN_MS)
+}
+
+async function tellWorkflow(call: ScopedCall, request: Request, withinMs: number) {
+  const { services, scope } = call
+  const { workflowId } = await mustFindExecution(services.pool, scope.id, request.executionId)
+  const { operationId, kind, args } = request
+  return services.engine.operate(workflowId, { operationId, kind, args }, withinMs)
+}
+
+/** Only the workflow can do it: it writes the rows and decides the operation, or its validator refuses. */
+async function askWorkflow(call: ScopedCall, request: Request): Promise<Operation> {
+  const { services, scope } = call
+  const answer = await tellWorkflow(call, request, LIVE_WITHIN_MS)
+  switch (answer.state) {
+    case 'accepted':
+      await decide(call, request, { state: 'accepted' })
+      break
+    case 'refused':
+      await decide(call, request, { state: 'refused', reason: answer.reason ?? 'the run cannot take it now' })
+      break
+    case 'ended':
+    case 'gone': {
+      // It ended while it was being asked: what is right now is decided by its rows, once.
+      const applied = await transaction(services.pool, (tx) => applyOperation(tx, scope, request))
+      if (applied === 'live') await decide(call, request, { state: 'refused', reason: ENGINE_AWAY })
+      await follow(call, request, applied)
+      break
+    }
+    case 'away':
+      services.logger.warn(
+        { executionId: request.executionId, why: answer.why },
+        'an operation did not reach the workflow',
+      )
+      await decide(call, request, { state: 'refused', reason: ENGINE_AWAY })
+  }
+  return mustFindOperation(call, request.operationId)
+}
+
+/** The first decision stands: the workflow has usually written its own. */
+async function decide(
+  call: ScopedCall,
+  request: Request,
+  decision: { state: 'accepted' | 'refused'; reason?: string },
+): Promise<void> {
+  await transaction(call.services.pool, (tx) =>
+    decideOperation(tx, call.scope.id, request.operationId, decision),
+  )
+}

@@ -1,0 +1,155 @@
+/** Executions, steps and host results, as the API shows them. */
+import { z } from 'zod'
+import { executionStates } from '../../domain/execution.js'
+import { hostStates } from '../../domain/host-result.js'
+import { operationKinds } from '../../domain/operation.js'
+import { stepStates } from '../../domain/step-execution.js'
+import type { Execution, HostResult, StepExecution } from '../../store/postgres/executions.js'
+import type { Operation } from '../../store/postgres/operations.js'
+import { idField, timeField, toTime, toTimeOrNull } from '../fields.js'
+
+export const executionParams = z.object({ executionId: idField })
+export const stepParams = executionParams.extend({
+  position: z
+    .string()
+    .regex(/^\d{1,4}$/, 'must be the position of a step, from 0')
+    .transform(Number)
+    .pipe(z.int()),
+})
+
+export const executionStateField = z.enum(executionStates)
+export const hostStateField = z.enum(hostStates)
+
+export const executionSchema = z
+  .object({
+    id: idField,
+    name: z.string(),
+    state: executionStateField,
+    reason: z.string().nullable(),
+    trigger: z.enum(['api', 'schedule', 'nested']),
+    launchedBy: z.string(),
+    target: z.string().describe('As it was written; longer ones are cut.'),
+    hosts: z.int(),
+    pause: z.enum(['soft', 'hard']).nullable(),
+    cancelRequestedAt: timeField.nullable(),
+    expiresAt: timeField.describe('Orders of this execution are not carried out after this.'),
+    createdAt: timeField,
+    startedAt: timeField.nullable(),
+    endedAt: timeField.nullable(),
+    continuation: z.int().describe('How often it was taken up again after an end.'),
+    lastSeq: z.string().describe('Number of its newest event.'),
+  })
+  .meta({ id: 'Execution' })
+
+export const stepSchema = z
+  .object({
+    id: idField,
+    position: z.int().describe('From 0.'),
+    name: z.string(),
+    state: z.enum(stepStates),
+    reason: z.string().nullable(),
+    hosts: z.int(),
+    counts: z.partialRecord(hostStateField, z.int()).describe('Hosts by state; they sum to `hosts`.'),
+    startedAt: timeField.nullable(),
+    endedAt: timeField.nullable(),
+  })
+  .meta({ id: 'Step' })
+
+export const executionDetailSchema = executionSchema
+  .extend({
+    steps: z.array(stepSchema),
+    links: z.object({ temporal: z.string().nullable().describe("Its page in Temporal's web UI.") }),
+  })
+  .meta({ id: 'ExecutionDetail' })
+
+export const hostResultSchema = z
+  .object({
+    hostId: idField,
+    hostName: z.string(),
+    position: z.int().describe('In the order of the target.'),
+    attempt: z.int(),
+    state: hostStateField,
+    started: z.enum(['no', 'yes', 'maybe']).describe('Whether the script began to run.'),
+    reason: z.string().nullable(),
+    detail: z.string().nullable(),
+    exitCode: z.int().nullable(),
+    signal: z.string().nullable(),
+    startedAt: timeField.nullable(),
+    endedAt: timeField.nullable(),
+    durationMs: z.number().nullable(),
+    stdoutBytes: z.number().nullable(),
+    stderrBytes: z.number().nullable(),
+    truncated: z.boolean().describe('Whether output was cut at the cap.'),
+    resolvedAt: timeField.nullable().describe('When an unknown outcome became known.'),
+  })
+  .meta({ id: 'HostResult' })
+
+export const operationSchema = z
+  .object({
+    id: z.uuid(),
+    kind: z.enum(operationKinds),
+    args: z.object({
+      hard: z.boolean().optional(),
+      step: z.int().optional(),
+      includeUnknown: z.boolean().optional(),
+    }),
+    by: z.string(),
+    state: z.enum(['requested', 'accepted', 'refused']),
+    reason: z.string().nullable(),
+    createdAt: timeField,
+    decidedAt: timeField.nullable(),
+  })
+  .meta({ id: 'Operation' })
+
+const TARGET_SHOWN = 2_000
+
+export function executionView(execution: Execution): z.input<typeof executionSchema> {
+  const { id, name, state, reason, trigger, launchedBy, target, hosts, pause, continuation, lastSeq } =
+    execution
+  return {
+    id,
+    name,
+    state,
+    reason,
+    trigger,
+    launchedBy,
+    target: target.slice(0, TARGET_SHOWN),
+    hosts,
+    pause,
+    continuation,
+    lastSeq,
+    cancelRequestedAt: toTimeOrNull(execution.cancelRequestedAt),
+    expiresAt: toTime(execution.expiresAt),
+    createdAt: toTime(execution.createdAt),
+    startedAt: toTimeOrNull(execution.startedAt),
+    endedAt: toTimeOrNull(execution.endedAt),
+  }
+}
+
+export function stepView(step: StepExecution): z.input<typeof stepSchema> {
+  const { path: _path, ...rest } = step
+  return { ...rest, startedAt: toTimeOrNull(step.startedAt), endedAt: toTimeOrNull(step.endedAt) }
+}
+
+export function hostResultView(result: HostResult): z.input<typeof hostResultSchema> {
+  return {
+    ...result,
+    startedAt: toTimeOrNull(result.startedAt),
+    endedAt: toTimeOrNull(result.endedAt),
+    resolvedAt: toTimeOrNull(result.resolvedAt),
+  }
+}
+
+export function operationView(operation: Operation): z.input<typeof operationSchema> {
+  const { id, kind, args, principal, state, reason } = operation
+  return {
+    id,
+    kind,
+    args,
+    by: principal,
+    state,
+    reason,
+    createdAt: toTime(operation.createdAt),
+    decidedAt: toTimeOrNull(operation.decidedAt),
+  }
+}

@@ -1,0 +1,15 @@
+/** Operations on hosts and on targets. */
+import type { Operation } from '../operation.js'
+import { getHost } from './get-host.js'
+import { listHosts } from './list-hosts.js'
+import { resolveTarget } from './resolve-target.js'
+import { revokeHost } from './revoke-host.js'
+import { setHostLabels } from './set-host-labels.js'
+
+export const hostOperations: readonly Operation[] = [
+  listHosts,
+  getHost,
+  setHostLabels,
+  revokeHost,
+  resolveTarget,
+]

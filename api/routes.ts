@@ -1,0 +1,17 @@
+/** Every operation of the API: a new resource is one line here. */
+import { executionOperations } from './executions/index.js'
+import { groupOperations } from './groups/index.js'
+import { hostOperations } from './hosts/index.js'
+import { joinTokenOperations } from './join-tokens/index.js'
+import type { Operation } from './operation.js'
+import { outputOperations } from './output/index.js'
+import { platformOperations } from './platform/index.js'
+
+export const operations: readonly Operation[] = [
+  ...platformOperations,
+  ...hostOperations,
+  ...groupOperations,
+  ...joinTokenOperations,
+  ...executionOperations,
+  ...outputOperations,
+]

@@ -17,7 +17,7 @@ import { systemPackages } from './prepare/system-packages.mjs'
 import { needsServers, parseTestArguments, runSuites } from './prepare/tests.mjs'
 
 const usage =
-  'usage: node stack/prepare.mjs build | demo | up | test [suite...] | check | generate  [-- options]'
+  'usage: node stack/prepare.mjs build [--code] | demo | up | test [suite...] | check | generate  [-- options]'
 
 /** Packages, then code; the Go servers beside them if they are wanted. */
 async function prepare({ servers }) {
@@ -44,8 +44,9 @@ function prepareCheckout(servers) {
 }
 
 const commands = {
-  build: async () => {
-    await prepare({ servers: true })
+  // `--code` leaves the embedded servers out: what goes into the image.
+  build: async (args) => {
+    await prepare({ servers: !args.includes('--code') })
     return 0
   },
   demo: async (args) => {

@@ -19,10 +19,8 @@ export function parseTestArguments(args) {
   if (rest.length && !rest[0].startsWith('-') && names.length === 0) {
     throw new PrepareError(`No suite "${rest[0]}": the suites are ${allSuites.join(', ')}.`)
   }
-  return {
-    suites: names.length ? allSuites.filter((name) => names.includes(name)) : allSuites,
-    jestArgs: rest,
-  }
+  const wanted = names.length ? allSuites.filter((name) => names.includes(name)) : allSuites
+  return { suites: wanted.filter(hasTests), jestArgs: rest }
 }
 
 /** Whether a suite will start servers: the unit and replay suites never do. */

@@ -1,5 +1,6 @@
 /** The few API calls of the demo; the SDK takes their place once it covers them. */
 import { randomUUID } from 'node:crypto'
+import { delay } from '../../base/backoff.js'
 import type { Admin } from '../platform/hosts.js'
 
 export interface DemoHost {
@@ -58,9 +59,13 @@ export class ApiClient {
     return (await this.json<{ groups: OutputGroup[] }>(`/executions/${id}/steps/${step}/groups`)).groups
   }
 
-  /** Standard output of one host in one step, as text. */
+  /** Standard output of one host in one step, as text, once all of it has arrived: a verdict does not wait for output. */
   async output(id: string, step: number, hostId: string): Promise<string> {
-    return (await this.call(`/executions/${id}/steps/${step}/hosts/${hostId}/output/stdout`)).text()
+    for (const until = Date.now() + 10_000; ; await delay(50)) {
+      const response = await this.call(`/executions/${id}/steps/${step}/hosts/${hostId}/output/stdout`)
+      const text = await response.text()
+      if (response.headers.get('x-output-complete') === 'true' || Date.now() > until) return text
+    }
   }
 
   /** Blocks of an event stream, as `{ event, data }`, until it ends. */

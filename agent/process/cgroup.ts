@@ -2,7 +2,15 @@
  * A cgroup for each task, beside the agent, where the host allows it: v2 with `cgroup.kill`, else the v1 freezer.
  * Everything works without one; it only makes killing a tree certain and quick.
  */
-import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 
 export interface Cgroup {
@@ -56,8 +64,20 @@ export function cgroupOf(
   root: CgroupRoot | undefined,
   task: { journalId: string; taskId: string },
 ): Cgroup | undefined {
-  const name = `drover-task-${task.journalId.slice(0, 8)}-${task.taskId.slice(0, 32)}`
-  return root && { kind: root.kind, folder: join(root.parent, name) }
+  return root && { kind: root.kind, folder: join(root.parent, cgroupName(task.journalId, task.taskId)) }
+}
+
+function cgroupName(journalId: string, taskId: string): string {
+  return `drover-task-${journalId.slice(0, 8)}-${taskId.slice(0, 32)}`
+}
+
+/** Removes the empty cgroups of a journal, but those of the tasks that are named. */
+export function removeStrayCgroups(root: CgroupRoot, journalId: string, running: string[]): void {
+  const kept = new Set(running.map((taskId) => cgroupName(journalId, taskId)))
+  for (const name of readdirSync(root.parent)) {
+    const isOurs = name.startsWith(cgroupName(journalId, ''))
+    if (isOurs && !kept.has(name)) removeCgroup({ kind: root.kind, folder: join(root.parent, name) })
+  }
 }
 
 /** Makes it; false when the host refuses, which is no fault. */

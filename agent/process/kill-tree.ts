@@ -45,7 +45,7 @@ function signalTree(tree: Tree, signal: NodeJS.Signals): void {
 }
 
 /** Processes of the task that still run. */
-export function members(tree: Tree): number[] {
+function members(tree: Tree): number[] {
   const pids = new Set(processesOfTask(tree.marker, tree.wrapper))
   for (const pid of tree.cgroup ? processesIn(tree.cgroup) : []) {
     if (pid !== tree.wrapper && readStat(pid)?.state !== 'Z') pids.add(pid)

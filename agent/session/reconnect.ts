@@ -8,12 +8,6 @@ const log = createLogger('agent:session')
 // A session that lasted this long was a good one: the next failure starts the backoff anew.
 const GOOD_SESSION_MS = 10_000
 
-export interface ConnectState {
-  /** Since when without a session, by the monotonic clock; undefined while one is up. */
-  downSince: number | undefined
-  lastCode: string
-}
-
 /** Runs `connect` for ever, until the signal aborts. */
 export async function stayConnected(
   gateways: string[],

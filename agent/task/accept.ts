@@ -10,6 +10,9 @@ import type { TaskHost } from './host.js'
 import { checkOrder, decodeSpec } from './order.js'
 import { isRefusal, type Refusal, refuse } from './refusal.js'
 
+// A script is held in memory while its hash is taken.
+const MAX_SCRIPT_BYTES = 16 << 20
+
 export interface AcceptHost extends TaskHost {
   minFreePercent: number
   /** Whether the stop file lies there. */
@@ -69,6 +72,12 @@ async function readContent(
   script: { digest: Buffer; bytes: number; host: AcceptHost },
 ): Promise<Buffer | Refusal> {
   let content = dispatch.content
+  if (script.bytes > MAX_SCRIPT_BYTES) {
+    return refuse(
+      'script_unavailable',
+      `the script is larger than ${MAX_SCRIPT_BYTES} bytes; send it as a file`,
+    )
+  }
   if (content.length === 0 && script.bytes > 0) {
     try {
       content = await script.host.fetchScript(script.digest, script.bytes)

@@ -111,11 +111,11 @@ async function conclude(
   ]
   const decided = decideVerdict({ exit, cancel, timeout, bootId: task.intent?.bootId ?? '', leftOver: [] })
   const ranHere = task.intent?.bootId === journal.bootId
-  if (recovery.action === 'conclude') return tasks.finish(task, decided, undefined)
+  if (recovery.action === 'conclude') return tasks.finish(task, decided)
   // Ended by us, and the agent died before it could say so.
-  if (ranHere && (cancel || timeout)) return tasks.finish(task, decided, undefined)
+  if (ranHere && (cancel || timeout)) return tasks.finish(task, decided)
   const started = recovery.started === 'yes' ? Started.STARTED_YES : Started.STARTED_MAYBE
-  return tasks.finish(task, interrupted(recovery.reason, started), undefined)
+  return tasks.finish(task, interrupted(recovery.reason, started))
 }
 
 /** Nobody claimed it: taking the claim away from any late wrapper makes a new start safe. */
@@ -123,7 +123,7 @@ async function claim(tasks: Tasks, task: Task): Promise<void> {
   const { slot } = await task.folder.readClaims()
   if (!(await task.folder.voidClaim(slot))) return tasks.adopt(task)
   const cancel = await task.folder.readCancel()
-  if (cancel) return tasks.finish(task, cancelledUnstarted(cancel.reason), undefined)
+  if (cancel) return tasks.finish(task, cancelledUnstarted(cancel.reason))
   tasks.enqueue(task, slot + 1)
 }
 

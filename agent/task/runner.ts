@@ -1,13 +1,12 @@
 /** Carries one accepted task to its end: starts or re-adopts the wrapper, takes in output, ends it when it must. */
 import type { ChildProcess } from 'node:child_process'
-import { rm } from 'node:fs/promises'
 import { delay } from '../../base/backoff.js'
 import { createLogger } from '../../base/logger.js'
 import { Started } from '../../proto/index.js'
 import { baseEnvironment, planScript, type ScriptPlan, scriptCommand } from '../capability/run-script.js'
 import type { Cancel, ExitRecord, Timeout, WrapperRecord } from '../journal/records.js'
 import { claimName } from '../journal/task-folder.js'
-import { cgroupOf, makeCgroup, removeCgroup } from '../process/cgroup.js'
+import { cgroupOf, makeCgroup } from '../process/cgroup.js'
 import { killTree } from '../process/kill-tree.js'
 import { isRunning, taskMarker, ticksToMs, uptimeMs } from '../process/proc.js'
 import { startWrapper } from '../process/start-wrapper.js'
@@ -256,13 +255,5 @@ export class Runner {
       this.leftOver = leftOver
       this.watch.poke()
     })
-  }
-
-  /** Removes what only the run needed. Called once the verdict is recorded. */
-  async clean(): Promise<void> {
-    const { host, task } = this
-    if (task.intent) await rm(task.intent.scriptFolder, { recursive: true, force: true })
-    const cgroup = cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id })
-    if (cgroup) removeCgroup(cgroup)
   }
 }

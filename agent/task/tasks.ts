@@ -1,6 +1,4 @@
 /** All tasks of this host: what is asked of them, what runs, what the server has not settled yet. */
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { createLogger } from '../../base/logger.js'
 import {
   type CancelTask,
@@ -22,11 +20,13 @@ import { isRefusal, type Refusal } from './refusal.js'
 import { Runner } from './runner.js'
 import { isUnclaimed, Task } from './task.js'
 import { capOf, refusedUpdate, rowsOf, toResult } from './result.js'
+import { tidyCgroups, tidyScripts, tidyTask } from './tidy.js'
 import { cancelledUnstarted, rejected, type Verdict } from './verdict.js'
 
 const log = createLogger('agent:tasks')
 
 const LONGEST_CANCEL_MS = 30 * 86_400_000
+const TIDY_MS = 5 * 60_000
 
 /** Where news go; with no session they are dropped, for the next hello repeats them. */
 export interface TaskListener {
@@ -44,6 +44,7 @@ export class Tasks {
   private readonly lock = new KeyedLock()
   private readonly runs = new Set<Promise<void>>()
   private stopping = false
+  private tidying: NodeJS.Timeout | undefined
 
   constructor(host: AcceptHost, keys: SigningKeys) {
     this.host = host
@@ -158,7 +159,7 @@ export class Tasks {
     const at = this.queue.findIndex((entry) => entry.task === task)
     const [entry] = at < 0 ? [] : this.queue.splice(at, 1)
     if (entry && (await task.folder.voidClaim(entry.slot))) {
-      await this.finish(task, cancelledUnstarted(cancel.reason), undefined)
+      await this.finish(task, cancelledUnstarted(cancel.reason))
     }
   }
 
@@ -191,8 +192,8 @@ export class Tasks {
     this.carry(task, (runner) => runner.adopt())
   }
 
-  /** Records a verdict and tells it; `runner` is who watched the task, if anybody did. */
-  async finish(task: Task, verdict: Verdict, runner: Runner | undefined): Promise<void> {
+  /** Records a verdict, tells it, and removes what only the run needed. */
+  async finish(task: Task, verdict: Verdict): Promise<void> {
     const ends = await task.output.end((capped) => task.folder.writeCapped(capped))
     const exit = await task.folder.readExit()
     const endedUptimeMs = exit?.uptimeMs ?? uptimeMs()
@@ -203,7 +204,7 @@ export class Tasks {
     task.result = { ...toResult(verdict, task.order), ...ends, durationMs }
     task.phase = 'ended'
     await this.persistResult(task)
-    await runner?.clean()
+    await tidyTask(this.host, task)
     this.tell(task.update())
     this.listener?.output()
   }
@@ -223,24 +224,18 @@ export class Tasks {
     }
   }
 
-  /** Removes folders of scripts that no task of the journal needs: what a crash left before the intent was written. */
-  async removeStrayScripts(): Promise<void> {
-    const root = this.host.scriptsRoot
-    const needed = new Set(
-      this.open
-        .all()
-        .filter((task) => !task.result)
-        .map((task) => task.intent?.scriptFolder),
-    )
-    for (const name of await readdir(root)) {
-      const folder = join(root, name)
-      if (!needed.has(folder)) await rm(folder, { recursive: true, force: true })
-    }
+  /** After recovery: removes what an earlier life left behind, and looks for empty cgroups now and then. */
+  async tidy(): Promise<void> {
+    await tidyScripts(this.host, this.open.all())
+    tidyCgroups(this.host, this.open.all())
+    this.tidying = setInterval(() => tidyCgroups(this.host, this.open.all()), TIDY_MS)
+    this.tidying.unref()
   }
 
   /** Stops watching; scripts run on, and the next life of the agent finds them. */
   async stop(): Promise<void> {
     this.stopping = true
+    clearInterval(this.tidying)
     this.queue.length = 0
     for (const runner of this.runners.values()) runner.detach()
     await Promise.allSettled(this.runs)
@@ -264,7 +259,7 @@ export class Tasks {
     this.runners.set(task.id, runner)
     const work = run(runner)
       .then(async (verdict) => {
-        if (verdict) await this.lock.run(task.id, () => this.finish(task, verdict, runner))
+        if (verdict) await this.lock.run(task.id, () => this.finish(task, verdict))
       })
       .catch((error: unknown) => log.error({ taskId: task.id, err: error }, 'watching a task failed'))
       .finally(() => {

@@ -1,0 +1,105 @@
+/** The account of two output files: what is kept under the cap, and what a script may do to them. */
+import { createHash } from 'node:crypto'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Capped } from '../journal/records.js'
+import { TaskOutput } from './task-output.js'
+
+let folder: string
+let capped: Capped | undefined
+const saveCap = (at: Capped) => {
+  capped = at
+  return Promise.resolve()
+}
+
+beforeEach(() => {
+  capped = undefined
+  folder = mkdtempSync(join(tmpdir(), 'drover-output-'))
+  for (const name of ['stdout', 'stderr']) writeFileSync(join(folder, name), '')
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const write = (name: string, text: string | Buffer) => appendFileSync(join(folder, name), text)
+const sha256 = (text: string | Buffer) => createHash('sha256').update(text).digest('hex')
+
+describe('the output of a task', () => {
+  it('is counted and hashed as it grows', async () => {
+    const output = TaskOutput.open(folder, 1e9, undefined)
+    for (let n = 0; n < 5; n++) {
+      write('stdout', `piece ${n}\n`)
+      await output.advance(saveCap)
+    }
+    write('stderr', 'last')
+    const end = await output.end(saveCap)
+    await output.close()
+    const text = readFileSync(join(folder, 'stdout'))
+    expect(end.stdout).toEqual({ bytes: text.length, sha256: sha256(text), truncated: false })
+    expect(end.stderr).toEqual({ bytes: 4, sha256: sha256('last'), truncated: false })
+  })
+
+  it('is cut at the cap, both streams together, and the disk gets its space back', async () => {
+    const output = TaskOutput.open(folder, 3_000_000, undefined)
+    write('stderr', Buffer.alloc(1_000_000, 1))
+    await output.advance(saveCap)
+    for (let n = 0; n < 3; n++) {
+      write('stdout', Buffer.alloc(4_000_000, 2))
+      await output.advance(saveCap)
+      expect(statSync(join(folder, 'stdout')).size).toBe(2_000_000)
+    }
+    write('stderr', 'dropped')
+    const end = await output.end(saveCap)
+    await output.close()
+    expect(end.stdout).toMatchObject({
+      bytes: 2_000_000,
+      truncated: true,
+      sha256: sha256(Buffer.alloc(2_000_000, 2)),
+    })
+    expect(end.stderr).toMatchObject({ bytes: 1_000_000, truncated: true })
+    expect(capped).toEqual({ stdout: 2_000_000, stderr: 1_000_000 })
+  })
+
+  it('that is just as long as the cap is not marked', async () => {
+    const output = TaskOutput.open(folder, 10, undefined)
+    write('stdout', '0123456789')
+    expect((await output.end(saveCap)).stdout).toMatchObject({ bytes: 10, truncated: false })
+    await output.close()
+  })
+
+  it('is cut after a restart where it was cut before', async () => {
+    write('stdout', 'x'.repeat(100))
+    write('stderr', 'y'.repeat(100))
+    const output = TaskOutput.open(folder, 100, { stdout: 30, stderr: 70 })
+    const end = await output.end(saveCap)
+    await output.close()
+    expect([end.stdout.bytes, end.stderr.bytes]).toEqual([30, 70])
+  })
+
+  it('goes on, marked, when a script truncates its own file', async () => {
+    const output = TaskOutput.open(folder, 1e9, undefined)
+    write('stdout', 'first, and long\n')
+    await output.advance(saveCap)
+    writeFileSync(join(folder, 'stdout'), 'second\n')
+    const end = await output.end(saveCap)
+    await output.close()
+    expect(end.stdout).toEqual({ bytes: 23, sha256: sha256('first, and long\nsecond\n'), truncated: true })
+  })
+
+  it('is sent from where the server says, and nothing before it says so', async () => {
+    const output = TaskOutput.open(folder, 1e9, undefined)
+    write('stdout', '0123456789')
+    await output.advance(saveCap)
+    expect(await output.nextChunk(100)).toBeUndefined()
+    output.stdout.resume(4)
+    output.stderr.resume(0)
+    output.sendable = true
+    expect(await output.nextChunk(4)).toMatchObject({ stream: 1, offset: 4n, data: Buffer.from('4567') })
+    expect(await output.nextChunk(4)).toMatchObject({ offset: 8n, data: Buffer.from('89') })
+    expect(await output.nextChunk(4)).toBeUndefined()
+    expect(output.stdout.acknowledge(8)).toBe(4)
+    expect(output.isAcknowledged).toBe(false)
+    output.stdout.acknowledge(10)
+    expect(output.isAcknowledged).toBe(true)
+    await output.close()
+  })
+})

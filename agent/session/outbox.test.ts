@@ -1,0 +1,83 @@
+/** What may be under way: control at once, output within the window and at the pace of the transport. */
+import type { OutputChunk, SessionRequest } from '../../proto/index.js'
+import { Outbox } from './outbox.js'
+
+const chunk = (bytes: number): OutputChunk => ({
+  dispatchId: Buffer.alloc(32),
+  stream: 1,
+  offset: 0n,
+  data: Buffer.alloc(bytes),
+  atMs: 0n,
+})
+
+function makeOutbox(chunks: number, bytes: number) {
+  const written: SessionRequest[] = []
+  const done: (() => void)[] = []
+  let left = chunks
+  const wire = {
+    write(message: SessionRequest, taken: () => void) {
+      written.push(message)
+      done.push(taken)
+      return true
+    },
+  }
+  const outbox = new Outbox(wire, (max) =>
+    Promise.resolve(left-- > 0 ? chunk(Math.min(max, bytes)) : undefined),
+  )
+  const kinds = () => written.map((message) => message.message?.$case)
+  const bytesSent = () =>
+    written.reduce(
+      (sum, { message }) => sum + (message?.$case === 'outputChunk' ? message.value.data.length : 0),
+      0,
+    )
+  const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
+  const takeAll = async () => {
+    while (done.length) {
+      for (const taken of done.splice(0)) taken()
+      await settle()
+    }
+  }
+  return { outbox, kinds, bytesSent, settle, takeAll }
+}
+
+const hello = { $case: 'taskUpdate', value: {} } as unknown as NonNullable<SessionRequest['message']>
+
+describe('the outbox', () => {
+  it('sends no output before there is a window', async () => {
+    const { outbox, kinds, settle } = makeOutbox(3, 100)
+    outbox.poke()
+    await settle()
+    expect(kinds()).toEqual([])
+  })
+
+  it('fills the window to the byte and goes on as it is acknowledged', async () => {
+    const { outbox, bytesSent, takeAll, settle } = makeOutbox(100, 400)
+    outbox.setWindow(1_000)
+    await settle()
+    await takeAll()
+    expect(bytesSent()).toBe(1_000)
+    outbox.acknowledged(300)
+    await settle()
+    await takeAll()
+    expect(bytesSent()).toBe(1_300)
+  })
+
+  it('hands at most four chunks to a transport that takes none, and control passes', async () => {
+    const { outbox, kinds, settle, takeAll } = makeOutbox(100, 10)
+    outbox.setWindow(1_000_000)
+    for (let n = 0; n < 10; n++) await settle()
+    outbox.control(hello)
+    expect(kinds()).toEqual(['outputChunk', 'outputChunk', 'outputChunk', 'outputChunk', 'taskUpdate'])
+    await takeAll()
+    expect(kinds().length).toBe(101)
+  })
+
+  it('is silent once it is closed', async () => {
+    const { outbox, kinds, settle } = makeOutbox(10, 10)
+    outbox.close()
+    outbox.setWindow(1_000)
+    outbox.control(hello)
+    await settle()
+    expect(kinds()).toEqual([])
+  })
+})

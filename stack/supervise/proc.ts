@@ -27,8 +27,12 @@ export function isRunning(pid: number, birth: string): boolean {
 }
 
 export function commandOf(pid: number): string {
+  return readOrEmpty(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()
+}
+
+function readOrEmpty(file: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+    return readFileSync(file, 'utf8')
   } catch {
     return ''
   }
@@ -47,4 +51,20 @@ export function pidsWithEnvironment(entry: string): number[] {
     }
   }
   return pids
+}
+
+/**
+ * Folders of the cgroups in which these processes are, of those that agents make for their tasks: they stay behind, empty,
+ * when the processes are killed.
+ */
+export function taskCgroupsOf(pids: number[]): string[] {
+  const folders = new Set<string>()
+  for (const pid of pids) {
+    for (const line of readOrEmpty(`/proc/${pid}/cgroup`).split('\n')) {
+      const path = line.split(':').slice(2).join(':')
+      if (!path.includes('/drover-task-')) continue
+      for (const mount of ['', '/unified', '/freezer']) folders.add(`/sys/fs/cgroup${mount}${path}`)
+    }
+  }
+  return [...folders]
 }

@@ -1,8 +1,9 @@
 /** The children of one stack: started by name, stopped in reverse order, and none left behind however the stack ends. */
 import { randomBytes } from 'node:crypto'
+import { rmdir } from 'node:fs/promises'
 import { delay } from '../../base/backoff.js'
 import { Child, type ChildSpec } from './child.js'
-import { pidsWithEnvironment } from './proc.js'
+import { pidsWithEnvironment, taskCgroupsOf } from './proc.js'
 import { startWatchdog, type Watchdog } from './watchdog.js'
 
 export interface SupervisorOptions {
@@ -60,10 +61,13 @@ export class Supervisor {
 
   /** Stops all, the last started first, then whatever they left running. */
   async close(): Promise<void> {
+    const cgroups = taskCgroupsOf(pidsWithEnvironment(`DROVER_STACK=${this.marker}`))
     for (const tier of this.tiers.toReversed()) {
       await Promise.all(tier.map((name) => this.child(name).stop()))
     }
     await this.sweep()
+    // One that is not empty or not there any more is not ours to remove.
+    await Promise.allSettled(cgroups.map((folder) => rmdir(folder)))
     this.watchdog.dismiss()
   }
 

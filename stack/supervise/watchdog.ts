@@ -5,40 +5,45 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { Socket } from 'node:net'
 
-// Lines: `group <pgid> <signal>` adds a child group with the signal that ends it cleanly, `gone <pgid>` removes it.
-// $1 is the marker `DROVER_STACK=<id>`. The sweep is repeated because a process may fork while it is looked for.
+// Lines: `group <pgid> <signal>` adds a child group with the signal that ends it cleanly, `gone <pgid>` removes it,
+// `folder <path>` is removed at the end. $1 is the marker `DROVER_STACK=<id>`. The sweep is repeated because a process may
+// fork while it is looked for. Agents' tasks have cgroups, which outlive their processes as empty folders: they are noted
+// before the kill and removed after it.
 const script = `
-groups=
-set -f
-IFS=' '
-clean() { printf '%s' "$folders" | while IFS= read -r folder; do [ -n "$folder" ] && rm -rf -- "$folder"; done; exit 0; }
-folders=
+groups= folders= cgroups=
 newline='
 '
-while read -r word pgid signal; do
+marked() { grep -lszxF "$1" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3; }
+cgroups_of() { for p in $1; do sed -n 's/^[0-9]*:[^:]*:\\(.*drover-task-.*\\)/\\1/p' "/proc/$p/cgroup" 2>/dev/null; done | sort -u; }
+finish() {
+  for c in $cgroups; do
+    for mount in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/freezer; do rmdir "$mount$c" 2>/dev/null; done
+  done
+  printf '%s' "$folders" | while IFS= read -r folder; do [ -n "$folder" ] && rm -rf -- "$folder"; done
+  exit 0
+}
+while read -r word rest; do
   case $word in
-    folder) folders="$folders$pgid\${signal:+ $signal}$newline" ;;
-    group) groups="$groups $pgid:$signal" ;;
-    gone) kept=; for g in $groups; do case $g in $pgid:*) ;; *) kept="$kept $g" ;; esac; done; groups=$kept ;;
+    folder) folders="$folders$rest$newline" ;;
+    group) groups="$groups \${rest% *}:\${rest#* }" ;;
+    gone) kept=; for g in $groups; do case $g in $rest:*) ;; *) kept="$kept $g" ;; esac; done; groups=$kept ;;
     bye) exit 0 ;;
   esac
 done
+cgroups=$(cgroups_of "$(marked "$1")")
 for g in $groups; do kill -s "\${g#*:}" -- "-\${g%:*}" 2>/dev/null; done
-set +f
-IFS=" $newline"
-marked() { grep -lszxF "$1" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3; }
 for i in 1 2 3 4 5 6 7 8; do
   sleep 0.25
-  [ -z "$(marked "$1")" ] && clean
+  [ -z "$(marked "$1")" ] && finish
 done
 for i in 1 2 3 4 5 6 7 8 9 10; do
   for g in $groups; do kill -s KILL -- "-\${g%:*}" 2>/dev/null; done
   pids=$(marked "$1")
-  [ -z "$pids" ] && clean
+  [ -z "$pids" ] && finish
   kill -s KILL $pids 2>/dev/null
   sleep 0.2
 done
-clean
+finish
 `
 
 export interface Watchdog {

@@ -98,6 +98,7 @@ export const catalogue = {
   task_invalid: never('invalid_argument'),
   agent_disk_full: never('resource_exhausted'),
   spool_full: never('resource_exhausted'),
+  timed_out: never('deadline_exceeded'),
   interrupted: never('internal'),
   rebooted: never('internal'),
 

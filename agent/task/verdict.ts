@@ -37,8 +37,13 @@ export function decideVerdict(ending: Ending): Verdict {
     ? `; processes ${ending.leftOver.join(', ')} could not be ended`
     : ''
   if (ending.cancel && cancelAt <= timeoutAt) {
-    const detail = `${ending.cancel.reason || 'cancelled'}${leftOver}`
-    return { ...plain, state: TaskState.TASK_STATE_CANCELLED, reason: 'cancelled', detail }
+    const detail = `stopped by a signed order${leftOver}`
+    return {
+      ...plain,
+      state: TaskState.TASK_STATE_CANCELLED,
+      reason: cancelCode(ending.cancel.reason),
+      detail,
+    }
   }
   if (ending.timeout) {
     const detail = `the script was ended because its time was over${leftOver}`
@@ -57,13 +62,18 @@ export function interrupted(reason: 'interrupted' | 'rebooted', started: Started
   return { state: TaskState.TASK_STATE_INTERRUPTED, signal: '', reason, detail: details[reason], started }
 }
 
+/** The code that the stop order gave: a cancel by an operator, or a hard pause. */
+function cancelCode(reason: string): string {
+  return reason || 'cancelled_by_operator'
+}
+
 /** Cancelled before anything ran. */
-export function cancelledUnstarted(detail: string): Verdict {
+export function cancelledUnstarted(reason: string): Verdict {
   return {
     state: TaskState.TASK_STATE_CANCELLED,
     signal: '',
-    reason: 'cancelled',
-    detail: detail || 'cancelled before it started',
+    reason: cancelCode(reason),
+    detail: 'stopped by a signed order before it started',
     started: Started.STARTED_NO,
   }
 }

@@ -77,7 +77,7 @@ export function makeCancel(by: Orderer, dispatch: Dispatch, change: Partial<Stop
     scopeId: order.scopeId,
     executionId: order.executionId,
     issuedAtMs: order.issuedAtMs + 1n,
-    reason: 'the test asked',
+    reason: 'the_test_asked',
     ...change,
   }
   const bytes = Buffer.from(StopOrder.encode(stop).finish())

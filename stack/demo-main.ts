@@ -1,8 +1,8 @@
 /** `npm run demo`: a platform with eight hosts in two racks, a real plan on them, and what it found. */
 import { parseArgs } from 'node:util'
 import { listenForShutdown } from '../base/shutdown.js'
+import { createDrover } from '../sdk/index.js'
 import { type Platform, startPlatform } from './platform/platform.js'
-import { ApiClient } from './program/api-client.js'
 import { fail, say, sayFacts, sayReady, tone, UsageError } from './program/console.js'
 import { runDemo, waitConnected } from './program/demo-run.js'
 import { writeEnvironmentFile } from './program/environment-file.js'
@@ -16,12 +16,11 @@ function readOptions(): { once: boolean } {
 }
 
 async function demonstrate(platform: Platform, startedAt: number): Promise<void> {
-  const client = new ApiClient({ url: platform.url, token: platform.token })
-  const hosts = await waitConnected(client, platform.hosts.length)
+  const drover = createDrover({ url: platform.url, token: platform.token })
+  const hosts = await waitConnected(drover, platform.hosts.length)
   sayReady(`${hosts.length} hosts`, Date.now() - startedAt)
-  const { id } = await runDemo(client, platform.data, hosts)
+  const { links } = await runDemo(drover, platform.data, hosts)
   say(`First result after ${((Date.now() - startedAt) / 1000).toFixed(1)} s.`)
-  const { links } = await client.execution(id)
   sayFacts({ API: platform.url, 'Temporal UI': links.temporal ?? platform.env['DROVER_TEMPORAL_UI'] ?? '' })
 }
 

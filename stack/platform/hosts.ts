@@ -1,5 +1,5 @@
 /** The hosts that a stack plays: their names and labels, and how their agents come to join. */
-import { randomUUID } from 'node:crypto'
+import type { Drover } from '../../sdk/index.js'
 
 /** A host of the stack; `rack` is the label that its join token carries. */
 export interface StackHost {
@@ -17,27 +17,8 @@ export function stackHosts(count: number): StackHost[] {
   })
 }
 
-/** Access to the API as its administrator. */
-export interface Admin {
-  url: string
-  token: string
-}
-
-/**
- * Makes a join token for the hosts of one rack, of one hour.
- * @throws Error with the API's answer if it refuses
- */
-export async function createJoinToken(admin: Admin, rack: string, uses: number): Promise<string> {
-  const response = await fetch(`${admin.url}/api/v1/scopes/default/join-tokens`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${admin.token}`,
-      'content-type': 'application/json',
-      'idempotency-key': randomUUID(),
-    },
-    body: JSON.stringify({ labels: { rack, env: 'demo' }, uses, ttlMs: 3_600_000 }),
-  })
-  const text = await response.text()
-  if (response.status !== 201) throw new Error(`the API refused a join token (${response.status}): ${text}`)
-  return (JSON.parse(text) as { token: string }).token
+/** Makes a join token for the hosts of one rack, of one hour. */
+export async function createJoinToken(drover: Drover, rack: string, uses: number): Promise<string> {
+  const { token } = await drover.createJoinToken({ labels: { rack, env: 'demo' }, uses, ttlMs: 3_600_000 })
+  return token
 }

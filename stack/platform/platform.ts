@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { delay } from '../../base/backoff.js'
+import { createDrover, type Drover } from '../../sdk/index.js'
 import { defaultDataFolder, keep, temporaryDataFolder } from '../embedded/data.js'
 import { type Embedded, startEmbedded } from '../embedded/embedded.js'
 import { checkout } from '../embedded/find.js'
 import { watchAncestors } from '../supervise/ancestors.js'
 import type { Child } from '../supervise/child.js'
-import { type Admin, createJoinToken, type StackHost, stackHosts } from './hosts.js'
+import { createJoinToken, type StackHost, stackHosts } from './hosts.js'
 import {
   adminTokenFile,
   agentSpec,
@@ -133,7 +134,7 @@ async function startAll(start: Start): Promise<Omit<Platform, 'close'>> {
   const objectStore = options.objectStore ?? 'background'
   const roles = await startRoles(start)
   const admin = { url: `http://127.0.0.1:${roles.apiPort}`, token: await readToken(context.data) }
-  await startAgents(start, hosts, roles.gateways, admin)
+  await startAgents(start, hosts, roles.gateways, createDrover(admin))
   if (objectStore === 'wait') await embedded.startObjectStore()
   if (objectStore === 'background') {
     embedded.startObjectStore().catch((error: unknown) => options.log?.(`minio: ${(error as Error).message}`))
@@ -204,13 +205,13 @@ async function startAgents(
   start: Start,
   hosts: StackHost[],
   gateways: string[],
-  admin: Admin,
+  drover: Drover,
 ): Promise<void> {
   const { context, embedded } = start
   const tokens = new Map<string, string>()
   for (const rack of new Set(hosts.map((host) => host.rack))) {
     const joining = hosts.filter((host) => host.rack === rack && !hasIdentity(context.data, host.name))
-    if (joining.length) tokens.set(rack, await createJoinToken(admin, rack, joining.length))
+    if (joining.length) tokens.set(rack, await createJoinToken(drover, rack, joining.length))
   }
   const specs = hosts.map((host) => {
     mkdirSync(agentState(context.data, host.name), { recursive: true, mode: 0o700 })

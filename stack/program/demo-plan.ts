@@ -1,9 +1,10 @@
 /** The demo's plan: facts of every host, then a configuration file that one host has otherwise. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Launch } from '../../sdk/index.js'
 
 /** The host whose configuration was changed by hand. */
-export const oddHost = 'rack-b-4'
+const oddHost = 'rack-b-4'
 
 const configuration = (workers: number) =>
   [
@@ -32,7 +33,7 @@ export function plantConfigurations(data: string, hosts: readonly { id: string; 
 }
 
 /** A launch on both racks. */
-export function demoLaunch(fleet: string) {
+export function demoLaunch(fleet: string): Launch {
   return {
     target: 'env=demo',
     plan: {

@@ -1,94 +1,74 @@
-/** The demo's run: launched by the API, followed live, its output folded into the groups that differ. */
+/** The demo's run: launched through the SDK, its output shown as it comes, then folded into the groups that differ. */
 import { delay } from '../../base/backoff.js'
-import type { ApiClient, DemoHost, OutputGroup } from './api-client.js'
+import { type Drover, type ExecutionDetail, type FoldedLine, foldLines, type Host } from '../../sdk/index.js'
 import { say, tone } from './console.js'
 import { demoLaunch, plantConfigurations } from './demo-plan.js'
-import { changedLines, lineDiff } from './line-diff.js'
 
-const finalStates = ['succeeded', 'failed', 'cancelled']
+/** Positions of the demo plan's steps. */
+const facts = 0
+const configuration = 1
 
-/** Resolves when all hosts are connected. Throws with the names of those that are not after `timeoutMs`. */
-export async function waitConnected(
-  client: ApiClient,
-  count: number,
-  timeoutMs = 30_000,
-): Promise<DemoHost[]> {
+/** Resolves when `count` hosts are connected. Throws with the names of those that are not after `timeoutMs`. */
+export async function waitConnected(drover: Drover, count: number, timeoutMs = 30_000): Promise<Host[]> {
   for (const until = Date.now() + timeoutMs; ; await delay(100)) {
-    const hosts = await client.hosts()
-    const connected = hosts.filter((host) => host.connected)
-    if (connected.length >= count) return hosts
+    const hosts: Host[] = []
+    for await (const host of drover.hosts()) hosts.push(host)
+    const absent = hosts.filter((host) => !host.connected).map((host) => host.name)
+    if (hosts.length - absent.length >= count) return hosts
     if (Date.now() > until) {
-      const absent = hosts.filter((host) => !host.connected).map((host) => host.name)
       throw new Error(
-        `${connected.length} of ${count} hosts are connected; not: ${absent.join(', ') || '(never joined)'}`,
+        `${hosts.length} of ${count} hosts joined; not connected: ${absent.join(', ') || 'none of these'}`,
       )
     }
   }
 }
 
 /** Runs the plan and prints what came of it. Throws if it did not succeed everywhere. */
-export async function runDemo(client: ApiClient, data: string, hosts: DemoHost[]): Promise<{ id: string }> {
-  const launched = await client.launch(demoLaunch(plantConfigurations(data, hosts)))
-  say(`Run r-${launched.id} on ${hosts.length} hosts: facts, then app.conf`)
-  await follow(client, launched.id)
-  const execution = await client.execution(launched.id)
-  if (execution.state !== 'succeeded') {
-    throw new Error(
-      `run r-${execution.id} ${execution.state}: ${execution.reason ?? JSON.stringify(execution.steps)}`,
-    )
-  }
-  for (const group of await client.outputGroups(launched.id, 0)) {
-    say(
-      `  facts     ${group.nodeset}: ${(await client.output(launched.id, 0, group.hostId)).trim().replaceAll('\n', ' · ')}`,
-    )
-  }
-  await compare(client, launched.id, 1)
-  return launched
-}
-
-/** Prints each step's progress as its events come, until the run has ended. */
-async function follow(client: ApiClient, id: string): Promise<void> {
-  let shown = ''
-  for await (const { event } of client.events(`/executions/${id}/events`)) {
-    if (event === 'end') return
-    const { steps, state } = await client.execution(id)
-    const progress = steps
-      .map((step) => `${step.name} ${step.counts['succeeded'] ?? 0}/${step.hosts}`)
-      .join('   ')
-    if (progress !== shown) say(`  ${tone('quiet', progress)}`)
-    shown = progress
-    if (finalStates.includes(state)) return
-  }
-}
-
-/** The largest group is what hosts should be like; every other one is shown by what it has otherwise. */
-async function compare(client: ApiClient, id: string, step: number): Promise<void> {
-  const [usual, ...others] = await client.outputGroups(id, step)
-  if (!usual) return
-  const expected = await client.output(id, step, usual.hostId)
-  const differences = await Promise.all(
-    others.map((group) => difference(client, { id, step, group, expected })),
-  )
-  const summary = [
-    `${usual.hosts} hosts identical [${usual.nodeset}]`,
-    ...differences.map(
-      ({ group, lines }) => `${group.nodeset} differs in ${lines} line${lines === 1 ? '' : 's'}`,
-    ),
-  ]
+export async function runDemo(drover: Drover, data: string, hosts: Host[]): Promise<ExecutionDetail> {
+  const { id } = await drover.launch(demoLaunch(plantConfigurations(data, hosts)))
   say()
-  say(tone('strong', summary.join(' · ')))
-  for (const { changes } of differences) {
-    for (const change of changes) {
-      say(tone(change.sign === '-' ? 'bad' : 'good', `  ${change.sign} ${change.line}: ${change.text}`))
+  say(`Run r-${id} on ${hosts.length} hosts: facts, then app.conf`)
+  await showOutput(drover, id)
+  const execution = await drover.execution(id)
+  if (execution.state !== 'succeeded') {
+    throw new Error(`run r-${id} ${execution.state}: ${execution.reason ?? JSON.stringify(execution.steps)}`)
+  }
+  say()
+  for (const line of await folded(drover, id)) say(colour(line))
+  say()
+  return execution
+}
+
+/** Prints what hosts write while they write it; the configuration comes folded afterwards. */
+async function showOutput(drover: Drover, id: string): Promise<void> {
+  for await (const event of drover.followOutput(id)) {
+    if (event.type === 'end') return
+    if (event.type === 'chunk' && event.stepPosition === facts) {
+      for (const line of event.text.trimEnd().split('\n')) say(`  ${tone('quiet', event.hostName)}  ${line}`)
     }
   }
-  say()
 }
 
-async function difference(
-  client: ApiClient,
-  { id, step, group, expected }: { id: string; step: number; group: OutputGroup; expected: string },
-) {
-  const changes = lineDiff(expected, await client.output(id, step, group.hostId))
-  return { group, changes, lines: changedLines(changes) }
+/** Hosts with the same file together, and how the others' differs. */
+async function folded(drover: Drover, id: string): Promise<FoldedLine[]> {
+  const groups = await drover.outputGroups(id, configuration)
+  const outputs = await Promise.all(
+    groups.map(async (group) => ({
+      ...group,
+      output: await drover.outputText({
+        executionId: id,
+        step: configuration,
+        hostId: group.hostId,
+        stream: 'stdout',
+      }),
+    })),
+  )
+  return foldLines(outputs)
+}
+
+function colour({ kind, text }: FoldedLine): string {
+  if (kind === 'summary') return tone('strong', text)
+  if (kind === 'added') return tone('good', text)
+  if (kind === 'removed') return tone('bad', text)
+  return kind === 'text' ? text : tone('quiet', text)
 }

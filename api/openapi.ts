@@ -62,7 +62,9 @@ function describe(op: Operation, schemas: Json): Json {
       ? {
           requestBody: {
             required: true,
-            content: { 'application/json': { schema: toSchema(op.body, 'input', schemas) } },
+            content: {
+              'application/json': { schema: tellDefaults(toSchema(op.body, 'input', schemas)) as Json },
+            },
           },
         }
       : {}),
@@ -141,6 +143,18 @@ function toSchema(schema: z.ZodType, io: 'input' | 'output', schemas: Json): Jso
   } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json & { $defs?: Json }
   for (const [name, definition] of Object.entries(defs)) schemas[name] = pointAtComponents(definition)
   return pointAtComponents(rest) as Json
+}
+
+/** A default of a request in words: generators take a field with a default for one that must be there. */
+function tellDefaults(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(tellDefaults)
+  if (typeof value !== 'object' || value === null) return value
+  const inner = Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, tellDefaults(item)]),
+  ) as Json
+  if (!('type' in inner || 'anyOf' in inner) || inner['default'] === undefined) return inner
+  const { default: fallback, description = '', ...rest } = inner
+  return { ...rest, description: `${String(description)} Default: ${JSON.stringify(fallback)}.`.trim() }
 }
 
 function pointAtComponents(value: unknown): unknown {

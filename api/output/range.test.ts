@@ -20,7 +20,8 @@ describe('parseRange', () => {
     },
   )
 
-  it('refuses any range of nothing', () => {
-    expect(() => parseRange('bytes=0-', 0)).toThrow(expect.objectContaining({ code: 'range_invalid' }))
+  it('takes the begin of a stream that is still empty as all of it', () => {
+    expect(parseRange('bytes=0-99', 0)).toBeUndefined()
+    expect(() => parseRange('bytes=1-', 0)).toThrow(expect.objectContaining({ code: 'range_invalid' }))
   })
 })

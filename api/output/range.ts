@@ -8,7 +8,7 @@ export interface ByteRange {
 }
 
 /**
- * The range of a `Range` header in `total` bytes; undefined for all of them.
+ * The range of a `Range` header in `total` bytes; undefined for all of them, which may be none.
  * @throws PlatformError range_invalid if it names no byte, or is not one range of bytes
  */
 export function parseRange(header: string | undefined, total: number): ByteRange | undefined {
@@ -22,6 +22,8 @@ export function parseRange(header: string | undefined, total: number): ByteRange
       { details: { total } },
     )
   }
+  // Whoever asks for the begin of what may still come is not wrong: there is just nothing yet.
+  if (total === 0 && Number(first) === 0) return undefined
   const from = first === '' ? Math.max(0, total - Number(last)) : Number(first)
   const to = first === '' || last === '' ? total : Math.min(total, Number(last) + 1)
   if (from >= to)

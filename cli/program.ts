@@ -1,0 +1,181 @@
+/** The commands and their options; what they do is loaded only when it is called, so that help is instant. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, Option } from 'commander'
+import { exitCodeHelp } from './exit-code.js'
+import type { Terminal } from './terminal.js'
+import { parseConcurrency, parseCount, parseDuration } from './values.js'
+
+export function cliVersion(): string {
+  for (const up of ['..', '../..']) {
+    try {
+      return (JSON.parse(readFileSync(join(__dirname, up, 'package.json'), 'utf8')) as { version: string })
+        .version
+    } catch {
+      // Sources stand one folder higher than compiled code.
+    }
+  }
+  return 'unknown'
+}
+
+const asJson = () => new Option('--json', 'print one JSON object')
+const all = (value: string, before: string[]) => [...before, value]
+
+export function createProgram(terminal: Terminal): Command {
+  const program = new Command('drover')
+    .description('Runs scripts on fleets of hosts.')
+    .version(cliVersion())
+    .exitOverride()
+    .showHelpAfterError('(see --help)')
+    .addHelpText('after', exitCodeHelp)
+  addRun(program, terminal)
+  addRuns(program, terminal)
+  addHosts(program, terminal)
+  addGroups(program, terminal)
+  program
+    .command('whoami')
+    .description('who the token belongs to, and what it may do')
+    .addOption(asJson())
+    .action(async (options) => (await import('./whoami.js')).whoami(terminal, options))
+  program
+    .command('doctor')
+    .description('check the server, the token, clocks and agents')
+    .addOption(asJson())
+    .action(async (options) => (await import('./doctor.js')).doctor(terminal, options))
+  return program
+}
+
+function addRun(program: Command, terminal: Terminal): void {
+  program
+    .command('run')
+    .description('run a command or a script on hosts, and follow it')
+    .argument('[command...]', 'the command, after --; one word is shell text; with --file, its arguments')
+    .requiredOption(
+      '-t, --target <target>',
+      "which hosts: name:web-[01-40], group:g, env=prod, '*', run:812:failed, - (standard input), @file",
+    )
+    .option('--concurrency <n>', 'how many hosts at once: 20 or 25%', parseConcurrency)
+    .option('--timeout <duration>', 'for each host: 90s, 2m, 1h', parseDuration)
+    .option('--as <account>', 'account to run as on the host')
+    .option('--login', "read the account's profile first")
+    .option('--lang <language>', 'bash, sh, python, perl, node, powershell or bat')
+    .option('--cwd <folder>', 'working directory on the host')
+    .option('--env <key=value>', 'environment variable; repeat for more', all, [])
+    .option('--name <text>', 'what the run is called in lists')
+    .option('--file <script>', 'run this file')
+    .option('--confirm <n>', 'say how many hosts you expect', parseCount)
+    .option('--detach', 'print the id and do not follow')
+    .option('--idempotency-key <key>', 'repeat a launch safely')
+    .addOption(asJson())
+    .action(async (words, options) => (await import('./run.js')).run(terminal, words, options))
+}
+
+function addRuns(program: Command, terminal: Terminal): void {
+  const runs = program.command('runs').description('look at runs and act on them')
+  runs
+    .command('ls')
+    .description('list runs, newest first')
+    .option('--state <states>', 'running, failed, …; commas between several')
+    .option('--limit <n>', 'how many', parseCount, 20)
+    .addOption(asJson())
+    .action(async (options) => (await import('./runs.js')).listRuns(terminal, options))
+  runs
+    .command('show <run>')
+    .description('show a run: steps, counts, hosts that did not succeed')
+    .addOption(asJson())
+    .action(async (run, options) => (await import('./runs.js')).showRun(terminal, run, options))
+  runs
+    .command('watch <run>')
+    .description('follow a run to its end, from wherever it is')
+    .addOption(asJson())
+    .action(async (run, options) => (await import('./run.js')).watch(terminal, run, options))
+  runs
+    .command('logs <run>')
+    .description('print what hosts wrote')
+    .option('--host <name>', 'only this host; repeat for more', all, [])
+    .option('--step <n>', 'only this step, from 1', parseCount)
+    .option('-f, --follow', 'go on until the run has ended')
+    .addOption(asJson())
+    .action(async (run, options) => (await import('./logs.js')).logs(terminal, run, options))
+  addOperations(runs, terminal)
+}
+
+function addOperations(runs: Command, terminal: Terminal): void {
+  const act = (kind: 'cancel' | 'pause' | 'resume' | 'retry' | 'skip', description: string) =>
+    runs
+      .command(`${kind} <run>`)
+      .description(description)
+      .option('--idempotency-key <key>', 'repeat it safely')
+      .addOption(asJson())
+      .action(async (run, options) => (await import('./operate.js')).operate(terminal, kind, run, options))
+  act('cancel', 'stop a run and what runs of it')
+  act('pause', 'start nothing new').option('--hard', 'also stop what runs')
+  act('resume', 'go on with a paused run, or with what a cancel left')
+  act('retry', 'run the failed hosts again').option(
+    '--include-unknown',
+    'also hosts whose script may have run',
+  )
+  act('skip', 'go past a step').requiredOption('--step <n>', 'which, from 1', parseCount)
+}
+
+function addHosts(program: Command, terminal: Terminal): void {
+  const hosts = program.command('hosts').description('look at hosts, label and add them')
+  hosts
+    .command('ls')
+    .description('list hosts')
+    .option('-t, --target <target>', 'only these')
+    .option('--all', 'revoked ones too')
+    .addOption(asJson())
+    .action(async (options) => (await import('./hosts.js')).listHosts(terminal, options))
+  hosts
+    .command('show <host>')
+    .description('show a host, by name or id')
+    .addOption(asJson())
+    .action(async (host, options) => (await import('./hosts.js')).showHost(terminal, host, options))
+  hosts
+    .command('label <host> <labels...>')
+    .description('set labels (key=value) or take them away (key-)')
+    .addOption(asJson())
+    .action(async (host, labels, options) =>
+      (await import('./hosts.js')).labelHost(terminal, host, labels, options),
+    )
+  hosts
+    .command('revoke <host>')
+    .description("end a host's identity; it must join anew")
+    .option('--yes', 'do not ask')
+    .addOption(asJson())
+    .action(async (host, options) => (await import('./hosts.js')).revokeHost(terminal, host, options))
+  hosts
+    .command('join-token')
+    .description('make a token by which hosts join')
+    .option('--label <key=value>', 'given to every host that joins by it; repeat for more', all, [])
+    .option('--uses <n>', 'how many hosts', parseCount, 1)
+    .option('--ttl <duration>', 'how long it is good', parseDuration, 3_600_000)
+    .addOption(asJson())
+    .action(async (options) => (await import('./hosts.js')).makeJoinToken(terminal, options))
+}
+
+function addGroups(program: Command, terminal: Terminal): void {
+  const groups = program.command('groups').description('named lists of hosts')
+  groups
+    .command('ls')
+    .description('list groups')
+    .addOption(asJson())
+    .action(async (options) => (await import('./groups.js')).listGroups(terminal, options))
+  groups
+    .command('show <group>')
+    .description("list a group's hosts")
+    .addOption(asJson())
+    .action(async (group, options) => (await import('./groups.js')).showGroup(terminal, group, options))
+  groups
+    .command('set <group>')
+    .description('make a group of the hosts that a target names now')
+    .requiredOption('-t, --target <target>', 'which hosts')
+    .addOption(asJson())
+    .action(async (group, options) => (await import('./groups.js')).setGroup(terminal, group, options))
+  groups
+    .command('rm <group>')
+    .description('delete a group; its hosts stay')
+    .addOption(asJson())
+    .action(async (group, options) => (await import('./groups.js')).removeGroup(terminal, group, options))
+}

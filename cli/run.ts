@@ -1,0 +1,111 @@
+/** `drover run` and `drover runs watch`: launch, follow, fold. */
+import { DroverError, type Drover, type Execution, type Launch } from '../sdk/index.js'
+import { ask } from './ask.js'
+import { exitCodes, exitCodeOfRun } from './exit-code.js'
+import { UsageError } from './fail.js'
+import { followRun } from './follow-run.js'
+import { readScript } from './script-input.js'
+import { connect } from './settings.js'
+import { printSummary, summaryOf } from './summary.js'
+import { readTarget } from './target-input.js'
+import type { Terminal } from './terminal.js'
+import { parsePair, parseRun } from './values.js'
+
+export interface RunOptions {
+  target: string
+  concurrency?: number | string
+  timeout?: number
+  as?: string
+  login?: true
+  lang?: string
+  cwd?: string
+  env: string[]
+  name?: string
+  file?: string
+  confirm?: number
+  detach?: true
+  idempotencyKey?: string
+  json?: true
+}
+
+export async function run(terminal: Terminal, words: string[], options: RunOptions): Promise<void> {
+  const drover = connect()
+  const launched = await launch(terminal, drover, launchOf(words, options), options)
+  const execution = { ...launched, run: `r-${launched.id}` }
+  if (options.detach) {
+    if (options.json) terminal.json({ execution })
+    else terminal.data(execution.run)
+    return
+  }
+  if (!options.json) terminal.talk(`${execution.run} on ${hostsText(launched.hosts)}`)
+  await follow(terminal, drover, launched.id, options)
+}
+
+export async function watch(terminal: Terminal, run: string, options: { json?: true }): Promise<void> {
+  await follow(terminal, connect(), parseRun(run), options)
+}
+
+async function follow(
+  terminal: Terminal,
+  drover: Drover,
+  executionId: string,
+  options: { json?: true },
+): Promise<void> {
+  const ended = await followRun(terminal, drover, executionId, options.json ?? false)
+  const summary = await summaryOf(drover, ended)
+  process.exitCode = exitCodeOfRun(ended)
+  if (options.json) terminal.json({ ...summary, exitCode: process.exitCode })
+  else printSummary(terminal, summary)
+}
+
+/** @throws UsageError */
+export function launchOf(words: string[], options: RunOptions): Launch {
+  const input = readScript(words, options)
+  const script = {
+    name: options.name ?? input.name,
+    language: input.language,
+    script: input.script,
+    arguments: input.arguments,
+    environment: Object.fromEntries(options.env.map(parsePair)),
+    ...(options.cwd === undefined ? {} : { workingDirectory: options.cwd }),
+    ...(options.as === undefined ? {} : { account: options.as }),
+    ...(options.login ? { login: true } : {}),
+    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+  }
+  const confirm = options.confirm === undefined ? {} : { confirm: options.confirm }
+  // The server knows the languages, and says which they are.
+  return { script: script as NonNullable<Launch['script']>, target: readTarget(options.target), ...confirm }
+}
+
+async function launch(
+  terminal: Terminal,
+  drover: Drover,
+  request: Launch,
+  options: RunOptions,
+): Promise<Execution> {
+  try {
+    return await drover.launch(request, { idempotencyKey: options.idempotencyKey })
+  } catch (error) {
+    if (!(error instanceof DroverError)) throw error
+    if (error.code === 'target_empty') suggestName(terminal, options.target)
+    const hosts = error.details['hosts']
+    if (error.code !== 'confirmation_required' || typeof hosts !== 'number' || options.confirm !== undefined)
+      throw error
+    const answer = await ask(`This runs on ${hosts} hosts. Type ${hosts} to go on: `)
+    if (answer === undefined) throw error
+    if (answer.trim() !== String(hosts))
+      throw new UsageError(`"${answer.trim()}" is not ${hosts}: nothing was started`, exitCodes.refused)
+    return drover.launch({ ...request, confirm: hosts })
+  }
+}
+
+/** A bare word is a label in the grammar, but a host in most people's minds. */
+function suggestName(terminal: Terminal, target: string): void {
+  if (/^[A-Za-z0-9._[\],-]+$/.test(target))
+    terminal.talk(`hint: "${target}" asks for hosts with that label; a host is -t name:${target}`)
+}
+
+export function hostsText(hosts: number): string {
+  return `${hosts} ${hosts === 1 ? 'host' : 'hosts'}`
+}

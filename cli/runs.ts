@@ -1,0 +1,81 @@
+/** `drover runs ls` and `drover runs show`. */
+import type { ExecutionState, HostResult } from '../sdk/index.js'
+import { connect } from './settings.js'
+import { tableOf } from './table.js'
+import type { Terminal } from './terminal.js'
+import { formatDuration, parseRun } from './values.js'
+
+export async function listRuns(
+  terminal: Terminal,
+  options: { state?: string; limit: number; json?: true },
+): Promise<void> {
+  const states = options.state?.split(',') as ExecutionState[] | undefined
+  const runs = []
+  for await (const run of connect().executions(states ? { states } : {})) {
+    if (runs.push({ run: `r-${run.id}`, ...run }) >= options.limit) break
+  }
+  if (options.json) return terminal.json({ items: runs })
+  if (!runs.length) return terminal.talk("no runs yet; begin with: drover run -t '*' -- uptime")
+  const rows = runs.map((run) => [
+    run.run,
+    run.state,
+    run.name,
+    run.hosts,
+    run.launchedBy,
+    run.createdAt,
+    elapsed(run),
+  ])
+  terminal.data(tableOf(['RUN', 'STATE', 'NAME', 'HOSTS', 'BY', 'CREATED', 'TOOK'], rows))
+}
+
+function elapsed(run: { startedAt: string | null; endedAt: string | null }): string {
+  return run.startedAt
+    ? formatDuration((run.endedAt ? Date.parse(run.endedAt) : Date.now()) - Date.parse(run.startedAt))
+    : '-'
+}
+
+const HOSTS_SHOWN = 20
+const notWell = ['failed', 'timed_out', 'cancelled', 'rejected', 'offline', 'unknown'] as const
+
+export async function showRun(terminal: Terminal, text: string, options: { json?: true }): Promise<void> {
+  const drover = connect()
+  const run = await drover.execution(parseRun(text))
+  const troubled: (HostResult & { step: number })[] = []
+  for (const step of run.steps) {
+    if (!notWell.some((state) => step.counts[state])) continue
+    for await (const host of drover.executionHosts(run.id, step.position, { states: notWell })) {
+      if (troubled.push({ ...host, step: step.position + 1 }) >= 1_000) break
+    }
+  }
+  if (options.json) return terminal.json({ run: `r-${run.id}`, ...run, troubled })
+  terminal.data(
+    terminal.tone('strong', `r-${run.id} ${run.name}: ${run.state}${run.reason ? ` (${run.reason})` : ''}`),
+  )
+  terminal.data(
+    `by ${run.launchedBy} · ${run.createdAt} · took ${elapsed(run)} · target ${run.target.split('\n')[0] ?? ''}`,
+  )
+  if (run.links.temporal) terminal.data(run.links.temporal)
+  const counts = (step: (typeof run.steps)[number]) =>
+    Object.entries(step.counts)
+      .map(([state, count]) => `${count} ${state}`)
+      .join(', ')
+  terminal.data(
+    tableOf(
+      ['STEP', 'NAME', 'STATE', 'HOSTS'],
+      run.steps.map((step) => [step.position + 1, step.name, step.state, counts(step)]),
+    ),
+  )
+  if (!troubled.length) return
+  const rows = troubled
+    .slice(0, HOSTS_SHOWN)
+    .map((host) => [
+      host.step,
+      host.hostName,
+      host.state,
+      host.exitCode,
+      host.reason,
+      host.detail?.split('\n')[0]?.slice(0, 80) ?? null,
+    ])
+  terminal.data(tableOf(['STEP', 'HOST', 'STATE', 'EXIT', 'REASON', 'DETAIL'], rows))
+  if (troubled.length > HOSTS_SHOWN) terminal.data(`… and ${troubled.length - HOSTS_SHOWN} more; see --json`)
+}

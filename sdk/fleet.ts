@@ -1,0 +1,126 @@
+/** Methods on hosts, groups and join tokens. */
+import { Calls, defined, keyOf, PAGE } from './calls.js'
+import { dataOf } from './client.js'
+import { allItems } from './paging.js'
+import type { Group, GroupMember, Host, JoinToken, NewJoinToken, Schemas, WriteOptions } from './types.js'
+
+export class FleetCalls extends Calls {
+  hosts(query: { target?: string; includeRevoked?: boolean } = {}): AsyncGenerator<Host> {
+    const includeRevoked = query.includeRevoked ? ('true' as const) : undefined
+    return allItems((after) =>
+      dataOf(
+        this.api.GET('/api/v1/scopes/{scope}/hosts', {
+          params: {
+            path: { scope: this.scope },
+            query: defined({ limit: PAGE, after, target: query.target, includeRevoked }) as object,
+          },
+        }),
+      ),
+    )
+  }
+
+  host(hostId: string): Promise<Host> {
+    return dataOf(
+      this.api.GET('/api/v1/scopes/{scope}/hosts/{hostId}', {
+        params: { path: { scope: this.scope, hostId } },
+      }),
+    )
+  }
+
+  /** Sets labels; null takes one away. */
+  setHostLabels(
+    hostId: string,
+    labels: Record<string, string | null>,
+    options: WriteOptions = {},
+  ): Promise<Host> {
+    return dataOf(
+      this.api.PATCH('/api/v1/scopes/{scope}/hosts/{hostId}/labels', {
+        params: { path: { scope: this.scope, hostId }, header: keyOf(options) },
+        body: { labels },
+      }),
+    )
+  }
+
+  revokeHost(hostId: string, options: WriteOptions = {}): Promise<Host> {
+    return dataOf(
+      this.api.POST('/api/v1/scopes/{scope}/hosts/{hostId}/revoke', {
+        params: { path: { scope: this.scope, hostId }, header: keyOf(options) },
+      }),
+    )
+  }
+
+  /** Which hosts a target names now. */
+  resolveTarget(target: string): Promise<Schemas['ResolvedTarget']> {
+    return dataOf(
+      this.api.POST('/api/v1/scopes/{scope}/targets/resolve', {
+        params: { path: { scope: this.scope } },
+        body: { target },
+      }),
+    )
+  }
+
+  groups(): AsyncGenerator<Group> {
+    return allItems((after) =>
+      dataOf(
+        this.api.GET('/api/v1/scopes/{scope}/groups', {
+          params: { path: { scope: this.scope }, query: defined({ limit: PAGE, after }) as object },
+        }),
+      ),
+    )
+  }
+
+  groupMembers(group: string): AsyncGenerator<GroupMember> {
+    return allItems((after) =>
+      dataOf(
+        this.api.GET('/api/v1/scopes/{scope}/groups/{group}', {
+          params: { path: { scope: this.scope, group }, query: defined({ limit: PAGE, after }) as object },
+        }),
+      ),
+    )
+  }
+
+  /** Makes the group, or gives it exactly the hosts that the target names now. */
+  putGroup(group: string, target: string, options: WriteOptions = {}): Promise<Schemas['PutGroup']> {
+    return dataOf(
+      this.api.PUT('/api/v1/scopes/{scope}/groups/{group}', {
+        params: { path: { scope: this.scope, group }, header: keyOf(options) },
+        body: { target },
+      }),
+    )
+  }
+
+  deleteGroup(group: string, options: WriteOptions = {}): Promise<Schemas['DeletedGroup']> {
+    return dataOf(
+      this.api.DELETE('/api/v1/scopes/{scope}/groups/{group}', {
+        params: { path: { scope: this.scope, group }, header: keyOf(options) },
+      }),
+    )
+  }
+
+  createJoinToken(token: NewJoinToken, options: WriteOptions = {}): Promise<Schemas['NewJoinToken']> {
+    return dataOf(
+      this.api.POST('/api/v1/scopes/{scope}/join-tokens', {
+        params: { path: { scope: this.scope }, header: keyOf(options) },
+        body: token,
+      }),
+    )
+  }
+
+  joinTokens(): AsyncGenerator<JoinToken> {
+    return allItems((after) =>
+      dataOf(
+        this.api.GET('/api/v1/scopes/{scope}/join-tokens', {
+          params: { path: { scope: this.scope }, query: defined({ limit: PAGE, after }) as object },
+        }),
+      ),
+    )
+  }
+
+  revokeJoinToken(joinTokenId: string, options: WriteOptions = {}): Promise<Schemas['RevokedJoinToken']> {
+    return dataOf(
+      this.api.DELETE('/api/v1/scopes/{scope}/join-tokens/{joinTokenId}', {
+        params: { path: { scope: this.scope, joinTokenId }, header: keyOf(options) },
+      }),
+    )
+  }
+}

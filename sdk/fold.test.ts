@@ -1,0 +1,70 @@
+/** Folding of equal output. */
+import { foldLines, type FoldedOutput } from './fold.js'
+
+const conf = (workers: number) => `[app]\nport=80\nworkers=${workers}\nlog=info\n`
+const group = (fields: Partial<FoldedOutput>): FoldedOutput => ({
+  hosts: 1,
+  nodeset: 'rack-b-4',
+  state: 'succeeded',
+  exitCode: 0,
+  output: conf(4),
+  ...fields,
+})
+const seven = group({ hosts: 7, nodeset: 'rack-a-[1-4],rack-b-[1-3]' })
+const summary = (groups: FoldedOutput[]) => foldLines(groups)[0]?.text
+
+describe('foldLines', () => {
+  it('shows the one host that differs by its one line', () => {
+    const lines = foldLines([seven, group({ output: conf(8) })])
+    expect(lines.map((line) => line.text)).toEqual([
+      '7 hosts identical [rack-a-[1-4],rack-b-[1-3]] · rack-b-4 differs in 1 line',
+      '── rack-a-[1-4],rack-b-[1-3] · 7 hosts',
+      '[app]',
+      'port=80',
+      'workers=4',
+      'log=info',
+      '── rack-b-4',
+      '@@ -1,4 +1,4 @@',
+      ' [app]',
+      ' port=80',
+      '-workers=4',
+      '+workers=8',
+      ' log=info',
+    ])
+  })
+
+  it.each([
+    ['hosts that are all the same', [seven], '7 hosts identical [rack-a-[1-4],rack-b-[1-3]]'],
+    ['a single host', [group({})], 'rack-b-4'],
+    [
+      'a host that failed with the same output',
+      [seven, group({ state: 'failed', exitCode: 3 })],
+      '7 hosts identical [rack-a-[1-4],rack-b-[1-3]] · rack-b-4 failed (exit 3)',
+    ],
+    [
+      'several that timed out and wrote less',
+      [seven, group({ hosts: 2, nodeset: 'x-[1-2]', state: 'timed_out', exitCode: null, output: '[app]\n' })],
+      '7 hosts identical [rack-a-[1-4],rack-b-[1-3]] · 2 hosts [x-[1-2]] timed out and differ in 3 lines',
+    ],
+    [
+      'a run in which all failed',
+      [group({ hosts: 2, nodeset: 'x-[1-2]', state: 'failed', exitCode: 1 })],
+      '2 hosts failed (exit 1) identical [x-[1-2]]',
+    ],
+  ])('sums up %s', (_what, groups, text) => {
+    expect(summary(groups)).toBe(text)
+  })
+
+  it('prints output whole where a difference would be longer', () => {
+    const lines = foldLines([group({ output: conf(4) }), group({ nodeset: 'y', output: 'a\nb\n' })])
+    expect(lines.slice(-3).map((line) => line.text)).toEqual(['── y', 'a', 'b'])
+  })
+
+  it('says so where nothing was written', () => {
+    expect(foldLines([group({ output: '' })]).at(-1)?.text).toBe('(no output)')
+  })
+
+  it('gives nothing for nothing', () => {
+    expect(foldLines([])).toEqual([])
+  })
+})

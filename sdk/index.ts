@@ -1,0 +1,14 @@
+/** The public face of the SDK: a typed client of Drover's API. */
+import { Drover } from './drover.js'
+import type { DroverOptions } from './types.js'
+
+export function createDrover(options: DroverOptions): Drover {
+  return new Drover(options)
+}
+
+export type { Drover } from './drover.js'
+export { DroverError } from './error.js'
+export type * from './events.js'
+export { type FoldedLine, type FoldedOutput, foldLines } from './fold.js'
+export { changedLines, unifiedDiff } from './line-diff.js'
+export type * from './types.js'

@@ -1,0 +1,68 @@
+/** The words of the API, as types: generated, under the names that people use. */
+import type { components, paths } from './generated/schema.js'
+import type { Fetch } from './transport.js'
+
+export type Schemas = components['schemas']
+export type Host = Schemas['Host']
+export type Group = Schemas['Group']
+export type GroupMember = Schemas['GroupMember']
+export type JoinToken = Schemas['JoinToken']
+export type Execution = Schemas['Execution']
+export type ExecutionDetail = Schemas['ExecutionDetail']
+export type Step = Schemas['Step']
+export type HostResult = Schemas['HostResult']
+export type Operation = Schemas['Operation']
+export type OutputGroup = Schemas['OutputGroups']['groups'][number]
+export type Whoami = Schemas['Whoami']
+type Scoped = '/api/v1/scopes/{scope}'
+type Body<P extends keyof paths, M extends 'post' | 'put' | 'patch'> = paths[P][M] extends {
+  requestBody?: { content: { 'application/json': infer B } }
+}
+  ? B
+  : never
+/** A plan or a script, and the hosts to run it on. */
+export type Launch = Body<`${Scoped}/executions`, 'post'>
+/** What to do to an execution. */
+export type OperationRequest = Body<`${Scoped}/executions/{executionId}/operations`, 'post'>
+export type NewJoinToken = Body<`${Scoped}/join-tokens`, 'post'>
+export type ExecutionState = Execution['state']
+export type HostState = HostResult['state']
+
+export interface DroverOptions {
+  /** http://127.0.0.1:8080 */
+  url: string
+  /** drt_… */
+  token: string
+  /** `default` if left out. */
+  scope?: string | undefined
+  /** Instead of the global fetch. */
+  fetch?: Fetch | undefined
+  /** How often a call is repeated while the server is away, with the same Idempotency-Key; 4 if left out. */
+  retries?: number | undefined
+}
+
+/** Given to mutations whose key must outlive this process; a new one is made otherwise. */
+export interface WriteOptions {
+  idempotencyKey?: string | undefined
+}
+
+/** Where some output stands. */
+export interface OutputPlace {
+  executionId: string
+  /** Position of the step, from 0. */
+  step: number
+  hostId: string
+  stream: 'stdout' | 'stderr'
+  /** The latest if left out. */
+  attempt?: number | undefined
+}
+
+export interface OutputPart {
+  bytes: Uint8Array
+  /** Bytes of the whole stream that are kept so far. */
+  total: number
+  /** Whether no more will come. */
+  complete: boolean
+  /** Whether the cap cut it. */
+  truncated: boolean
+}

@@ -1,4 +1,5 @@
 /** `drover-agent`: flags, start, and a clean end on a signal. */
+import { setFlagsFromString } from 'node:v8'
 import { createLogger } from '../base/logger.js'
 import { listenForShutdown } from '../base/shutdown.js'
 import { startAgent } from './agent.js'
@@ -6,6 +7,9 @@ import { type Config, readConfig, readJoinToken } from './config.js'
 import { askHealth } from './health.js'
 import { JoinRefused } from './identity/join.js'
 import { AGENT_VERSION } from './version.js'
+
+// The young generation would grow to 48 MB in a burst and stay; an agent is a guest on its host.
+setFlagsFromString('--max-semi-space-size=2')
 
 const HELP = `drover-agent: runs what its control plane orders on this host.
 

@@ -163,13 +163,12 @@ function scriptPath(plan: ScriptPlan, folder: string): string {
   return join(folder, `script${plan.language.extension}`)
 }
 
+// Not flushed: a crash of the agent loses nothing of it, and after a crash of the host nothing is started.
 async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   const handle = await open(path, flags, 0o400)
   try {
     await handle.writeFile(bytes)
-    // An accepted task must find its script after a crash of the agent; the intent is flushed after this.
-    await handle.datasync()
   } finally {
     await handle.close()
   }

@@ -115,7 +115,7 @@ describe('a renewal', () => {
       if (!identity) throw new Error('no identity')
       identity.current.certificatePem = (await issue('7', 1)).certificatePem
       const renewal = new Renewal(identity, folder, () => Date.now() + 60_000)
-      let csr = Buffer.alloc(0)
+      let csr: Buffer = Buffer.alloc(0)
       if (what !== 'nothing asked') {
         const stop = renewal.start((request) => {
           csr = request

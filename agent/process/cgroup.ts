@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { readSmall } from './read-small.js'
 
 export interface Cgroup {
   kind: 'v2' | 'freezer'
@@ -91,7 +92,11 @@ export function makeCgroup(cgroup: Cgroup): boolean {
 }
 
 export function processesIn(cgroup: Cgroup): number[] {
-  return readOrEmpty(join(cgroup.folder, 'cgroup.procs')).split('\n').filter(Boolean).map(Number)
+  return readSmall(join(cgroup.folder, 'cgroup.procs'))
+    .toString('latin1')
+    .split('\n')
+    .filter(Boolean)
+    .map(Number)
 }
 
 /** Kills everything in it at once; what is just being forked is caught by the caller's next round. */

@@ -4,7 +4,7 @@
  */
 import { delay } from '../../base/backoff.js'
 import { type Cgroup, killCgroup, processesIn } from './cgroup.js'
-import { processesOfTask, readStat } from './proc.js'
+import { carriesMarker, findProcessesOfTask, readStat } from './proc.js'
 
 export interface Tree {
   marker: Record<string, string>
@@ -21,42 +21,48 @@ const GIVE_UP_MS = 10_000
 
 /** @returns the pids that could not be ended, empty when nothing is left */
 export async function killTree(tree: Tree, graceMs: number): Promise<number[]> {
-  signalTree(tree, 'SIGTERM')
+  signalTree(tree, await members(tree), 'SIGTERM')
   if (await isGone(tree, graceMs)) return []
   const started = performance.now()
   while (performance.now() - started < GIVE_UP_MS) {
     if (tree.cgroup) killCgroup(tree.cgroup)
+    const pids = await members(tree)
     // Stopped first: a process that is stopped forks no more while the rest are found.
-    signalTree(tree, 'SIGSTOP')
-    signalTree(tree, 'SIGKILL')
+    signalTree(tree, pids, 'SIGSTOP')
+    signalTree(tree, pids, 'SIGKILL')
     if (await isGone(tree, POLL_MS)) return []
   }
   return members(tree)
 }
 
-function signalTree(tree: Tree, signal: NodeJS.Signals): void {
-  const pids = members(tree)
-  // The group number is trusted only while a process of this task is in it: numbers are used again.
-  if (tree.group !== undefined && pids.some((pid) => readStat(pid)?.group === tree.group))
-    send(-tree.group, signal)
-  for (const pid of pids) {
-    if (readStat(pid)?.group !== tree.group || signal !== 'SIGTERM') send(pid, signal)
-  }
+function signalTree(tree: Tree, pids: number[], signal: NodeJS.Signals): void {
+  // Pids were found a moment ago, and numbers are used again: each is looked at once more before it is signalled.
+  const sure = pids.filter((pid) => carriesMarker(pid, tree.marker) || isInCgroup(tree, pid))
+  const inGroup = sure.filter((pid) => readStat(pid)?.group === tree.group)
+  if (tree.group !== undefined && inGroup.length) send(-tree.group, signal)
+  // One SIGTERM each: a script that counts them must not get two.
+  const single = signal === 'SIGTERM' ? sure.filter((pid) => !inGroup.includes(pid)) : sure
+  for (const pid of single) send(pid, signal)
 }
 
 /** Processes of the task that still run. */
-function members(tree: Tree): number[] {
-  const pids = new Set(processesOfTask(tree.marker, tree.wrapper))
+async function members(tree: Tree): Promise<number[]> {
+  const pids = new Set(await findProcessesOfTask(tree.marker))
   for (const pid of tree.cgroup ? processesIn(tree.cgroup) : []) {
-    if (pid !== tree.wrapper && readStat(pid)?.state !== 'Z') pids.add(pid)
+    if (readStat(pid)?.state !== 'Z') pids.add(pid)
   }
+  if (tree.wrapper !== undefined) pids.delete(tree.wrapper)
   return [...pids]
+}
+
+function isInCgroup(tree: Tree, pid: number): boolean {
+  return tree.cgroup !== undefined && processesIn(tree.cgroup).includes(pid)
 }
 
 async function isGone(tree: Tree, withinMs: number): Promise<boolean> {
   const started = performance.now()
   for (;;) {
-    if (members(tree).length === 0) return true
+    if ((await members(tree)).length === 0) return true
     if (performance.now() - started >= withinMs) return false
     await delay(Math.min(POLL_MS, withinMs))
   }

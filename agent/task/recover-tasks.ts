@@ -6,7 +6,7 @@ import type { Journal } from '../journal/journal.js'
 import { decideRecovery, type Evidence } from '../journal/recover.js'
 import { TaskFolder } from '../journal/task-folder.js'
 import { TaskOutput } from '../output/task-output.js'
-import { isRunning, processesOfTask, taskMarker, ticksToMs } from '../process/proc.js'
+import { findProcessesOfTask, isRunning, taskMarker, ticksToMs } from '../process/proc.js'
 import { capOf } from './result.js'
 import { isUnclaimed, Task } from './task.js'
 import type { Tasks } from './tasks.js'
@@ -134,7 +134,7 @@ async function search(tasks: Tasks, journal: Journal, task: Task): Promise<void>
   do {
     const known =
       (await task.folder.readWrapper()) !== undefined || (await task.folder.readExit()) !== undefined
-    if (known || processesOfTask(marker).length > 0) return tasks.adopt(task)
+    if (known || (await findProcessesOfTask(marker)).length > 0) return tasks.adopt(task)
     await delay(50)
   } while (performance.now() < until)
   await conclude(tasks, journal, task, { action: 'interrupted', reason: 'interrupted', started: 'maybe' })

@@ -2,7 +2,9 @@
 import { type FSWatcher, watch } from 'node:fs'
 
 const ACTIVE_MS = 50
-const SILENT_MS = 1_000
+// With hints from the file system the poll only catches what they missed.
+const SILENT_MS = 5_000
+const SILENT_WITHOUT_HINTS_MS = 1_000
 
 export class Watch {
   private intervalMs = ACTIVE_MS
@@ -30,7 +32,9 @@ export class Watch {
    * 50 ms, unless the task was silent: so the first output goes out at once and a flood is gathered.
    */
   async next(active: boolean, dueInMs: number): Promise<void> {
-    this.intervalMs = active ? ACTIVE_MS : Math.min(SILENT_MS, this.intervalMs * 1.5)
+    this.intervalMs = active
+      ? ACTIVE_MS
+      : Math.min(this.watcher ? SILENT_MS : SILENT_WITHOUT_HINTS_MS, this.intervalMs * 1.5)
     const until = Math.min(this.intervalMs, Math.max(1, dueInMs))
     const gather = active ? Math.max(0, ACTIVE_MS - (performance.now() - this.lastLook)) : 0
     if (gather > 0 && !this.urgent) {

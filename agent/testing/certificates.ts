@@ -3,7 +3,7 @@ import 'reflect-metadata'
 import { createHash, createPublicKey, generateKeyPairSync, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 
-x509.cryptoProvider.set(webcrypto as Parameters<typeof x509.cryptoProvider.set>[0])
+x509.cryptoProvider.set(x509.CryptoProvider.DEFAULT, webcrypto)
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 
 export interface IssuedCertificate {
@@ -28,7 +28,7 @@ export class TestCa {
       name: `CN=${name}`,
       notBefore: new Date(Date.now() - 3_600_000),
       notAfter: new Date(Date.now() + 365 * 86_400_000),
-      keys: keys as unknown as CryptoKeyPair,
+      keys: keys,
       signingAlgorithm: algorithm,
       extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
     })
@@ -76,7 +76,7 @@ export class TestCa {
       notBefore: new Date(Date.now() - 1_000),
       notAfter: new Date(Date.now() + lifeMs),
       publicKey: new x509.PublicKey(new Uint8Array(spki)),
-      signingKey: this.keys.privateKey as unknown as CryptoKey,
+      signingKey: this.keys.privateKey,
       signingAlgorithm: algorithm,
       extensions: [new x509.SubjectAlternativeNameExtension(names)],
     })

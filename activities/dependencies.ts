@@ -7,4 +7,6 @@ export interface ControlDependencies {
   signer: Signer
   /** How long a host that may be running its script is waited for, ms. */
   lostAfterMs: number
+  /** Most hosts of one shard. */
+  shardMaxHosts: number
 }

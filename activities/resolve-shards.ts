@@ -120,6 +120,7 @@ async function makeShards(
       hostId: host.hostId,
       gateway: placement.do === 'dispatch' ? placement.gateway : '',
     })),
+    deps.shardMaxHosts,
   )
   const limits = shareLimit(
     Math.max(0, free),

@@ -8,7 +8,7 @@ import { findShardWork } from '../store/postgres/shards.js'
 import type { GatewayDependencies } from './dependencies.js'
 import { FlagWatch } from './dispatch/flags.js'
 import { ShardRun } from './dispatch/shard-run.js'
-import { requestGatewayIdentity } from './identity.js'
+import { requestGatewayIdentity, type TlsIdentity } from './identity.js'
 import { HintSender } from './intake/hints-out.js'
 import { LedgerWriter } from './intake/ledger-writer.js'
 import { OutputWriter } from './intake/output-writer.js'
@@ -26,6 +26,11 @@ export interface GatewayOptions {
   signal: AbortSignal
   /** Called when another process has taken this gateway's name: this one must end. */
   onNameLost: () => void
+}
+
+export interface Credentials {
+  trust: Trust
+  identity: TlsIdentity
 }
 
 const BEAT_EVERY_MS = 2_000
@@ -60,12 +65,21 @@ export class Gateway implements Fleet {
     return this.listener?.address
   }
 
-  /** Takes the name, gets a certificate, and lets agents in. @throws PlatformError gateway_name_taken */
-  async start(options: GatewayOptions): Promise<void> {
+  /**
+   * Takes the name and gets what TLS needs; can be called again after a failure.
+   * @throws PlatformError gateway_name_taken
+   */
+  async prepare(signal: AbortSignal): Promise<Credentials> {
     const { deps } = this
-    await this.claim(options.signal)
-    const trust = await loadTrust(deps.pool, deps.self.scopeId, options.signal)
-    const identity = await requestGatewayIdentity(deps, trust.ca, options.signal)
+    await this.claim(signal)
+    const trust = await loadTrust(deps.pool, deps.self.scopeId, signal)
+    return { trust, identity: await requestGatewayIdentity(deps, trust.ca, signal) }
+  }
+
+  /** Lets agents in. */
+  async start(credentials: Credentials, options: GatewayOptions): Promise<void> {
+    const { deps } = this
+    const { trust, identity } = credentials
     this.listener = await listen({
       host: options.host,
       port: options.port,
@@ -98,7 +112,10 @@ export class Gateway implements Fleet {
       if (tries >= 24) break
       await new Promise((resolve) => setTimeout(resolve, 500))
     }
-    throw new PlatformError('gateway_name_taken', `another process is gateway ${this.deps.self.name}; give this one another DROVER_GATEWAY_NAME`)
+    throw new PlatformError(
+      'gateway_name_taken',
+      `another process is gateway ${this.deps.self.name}; give this one another DROVER_GATEWAY_NAME`,
+    )
   }
 
   private planRenewal(trust: Trust, notAfter: Date, signal: AbortSignal): void {
@@ -110,7 +127,10 @@ export class Gateway implements Fleet {
         this.listener?.renew(identity)
         this.planRenewal(trust, identity.notAfter, signal)
       } catch (err) {
-        this.deps.logger.warn({ err }, 'the certificate of the gateway could not be renewed; trying again in a minute')
+        this.deps.logger.warn(
+          { err },
+          'the certificate of the gateway could not be renewed; trying again in a minute',
+        )
         this.planRenewal(trust, new Date(Date.now() + 90_000), signal)
       }
     }, wait)
@@ -149,7 +169,10 @@ export class Gateway implements Fleet {
     const open = this.sessions.all()
     const spread = open.length / DRAIN_SPREAD_PER_MS
     for (const [index, session] of open.entries()) {
-      session.send({ $case: 'drain', value: { reconnectAfterMs: Math.round((spread * index) / Math.max(1, open.length)) } })
+      session.send({
+        $case: 'drain',
+        value: { reconnectAfterMs: Math.round((spread * index) / Math.max(1, open.length)) },
+      })
     }
     await Promise.all([this.ledger.drain(), this.output.drain()])
   }

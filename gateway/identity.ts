@@ -3,7 +3,11 @@ import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { PlatformError } from '../domain/errors.js'
-import { findCertificateAnswer, insertCertificateRequest, type CertificateSubject } from '../store/postgres/certificates.js'
+import {
+  findCertificateAnswer,
+  insertCertificateRequest,
+  type CertificateSubject,
+} from '../store/postgres/certificates.js'
 import { sendHint } from '../store/postgres/hints.js'
 import type { GatewayDependencies } from './dependencies.js'
 
@@ -19,11 +23,22 @@ export interface TlsIdentity {
 }
 
 /** Makes a key and has a worker sign for it; waits for as long as no worker is there. */
-export async function requestGatewayIdentity(deps: GatewayDependencies, ca: string, signal: AbortSignal): Promise<TlsIdentity> {
+export async function requestGatewayIdentity(
+  deps: GatewayDependencies,
+  ca: string,
+  signal: AbortSignal,
+): Promise<TlsIdentity> {
   const keys = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])
-  const csr = await x509.Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: P256, name: 'CN=gateway' })
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
+    keys,
+    signingAlgorithm: P256,
+    name: 'CN=gateway',
+  })
   const subject = { scopeId: deps.self.scopeId, hostId: null, gateway: deps.self.name }
-  const certificate = await requestCertificate(deps, subject, Buffer.from(csr.rawData), { signal, patienceMs: 600_000 })
+  const certificate = await requestCertificate(deps, subject, Buffer.from(csr.rawData), {
+    signal,
+    patienceMs: 600_000,
+  })
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
   return {
     certificate: `${certificate.trim()}\n${ca.trim()}\n`,
@@ -49,7 +64,11 @@ export async function requestCertificate(
   while (Date.now() < until && !wait.signal.aborted) {
     const answer = await findCertificateAnswer(deps.pool, subject.scopeId, id)
     if (answer?.certificate) return answer.certificate
-    if (answer) throw new PlatformError('certificate_request_invalid', answer.refused ?? 'the certificate request was refused')
+    if (answer)
+      throw new PlatformError(
+        'certificate_request_invalid',
+        answer.refused ?? 'the certificate request was refused',
+      )
     await nextHint(deps, 200)
   }
   throw new PlatformError('unavailable', 'no worker has signed the certificate request; is one running?')

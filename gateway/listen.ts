@@ -1,7 +1,12 @@
 /** The one port: TLS ends here, and ALPN says who gets the socket: gRPC (`h2`) or bytes (`http/1.1`). */
 import http from 'node:http'
 import tls from 'node:tls'
-import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js'
+import {
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js'
 import type { Logger } from '../base/logger.js'
 import type { TlsIdentity } from './identity.js'
 

@@ -18,7 +18,10 @@ const statuses: Record<ErrorKind, status> = {
 
 /** What an agent is told of `error`; one that is not ours says nothing of our inside. */
 export function toStatus(error: unknown): Partial<StatusObject> & { code: status; details: string } {
-  const known = error instanceof PlatformError ? error : new PlatformError('unavailable', 'the gateway cannot do this now; try again')
+  const known =
+    error instanceof PlatformError
+      ? error
+      : new PlatformError('unavailable', 'the gateway cannot do this now; try again')
   const metadata = new Metadata()
   metadata.set('drover-code', known.code)
   return { code: statuses[known.kind], details: known.message, metadata }

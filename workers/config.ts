@@ -1,5 +1,6 @@
 /** What a worker and a gateway are told by their environment. */
 import { EnvReader } from '../base/env.js'
+import { SHARD_MAX_HOSTS } from '../domain/shard.js'
 
 type Env = Record<string, string | undefined>
 
@@ -16,6 +17,7 @@ export interface ControlConfig extends StoreConfig {
   workflowBundle: string
   healthListen: string
   lostAfterMs: number
+  shardMaxHosts: number
 }
 
 export interface GatewayConfig extends StoreConfig {
@@ -46,6 +48,7 @@ export function readControlConfig(from: Env): ControlConfig {
     workflowBundle: env.text('DROVER_WORKFLOW_BUNDLE', ''),
     healthListen: env.text('DROVER_HEALTH_LISTEN', ''),
     lostAfterMs: env.integer('DROVER_LOST_AFTER_MS', 300_000, { min: 1_000, max: 7 * 86_400_000 }),
+    shardMaxHosts: env.integer('DROVER_SHARD_MAX_HOSTS', SHARD_MAX_HOSTS, { min: 1, max: SHARD_MAX_HOSTS }),
   }
   env.finish()
   return config
@@ -55,7 +58,8 @@ export function readControlConfig(from: Env): ControlConfig {
 export function readGatewayConfig(from: Env): GatewayConfig {
   const env = new EnvReader(from)
   const name = env.text('DROVER_GATEWAY_NAME')
-  if (name && !/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) env.fault('DROVER_GATEWAY_NAME must be lower-case letters, digits and dashes, at most 63')
+  if (name && !/^[a-z0-9][a-z0-9-]{0,62}$/.test(name))
+    env.fault('DROVER_GATEWAY_NAME must be lower-case letters, digits and dashes, at most 63')
   const config = {
     ...readStores(env),
     name,

@@ -25,18 +25,35 @@ const logger = createLogger('worker')
 async function run(config: ControlConfig): Promise<void> {
   const shutdown = listenForShutdown()
   let notReady: string | undefined = 'starting'
-  await using _health = await serveHealth(config.healthListen, { notReady: () => notReady, metrics: collectMetrics })
+  await using _health = await serveHealth(config.healthListen, {
+    notReady: () => notReady,
+    metrics: collectMetrics,
+  })
   const pool = createPool(config.postgresUrl, 20)
   await persist(logger, 'the database', () => migrate(pool), shutdown.signal)
-  const keys = await openPlatformKeys(pool, parseMasterKey(config.masterKey))
+  const master = parseMasterKey(config.masterKey)
+  const keys = await persist(
+    logger,
+    'the platform keys',
+    () => openPlatformKeys(pool, master),
+    shutdown.signal,
+  )
   const hints = new HintListener(config.postgresUrl)
   // Signing must go on while Temporal is away: the desk needs the database alone.
   await using _desk = new Desk(pool, hints, keys, logger.child({ name: 'worker:desk' }))
-  if (config.s3Url) void persist(logger, 'the artifact store', () => ensureBucket(config.s3Url), shutdown.signal).catch(() => {})
+  if (config.s3Url)
+    void persist(logger, 'the artifact store', () => ensureBucket(config.s3Url), shutdown.signal).catch(
+      () => {},
+    )
 
-  const connection = await persist(logger, 'Temporal', () => NativeConnection.connect({ address: config.temporalAddress }), shutdown.signal)
+  const connection = await persist(
+    logger,
+    'Temporal',
+    () => NativeConnection.connect({ address: config.temporalAddress }),
+    shutdown.signal,
+  )
   const client = new Client({
-    connection: await Connection.connect({ address: config.temporalAddress }),
+    connection: Connection.lazy({ address: config.temporalAddress }),
     namespace: config.temporalNamespace,
   })
   await using _sweeper = new Sweeper(pool, client, logger.child({ name: 'worker:sweeper' }))
@@ -47,7 +64,12 @@ async function run(config: ControlConfig): Promise<void> {
     ...(config.workflowBundle
       ? { workflowBundle: { codePath: path.resolve(config.workflowBundle) } }
       : { workflowsPath: require.resolve('../workflows/index.js') }),
-    activities: createControlActivities({ pool, signer: keys.signer, lostAfterMs: config.lostAfterMs }),
+    activities: createControlActivities({
+      pool,
+      signer: keys.signer,
+      lostAfterMs: config.lostAfterMs,
+      shardMaxHosts: config.shardMaxHosts,
+    }),
     maxCachedWorkflows: 500,
     maxHeartbeatThrottleInterval: '2 s',
     stickyQueueScheduleToStartTimeout: '2 s',

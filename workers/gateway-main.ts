@@ -12,7 +12,7 @@ import { connectLog } from '../store/log/connect.js'
 import { HintListener } from '../store/postgres/hints.js'
 import { isMigrated } from '../store/postgres/migrate.js'
 import { createPool, type Pool } from '../store/postgres/pool.js'
-import { firstScope } from '../store/postgres/scopes.js'
+import { firstScope, type Scope } from '../store/postgres/scopes.js'
 import { type GatewayConfig, readGatewayConfig } from './config.js'
 import { collectMetrics, gauge } from './metrics.js'
 import { persist } from './persist.js'
@@ -22,12 +22,19 @@ const logger = createLogger('gateway')
 async function run(config: GatewayConfig): Promise<void> {
   const shutdown = listenForShutdown()
   let notReady: string | undefined = 'starting'
-  await using _health = await serveHealth(config.healthListen, { notReady: () => notReady, metrics: collectMetrics })
+  await using _health = await serveHealth(config.healthListen, {
+    notReady: () => notReady,
+    metrics: collectMetrics,
+  })
   const pool = createPool(config.postgresUrl, 20)
   const { client: mongo, log } = connectLog(config.mongoUrl)
   const hints = new HintListener(config.postgresUrl)
-  await persist(logger, 'the database schema', () => needSchema(pool), shutdown.signal)
-  const { id: scopeId } = await firstScope(pool)
+  const { id: scopeId } = await persist(
+    logger,
+    'the database schema',
+    () => needSchema(pool),
+    shutdown.signal,
+  )
   const address = config.advertise || `${config.listen.host}:${config.listen.port}`
   const self = { scopeId, name: config.name, bootId: randomUUID(), address }
   const gateway = new Gateway({ pool, log, hints, logger, self, heartbeatMs: config.heartbeatMs })
@@ -39,8 +46,19 @@ async function run(config: GatewayConfig): Promise<void> {
     logger.fatal({ gateway: config.name }, 'another process has taken this name; this one ends at once')
     process.exit(1)
   }
-  await gateway.start({ ...config.listen, signal: shutdown.signal, onNameLost })
-  const connection = await persist(logger, 'Temporal', () => NativeConnection.connect({ address: config.temporalAddress }), shutdown.signal)
+  const credentials = await persist(
+    logger,
+    'a worker that signs',
+    () => gateway.prepare(shutdown.signal),
+    shutdown.signal,
+  )
+  await gateway.start(credentials, { ...config.listen, signal: shutdown.signal, onNameLost })
+  const connection = await persist(
+    logger,
+    'Temporal',
+    () => NativeConnection.connect({ address: config.temporalAddress }),
+    shutdown.signal,
+  )
   const worker = await Worker.create({
     connection,
     namespace: config.temporalNamespace,
@@ -69,7 +87,8 @@ async function run(config: GatewayConfig): Promise<void> {
 }
 
 async function needSchema(pool: Pool): Promise<void> {
-  if (!(await isMigrated(pool))) throw new Error('the schema is not up to date yet: a worker or an api brings it there')
+  if (!(await isMigrated(pool)))
+    throw new Error('the schema is not up to date yet: a worker or an api brings it there')
 }
 
 void runRole({

@@ -38,15 +38,22 @@ export async function sendDispatch(
   }
   session.scripts.add(sha256)
   const { order, signature } = host
-  return session.send({ $case: 'dispatch', value: { order, signature, keyId: work.keyId, spec: work.spec, content } })
+  return session.send({
+    $case: 'dispatch',
+    value: { order, signature, keyId: work.keyId, spec: work.spec, content },
+  })
 }
 
-async function loadText(deps: GatewayDependencies, work: ShardWork): Promise<{ content: Buffer; sha256: string }> {
+async function loadText(
+  deps: GatewayDependencies,
+  work: ShardWork,
+): Promise<{ content: Buffer; sha256: string }> {
   const { task } = TaskSpec.decode(work.spec)
   const script = task?.value
   if (!script) return { content: Buffer.alloc(0), sha256: '' }
   const sha256 = Buffer.from(script.scriptSha256)
-  if (script.scriptBytes > INLINE_SCRIPT_BYTES) return { content: Buffer.alloc(0), sha256: sha256.toString('hex') }
+  if (script.scriptBytes > INLINE_SCRIPT_BYTES)
+    return { content: Buffer.alloc(0), sha256: sha256.toString('hex') }
   const content = (await findScript(deps.pool, work.scopeId, sha256)) ?? Buffer.alloc(0)
   return { content, sha256: sha256.toString('hex') }
 }
@@ -57,6 +64,12 @@ export function sendCancel(session: Session, flags: ExecutionFlags, id: Buffer):
   if (!stopOrder || !stopSignature || !stopKeyId) return false
   return session.send({
     $case: 'cancelTask',
-    value: { dispatchId: id, order: stopOrder, signature: stopSignature, keyId: stopKeyId, expiresAtMs: BigInt(expiresAt.getTime()) },
+    value: {
+      dispatchId: id,
+      order: stopOrder,
+      signature: stopSignature,
+      keyId: stopKeyId,
+      expiresAtMs: BigInt(expiresAt.getTime()),
+    },
   })
 }

@@ -44,7 +44,12 @@ export class ShardRun {
     this.deps = deps
     this.sessions = sessions
     this.work = work
-    this.runs = new Map(work.hosts.map((host) => [host.hostId, { host, phase: 'ready', stopped: false, awaySince: 0, sentAt: 0 }]))
+    this.runs = new Map(
+      work.hosts.map((host) => [
+        host.hostId,
+        { host, phase: 'ready', stopped: false, awaySince: 0, sentAt: 0 },
+      ]),
+    )
   }
 
   get stepExecutionId(): string {
@@ -72,7 +77,8 @@ export class ShardRun {
     const wasHeld = this.isHeld
     this.flags = flags
     // What was told to wait may have lost its order meanwhile: agents answer a known one with what became of it.
-    if (wasHeld && !this.isHeld) for (const run of this.runs.values()) if (run.phase === 'sent') run.phase = 'ready'
+    if (wasHeld && !this.isHeld)
+      for (const run of this.runs.values()) if (run.phase === 'sent') run.phase = 'ready'
     this.nudge()
   }
 
@@ -159,13 +165,18 @@ export class ShardRun {
   /** Takes from the ledger what did not come through this gateway: ends told elsewhere, sessions that moved. */
   private async compareLedger(): Promise<void> {
     this.ledgerAt = Date.now()
-    for (const { hostId, state, elsewhere } of await findShardProgress(this.deps.pool, this.work.shardId, this.deps.self)) {
+    for (const { hostId, state, elsewhere } of await findShardProgress(
+      this.deps.pool,
+      this.work.shardId,
+      this.deps.self,
+    )) {
       const run = this.runs.get(hostId)
       if (!run || run.phase === 'settled') continue
       run.host.state = state
       if (isFinalHostState(state)) run.phase = 'settled'
       else if (elsewhere && !this.sessions.get(hostId)) run.phase = 'left'
-      else if (state === 'dispatched' && run.phase === 'sent' && Date.now() - run.sentAt > ASK_AGAIN_MS) run.phase = 'ready'
+      else if (state === 'dispatched' && run.phase === 'sent' && Date.now() - run.sentAt > ASK_AGAIN_MS)
+        run.phase = 'ready'
     }
   }
 

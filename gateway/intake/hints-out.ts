@@ -31,6 +31,8 @@ export class HintSender {
     this.lastAt = Date.now()
     const ids = [...this.ids].slice(0, IDS_PER_HINT)
     this.ids.clear()
-    sendHint(this.db, 'executions', ids.join(',')).catch((err) => this.logger.debug({ err }, 'a hint could not be sent'))
+    sendHint(this.db, 'executions', ids.join(',')).catch((err) =>
+      this.logger.debug({ err }, 'a hint could not be sent'),
+    )
   }
 }

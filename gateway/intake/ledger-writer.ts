@@ -39,8 +39,12 @@ export class LedgerWriter {
   add(update: HostUpdate, onWritten?: OnWritten): void {
     const key = `${update.stepExecutionId}/${update.hostId}/${update.attempt}`
     const before = this.queue.get(key)
-    const further = before && stateRank(before.update.state) > stateRank(update.state) ? before.update : update
-    this.queue.set(key, { update: further, onWritten: [...(before?.onWritten ?? []), ...(onWritten ? [onWritten] : [])] })
+    const further =
+      before && stateRank(before.update.state) > stateRank(update.state) ? before.update : update
+    this.queue.set(key, {
+      update: further,
+      onWritten: [...(before?.onWritten ?? []), ...(onWritten ? [onWritten] : [])],
+    })
     this.running ??= this.run().finally(() => {
       this.running = undefined
     })
@@ -71,7 +75,8 @@ export class LedgerWriter {
   private putBack(batch: [string, Entry][]): void {
     for (const [key, entry] of batch) {
       const newer = this.queue.get(key)
-      const further = newer && stateRank(newer.update.state) >= stateRank(entry.update.state) ? newer.update : entry.update
+      const further =
+        newer && stateRank(newer.update.state) >= stateRank(entry.update.state) ? newer.update : entry.update
       this.queue.set(key, { update: further, onWritten: [...entry.onWritten, ...(newer?.onWritten ?? [])] })
     }
   }
@@ -87,7 +92,8 @@ export class LedgerWriter {
         entries.map((entry) => entry.update),
       )
     })
-    for (const executionId of new Set(entries.map((entry) => entry.update.executionId))) this.hints.add(executionId)
+    for (const executionId of new Set(entries.map((entry) => entry.update.executionId)))
+      this.hints.add(executionId)
     for (const { update, onWritten } of entries) {
       const done = settled.has(`${update.stepExecutionId}/${update.hostId}/${update.attempt}`)
       for (const tell of onWritten) tell(done)

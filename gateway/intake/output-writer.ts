@@ -43,13 +43,20 @@ export class OutputWriter {
    * Asks the store how far a task's output got, and tells the agent to go on from there. While the store is away the
    * output waits on the host: it never holds up the session or a verdict.
    */
-  async want(session: Session, task: SessionTask, acknowledged: { stdout: number; stderr: number }): Promise<void> {
+  async want(
+    session: Session,
+    task: SessionTask,
+    acknowledged: { stdout: number; stderr: number },
+  ): Promise<void> {
     task.asking = true
     for (let failures = 0; !session.ended; ) {
       try {
         const stdout = await this.log.contiguousEnd(keyOf(task, 'stdout'), acknowledged.stdout)
         const stderr = await this.log.contiguousEnd(keyOf(task, 'stderr'), acknowledged.stderr)
-        task.expected = { [OutputStream.OUTPUT_STREAM_STDOUT]: stdout, [OutputStream.OUTPUT_STREAM_STDERR]: stderr }
+        task.expected = {
+          [OutputStream.OUTPUT_STREAM_STDOUT]: stdout,
+          [OutputStream.OUTPUT_STREAM_STDERR]: stderr,
+        }
         task.asking = false
         return this.tellWanted(session, task)
       } catch (err) {
@@ -93,7 +100,10 @@ export class OutputWriter {
   }
 
   private tellWanted(session: Session, task: SessionTask): void {
-    const { [OutputStream.OUTPUT_STREAM_STDOUT]: stdout = 0, [OutputStream.OUTPUT_STREAM_STDERR]: stderr = 0 } = task.expected
+    const {
+      [OutputStream.OUTPUT_STREAM_STDOUT]: stdout = 0,
+      [OutputStream.OUTPUT_STREAM_STDERR]: stderr = 0,
+    } = task.expected
     session.send({
       $case: 'outputWanted',
       value: { dispatchId: task.dispatchId, stdoutOffset: BigInt(stdout), stderrOffset: BigInt(stderr) },
@@ -104,7 +114,9 @@ export class OutputWriter {
     for (let failures = 0; this.queue.length; ) {
       const batch = this.take()
       try {
-        await this.log.insert(batch.map(({ task, stream, offset, data }) => ({ ...keyOf(task, nameOf(stream)), offset, data })))
+        await this.log.insert(
+          batch.map(({ task, stream, offset, data }) => ({ ...keyOf(task, nameOf(stream)), offset, data })),
+        )
         failures = 0
       } catch (err) {
         this.logger.warn({ err, chunks: batch.length }, 'output cannot be stored; trying again')
@@ -129,7 +141,8 @@ export class OutputWriter {
       ends.set(`${entry.task.dispatch}:${entry.stream}:${entry.session.epoch}`, entry)
       this.hints.add(entry.task.executionId)
     }
-    for (const { session, task, stream, offset, data } of ends.values()) acknowledge(session, task, stream, offset + data.length)
+    for (const { session, task, stream, offset, data } of ends.values())
+      acknowledge(session, task, stream, offset + data.length)
     if (this.pendingBytes * 2 > SATURATED_BYTES) return
     for (const session of this.paused) session.resume()
     this.paused.clear()

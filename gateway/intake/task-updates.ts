@@ -19,13 +19,27 @@ export function taskOf(session: Session, update: TaskUpdate): SessionTask | unde
   if (!isId(executionId) || !isId(stepExecutionId) || !/^20\d{6}$/.test(update.outputDay)) return undefined
   if (!dispatchId(stepExecutionId, update.attempt, session.hostId).equals(id)) return undefined
   const { attempt, outputDay } = update
-  const task = { dispatch: id.toString('hex'), dispatchId: id, scopeId: session.scopeId, executionId, stepExecutionId, attempt, outputDay, expected: {} }
+  const task = {
+    dispatch: id.toString('hex'),
+    dispatchId: id,
+    scopeId: session.scopeId,
+    executionId,
+    stepExecutionId,
+    attempt,
+    outputDay,
+    expected: {},
+  }
   session.tasks.set(task.dispatch, task)
   return task
 }
 
 /** What the ledger learns from an update; undefined for one that changes nothing there. */
-export function toHostUpdate(session: Session, task: SessionTask, update: TaskUpdate, gateway: string): HostUpdate | undefined {
+export function toHostUpdate(
+  session: Session,
+  task: SessionTask,
+  update: TaskUpdate,
+  gateway: string,
+): HostUpdate | undefined {
   const state = hostStateOf(update)
   if (!state) return undefined
   return {
@@ -75,7 +89,9 @@ function startedOf(update: TaskUpdate, state: HostState): HostStarted {
   return update.started === Started.STARTED_NO ? 'no' : 'yes'
 }
 
-function outputOf(update: TaskUpdate): Pick<HostUpdate, 'stdoutBytes' | 'stderrBytes' | 'outputSha256' | 'truncated'> {
+function outputOf(
+  update: TaskUpdate,
+): Pick<HostUpdate, 'stdoutBytes' | 'stderrBytes' | 'outputSha256' | 'truncated'> {
   const { stdout, stderr } = update
   if (!stdout || !stderr) return {}
   return {

@@ -23,19 +23,26 @@ export class Beats implements Disposable {
   constructor(deps: GatewayDependencies, sessions: SessionRegistry) {
     this.deps = deps
     this.sessions = sessions
-    this.timers = [setInterval(() => void this.write(), WRITE_EVERY_MS), setInterval(() => void this.endStale(), LOOK_EVERY_MS)]
+    this.timers = [
+      setInterval(() => void this.write(), WRITE_EVERY_MS),
+      setInterval(() => void this.endStale(), LOOK_EVERY_MS),
+    ]
     this.off = deps.hints.on('flags', () => void this.endStale())
   }
 
   add(beat: Beat): void {
-    const conditions = beat.conditions.slice(0, 16).map((text) => text.replaceAll(/[^a-z0-9_]/g, '').slice(0, 64))
+    const conditions = beat.conditions
+      .slice(0, 16)
+      .map((text) => text.replaceAll(/[^a-z0-9_]/g, '').slice(0, 64))
     this.beats.set(beat.hostId, { ...beat, conditions })
   }
 
   private async write(): Promise<void> {
     const beats = [...this.beats.values()].sort((a, b) => (BigInt(a.hostId) < BigInt(b.hostId) ? -1 : 1))
     this.beats.clear()
-    await beatSessions(this.deps.pool, beats).catch((err) => this.deps.logger.warn({ err }, 'heartbeats could not be recorded'))
+    await beatSessions(this.deps.pool, beats).catch((err) =>
+      this.deps.logger.warn({ err }, 'heartbeats could not be recorded'),
+    )
   }
 
   /** Ends sessions whose host was revoked, or connected to another gateway since. */

@@ -16,9 +16,16 @@ import type { Trust } from '../trust.js'
 const JOIN_PATIENCE_MS = 15_000
 
 /** @throws PlatformError join_token_*, name_taken, request_invalid, certificate_request_invalid, unavailable */
-export async function joinHost(deps: GatewayDependencies, trust: Trust, request: JoinRequest): Promise<JoinResponse> {
+export async function joinHost(
+  deps: GatewayDependencies,
+  trust: Trust,
+  request: JoinRequest,
+): Promise<JoinResponse> {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(request.name)) {
-    throw new PlatformError('request_invalid', `"${request.name.slice(0, 60)}" cannot be a host's name: letters, digits, dots and dashes; set DROVER_AGENT_NAME`)
+    throw new PlatformError(
+      'request_invalid',
+      `"${request.name.slice(0, 60)}" cannot be a host's name: letters, digits, dots and dashes; set DROVER_AGENT_NAME`,
+    )
   }
   const csr = Buffer.from(request.csr)
   const host = await takeHost(deps, request, csr)
@@ -30,7 +37,11 @@ export async function joinHost(deps: GatewayDependencies, trust: Trust, request:
 }
 
 /** Makes the host, once: an agent whose first answer was lost asks again with the same key and gets the same host. */
-function takeHost(deps: GatewayDependencies, request: JoinRequest, csr: Buffer): Promise<{ scopeId: ScopeId; hostId: HostId }> {
+function takeHost(
+  deps: GatewayDependencies,
+  request: JoinRequest,
+  csr: Buffer,
+): Promise<{ scopeId: ScopeId; hostId: HostId }> {
   const key = publicKeyOf(csr)
   return transaction(deps.pool, async (tx) => {
     const before = await findJoinAttempt(tx, request.token, request.name)
@@ -38,7 +49,10 @@ function takeHost(deps: GatewayDependencies, request: JoinRequest, csr: Buffer):
     const token = await useJoinToken(tx, request.token)
     const hostId = await insertHost(tx, token.scopeId, request.name)
     if (!hostId) {
-      throw new PlatformError('name_taken', `there is a host called ${request.name} already; revoke it first, or set DROVER_AGENT_NAME`)
+      throw new PlatformError(
+        'name_taken',
+        `there is a host called ${request.name} already; revoke it first, or set DROVER_AGENT_NAME`,
+      )
     }
     await updateLabels(tx, token.scopeId, hostId, token.labels)
     await replaceFacts(tx, token.scopeId, hostId, cleanFacts(request.facts))
@@ -50,7 +64,9 @@ function publicKeyOf(csr: Buffer): Buffer {
   try {
     return Buffer.from(new x509.Pkcs10CertificateRequest(csr).publicKey.rawData)
   } catch (error) {
-    throw new PlatformError('certificate_request_invalid', 'the certificate request cannot be read', { cause: error })
+    throw new PlatformError('certificate_request_invalid', 'the certificate request cannot be read', {
+      cause: error,
+    })
   }
 }
 
@@ -60,7 +76,10 @@ const FACTS_MAX = 64
 export function cleanFacts(facts: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(facts)
-      .filter(([key, value]) => /^[a-z0-9][a-z0-9._-]{0,62}$/.test(key) && value.length <= 1024 && !textFault(value))
+      .filter(
+        ([key, value]) =>
+          /^[a-z0-9][a-z0-9._-]{0,62}$/.test(key) && value.length <= 1024 && !textFault(value),
+      )
       .slice(0, FACTS_MAX),
   )
 }

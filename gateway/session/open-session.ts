@@ -20,7 +20,10 @@ export interface Opening {
 export async function open(deps: GatewayDependencies, peer: PeerHost, hello: Hello): Promise<Opening> {
   const protocol = Math.min(PROTOCOL.max, hello.protocolMax)
   if (protocol < Math.max(PROTOCOL.min, hello.protocolMin)) {
-    await recordUnusable(deps.pool, peer, { agentVersion: clip(hello.agentVersion), condition: 'protocol_unsupported' })
+    await recordUnusable(deps.pool, peer, {
+      agentVersion: clip(hello.agentVersion),
+      condition: 'protocol_unsupported',
+    })
     throw new PlatformError(
       'protocol_unsupported',
       `the agent speaks protocols ${hello.protocolMin} to ${hello.protocolMax}, this gateway ${PROTOCOL.min} to ${PROTOCOL.max}; upgrade the agent`,
@@ -40,18 +43,25 @@ export async function open(deps: GatewayDependencies, peer: PeerHost, hello: Hel
       clockSkewMs: skew(hello.clockMs),
       conditions: hello.conditions.slice(0, 16).map(clip),
     })
-    if (opened.state === 'revoked') throw new PlatformError('certificate_revoked', 'the host was revoked; join again with a new token')
+    if (opened.state === 'revoked')
+      throw new PlatformError('certificate_revoked', 'the host was revoked; join again with a new token')
     await replaceFacts(tx, peer.scopeId, peer.hostId, cleanFacts(hello.facts))
     const suspicion = suspect(opened, hello)
     if (suspicion) await quarantineHost(tx, peer.scopeId, peer.hostId, suspicion)
-    return { epoch: opened.epoch, protocol, hostName: opened.name, quarantined: suspicion ?? (opened.state === 'quarantined' ? 'quarantined' : undefined) }
+    return {
+      epoch: opened.epoch,
+      protocol,
+      hostName: opened.name,
+      quarantined: suspicion ?? (opened.state === 'quarantined' ? 'quarantined' : undefined),
+    }
   })
 }
 
 /** Why this hello cannot be from the one agent that the server knows, if so. */
 function suspect(opened: OpenedSession, hello: Hello): string | undefined {
   const { journalId, journalSequence, connected } = opened.before
-  if (journalId === hello.journalId && hello.journalSequence < BigInt(journalSequence)) return 'journal_rolled_back'
+  if (journalId === hello.journalId && hello.journalSequence < BigInt(journalSequence))
+    return 'journal_rolled_back'
   if (journalId !== null && journalId !== hello.journalId && connected) return 'journal_conflict'
   return undefined
 }

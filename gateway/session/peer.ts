@@ -17,15 +17,34 @@ export interface PeerHost {
  * @param verified whether TLS found the certificate valid under our CA
  * @throws PlatformError certificate_missing, certificate_wrong, certificate_revoked
  */
-export async function identifyPeer(db: Db, certificate: PeerCertificate | undefined, verified: boolean): Promise<PeerHost> {
-  if (!certificate?.raw) throw new PlatformError('certificate_missing', 'a session needs a host certificate that is valid under the CA of this Drover; join with a token first')
-  if (!verified) throw new PlatformError('certificate_wrong', 'the certificate is not valid under the CA of this Drover; join again with a new token')
+export async function identifyPeer(
+  db: Db,
+  certificate: PeerCertificate | undefined,
+  verified: boolean,
+): Promise<PeerHost> {
+  if (!certificate?.raw)
+    throw new PlatformError(
+      'certificate_missing',
+      'a session needs a host certificate that is valid under the CA of this Drover; join with a token first',
+    )
+  if (!verified)
+    throw new PlatformError(
+      'certificate_wrong',
+      'the certificate is not valid under the CA of this Drover; join again with a new token',
+    )
   const fingerprint = createHash('sha256').update(certificate.raw).digest()
   const host = await findCertificateHost(db, fingerprint)
-  if (!host) throw new PlatformError('certificate_revoked', 'the certificate was revoked or never issued here; join again with a new token')
+  if (!host)
+    throw new PlatformError(
+      'certificate_revoked',
+      'the certificate was revoked or never issued here; join again with a new token',
+    )
   const names = (certificate.subjectaltname ?? '').split(/,\s*/)
   if (!names.includes(`URI:${HOST_URI_PREFIX}${host.hostId}`)) {
-    throw new PlatformError('certificate_wrong', 'the certificate names another host than the one it was issued to')
+    throw new PlatformError(
+      'certificate_wrong',
+      'the certificate names another host than the one it was issued to',
+    )
   }
   return host
 }

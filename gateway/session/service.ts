@@ -2,7 +2,15 @@
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js'
 import { isFinalHostState } from '../../domain/host-result.js'
 import { PlatformError } from '../../domain/errors.js'
-import type { AgentGatewayServiceServer, Hello, JoinRequest, JoinResponse, OutputChunk, SessionRequest, TaskUpdate } from '../../proto/index.js'
+import type {
+  AgentGatewayServiceServer,
+  Hello,
+  JoinRequest,
+  JoinResponse,
+  OutputChunk,
+  SessionRequest,
+  TaskUpdate,
+} from '../../proto/index.js'
 import { closeSession } from '../../store/postgres/sessions.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import { requestCertificate } from '../identity.js'
@@ -43,9 +51,14 @@ export function createAgentService(parts: SessionParts): AgentGatewayServiceServ
   }
 }
 
-async function join(parts: SessionParts, call: ServerUnaryCall<JoinRequest, JoinResponse>, callback: sendUnaryData<JoinResponse>): Promise<void> {
+async function join(
+  parts: SessionParts,
+  call: ServerUnaryCall<JoinRequest, JoinResponse>,
+  callback: sendUnaryData<JoinResponse>,
+): Promise<void> {
   try {
-    if (parts.isDraining()) throw new PlatformError('gateway_draining', 'this gateway is stopping; try another')
+    if (parts.isDraining())
+      throw new PlatformError('gateway_draining', 'this gateway is stopping; try another')
     callback(null, await joinHost(parts.deps, parts.trust, call.request))
   } catch (error) {
     if (!(error instanceof PlatformError)) parts.deps.logger.warn({ err: error }, 'a join failed')
@@ -65,7 +78,10 @@ class Conversation {
   }
 
   begin(): void {
-    const silence = setTimeout(() => this.fail(new PlatformError('message_invalid', 'no hello came')), HELLO_WITHIN_MS)
+    const silence = setTimeout(
+      () => this.fail(new PlatformError('message_invalid', 'no hello came')),
+      HELLO_WITHIN_MS,
+    )
     let first = true
     this.stream.on('data', (request: SessionRequest) => {
       clearTimeout(silence)
@@ -93,8 +109,10 @@ class Conversation {
 
   private async hello(request: SessionRequest): Promise<void> {
     const { deps, trust, sessions } = this.parts
-    if (request.message?.$case !== 'hello') throw new PlatformError('message_invalid', 'the first message must be a hello')
-    if (this.parts.isDraining()) throw new PlatformError('gateway_draining', 'this gateway is stopping; connect to another')
+    if (request.message?.$case !== 'hello')
+      throw new PlatformError('message_invalid', 'the first message must be a hello')
+    if (this.parts.isDraining())
+      throw new PlatformError('gateway_draining', 'this gateway is stopping; connect to another')
     const hello = request.message.value
     const peer = await this.identify()
     const opening = await open(deps, peer, hello)
@@ -113,9 +131,11 @@ class Conversation {
         ca: trust.ca,
       },
     })
-    if (opening.quarantined) deps.logger.warn({ hostId: peer.hostId, reason: opening.quarantined }, 'a quarantined host connected')
+    if (opening.quarantined)
+      deps.logger.warn({ hostId: peer.hostId, reason: opening.quarantined }, 'a quarantined host connected')
     this.resumeTasks(session, hello)
-    if (!sessions.add(session)) return session.end({ code: 'session_superseded', message: 'a newer session of this host is open' })
+    if (!sessions.add(session))
+      return session.end({ code: 'session_superseded', message: 'a newer session of this host is open' })
     deps.logger.debug({ hostId: peer.hostId, epoch: opening.epoch }, 'a session began')
   }
 
@@ -130,7 +150,10 @@ class Conversation {
     for (const update of hello.tasks) {
       const task = taskOf(session, update)
       if (!task) continue
-      const acknowledged = { stdout: Number(update.stdout?.acknowledged ?? 0), stderr: Number(update.stderr?.acknowledged ?? 0) }
+      const acknowledged = {
+        stdout: Number(update.stdout?.acknowledged ?? 0),
+        stderr: Number(update.stderr?.acknowledged ?? 0),
+      }
       this.takeUpdate(session, update)
       void this.parts.output.want(session, task, acknowledged)
     }
@@ -143,7 +166,11 @@ class Conversation {
     switch (message?.$case) {
       case 'heartbeat':
         session.lastBeatAt = Date.now()
-        this.parts.beats.add({ hostId: session.hostId, clockSkewMs: skew(message.value.clockMs), conditions: message.value.conditions })
+        this.parts.beats.add({
+          hostId: session.hostId,
+          clockSkewMs: skew(message.value.clockMs),
+          conditions: message.value.conditions,
+        })
         return
       case 'taskUpdate':
         return this.takeUpdate(session, message.value)
@@ -181,7 +208,10 @@ class Conversation {
     const { deps, trust } = this.parts
     try {
       const subject = { scopeId: session.scopeId, hostId: session.hostId, gateway: null }
-      const certificate = await requestCertificate(deps, subject, csr, { signal: new AbortController().signal, patienceMs: 30_000 })
+      const certificate = await requestCertificate(deps, subject, csr, {
+        signal: new AbortController().signal,
+        patienceMs: 30_000,
+      })
       session.send({ $case: 'certificate', value: { certificate, ca: trust.ca } })
     } catch (err) {
       // The agent asks again long before its certificate ends.
@@ -193,7 +223,10 @@ class Conversation {
     const { code, details, metadata } = toStatus(error)
     if (!(error instanceof PlatformError)) this.parts.deps.logger.warn({ err: error }, 'a session failed')
     const name = String(metadata?.get('drover-code')[0] ?? 'unavailable')
-    if (!this.stream.destroyed) this.stream.write({ message: { $case: 'refusal', value: { code: name, message: details, retryAfterMs: 0 } } })
+    if (!this.stream.destroyed)
+      this.stream.write({
+        message: { $case: 'refusal', value: { code: name, message: details, retryAfterMs: 0 } },
+      })
     if (this.session) this.session.end()
     this.stream.emit('error', { code, details, metadata })
   }
@@ -205,6 +238,8 @@ class Conversation {
     session.ended = true
     this.parts.sessions.remove(session)
     const { deps } = this.parts
-    closeSession(deps.pool, session).catch((err) => deps.logger.warn({ err, hostId: session.hostId }, 'the end of a session could not be recorded'))
+    closeSession(deps.pool, session).catch((err) =>
+      deps.logger.warn({ err, hostId: session.hostId }, 'the end of a session could not be recorded'),
+    )
   }
 }

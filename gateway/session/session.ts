@@ -34,7 +34,10 @@ export class Session {
   readonly hostName: string
   private readonly stream: SessionStream
 
-  constructor(stream: SessionStream, host: { scopeId: ScopeId; hostId: HostId; epoch: string; hostName: string }) {
+  constructor(
+    stream: SessionStream,
+    host: { scopeId: ScopeId; hostId: HostId; epoch: string; hostName: string },
+  ) {
     this.stream = stream
     this.scopeId = host.scopeId
     this.hostId = host.hostId

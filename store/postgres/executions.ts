@@ -122,7 +122,12 @@ function assertConservation(step: StepExecution): void {
 }
 
 /** The step at a position, counted from 0. */
-export async function findStep(db: Db, scopeId: ScopeId, executionId: ExecutionId, position: number): Promise<StepExecutionId | undefined> {
+export async function findStep(
+  db: Db,
+  scopeId: ScopeId,
+  executionId: ExecutionId,
+  position: number,
+): Promise<StepExecutionId | undefined> {
   const result = await db.query<{ id: StepExecutionId }>(
     'select id from step_execution where scope_id = $1 and execution_id = $2 and position = $3',
     [scopeId, executionId, position],
@@ -263,7 +268,8 @@ export async function findHostResult(
 ): Promise<HostResult | undefined> {
   const params = [step.scopeId, step.executionId, step.stepExecutionId, hostId]
   const where = 'where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and host_id = $4'
-  const [latest] = (await db.query<HostResult>(`select ${resultColumns} from host_result ${where}`, params)).rows
+  const [latest] = (await db.query<HostResult>(`select ${resultColumns} from host_result ${where}`, params))
+    .rows
   if (!latest || attempt === undefined || attempt === latest.attempt) return latest
   const earlier = await db.query<HostResult>(
     `select ${resultColumns.replace('host_name as "hostName", position,', '')} from host_attempt ${where} and attempt = $5`,

@@ -47,7 +47,12 @@ export async function clearPause(tx: Db, key: Key): Promise<void> {
  * Gives the failed hosts of one step a new attempt; the old one moves to host_attempt.
  * @returns how many hosts
  */
-export function retryHosts(tx: Db, key: Key, step: StepExecution, states: readonly HostState[]): Promise<number> {
+export function retryHosts(
+  tx: Db,
+  key: Key,
+  step: StepExecution,
+  states: readonly HostState[],
+): Promise<number> {
   return giveNewAttempt(tx, key, step, { states, started: ['no', 'yes', 'maybe'] })
 }
 
@@ -122,7 +127,8 @@ export async function endStrandedHosts(tx: Db, key: Key): Promise<void> {
     [key.scopeId, key.executionId],
   )
   for (const step of await listSteps(tx, key.scopeId, key.executionId)) {
-    if (!isFinalStepState(step.state)) await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'engine_terminated')
+    if (!isFinalStepState(step.state))
+      await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'engine_terminated')
   }
 }
 

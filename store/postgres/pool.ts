@@ -21,6 +21,8 @@ export function createPool(url: string, max = 10): Pool {
   })
   // An idle connection that breaks is not an error of ours: the next query opens another.
   pool.on('error', () => {})
+  // One that breaks while it is in use fails its query; without a listener it would end the process as well.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 

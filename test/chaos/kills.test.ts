@@ -15,9 +15,13 @@ interface Launched {
   shape: string
 }
 
-const chatter = (lines: number) => `i=0; while [ $i -lt ${lines} ]; do echo "line $i of some output that is long enough to matter"; i=$((i+1)); done`
+const chatter = (lines: number) =>
+  `i=0; while [ $i -lt ${lines} ]; do echo "line $i of some output that is long enough to matter"; i=$((i+1)); done`
 const chatterHash = (lines: number) => {
-  const text = Array.from({ length: lines }, (_, i) => `line ${i} of some output that is long enough to matter\n`).join('')
+  const text = Array.from(
+    { length: lines },
+    (_, i) => `line ${i} of some output that is long enough to matter\n`,
+  ).join('')
   return createHash('sha256').update(text).digest('hex')
 }
 
@@ -33,9 +37,21 @@ function shapes(effects: Effects, random: () => number): { shape: string; plan: 
     { shape: 'short', plan: { name: 'short', steps: [step('short', 'echo hi')] } },
     { shape: 'long', plan: { name: 'long', steps: [step('long', `sleep ${seconds}`)] } },
     { shape: 'chatty', plan: { name: 'chatty', steps: [step('chatty', chatter(2_000))] } },
-    { shape: 'forking', plan: { name: 'forking', steps: [step('forking', '(sleep 0.3; true) & (sleep 0.2; true) & wait')] } },
-    { shape: 'steps', plan: { name: 'steps', steps: [step('one', 'sleep 0.5'), step('two', 'echo two', { concurrency: 3 })] } },
-    { shape: 'failing', plan: { name: 'failing', steps: [step('failing', 'echo bad >&2', { onFailure: 'ignore' }), step('after', 'true')] } },
+    {
+      shape: 'forking',
+      plan: { name: 'forking', steps: [step('forking', '(sleep 0.3; true) & (sleep 0.2; true) & wait')] },
+    },
+    {
+      shape: 'steps',
+      plan: { name: 'steps', steps: [step('one', 'sleep 0.5'), step('two', 'echo two', { concurrency: 3 })] },
+    },
+    {
+      shape: 'failing',
+      plan: {
+        name: 'failing',
+        steps: [step('failing', 'echo bad >&2', { onFailure: 'ignore' }), step('after', 'true')],
+      },
+    },
   ]
 }
 
@@ -65,7 +81,12 @@ describe(`${KILLS} kills with seed ${SEED}`, () => {
       const [name] = round.splice(Math.floor(random() * round.length), 1)
       const pid = name && platform.child(name).pid
       if (!name || !pid) continue
-      process.kill(pid, 'SIGKILL')
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // It died with another part this very moment, and is being restarted: not a kill of ours.
+        continue
+      }
       killed.push(name)
     }
     return killed
@@ -84,10 +105,17 @@ describe(`${KILLS} kills with seed ${SEED}`, () => {
         await pause(400)
       }
     })()
-    const killed = await killAll(random)
-    done = true
-    await load
-    const tally = { kills: killed.length, runs: launched.length, starts: 0, doubleRuns: 0, silentLosses: 0, hangs: 0, outputMismatches: 0, unknowns: 0 }
+    const [killed] = await Promise.all([killAll(random).finally(() => (done = true)), load])
+    const tally = {
+      kills: killed.length,
+      runs: launched.length,
+      starts: 0,
+      doubleRuns: 0,
+      silentLosses: 0,
+      hangs: 0,
+      outputMismatches: 0,
+      unknowns: 0,
+    }
     const faults: unknown[] = []
     for (const { id, shape } of launched) {
       const view = await api.ended(id, 120_000).catch((error: Error) => {
@@ -109,7 +137,9 @@ describe(`${KILLS} kills with seed ${SEED}`, () => {
             faults.push({ id, shape, step: step.position, host, starts, ends })
           }
           if (shape === 'chatty') {
-            const hash = createHash('sha256').update(await api.output(id, host.hostId, 'stdout', step.position)).digest('hex')
+            const hash = createHash('sha256')
+              .update(await api.output(id, host.hostId, 'stdout', step.position))
+              .digest('hex')
             if (hash !== chatterHash(2_000)) {
               tally.outputMismatches++
               faults.push({ id, shape, host, hash })
@@ -120,7 +150,14 @@ describe(`${KILLS} kills with seed ${SEED}`, () => {
     }
     process.stdout.write(`chaos: ${JSON.stringify(tally)}\n`)
     if (faults.length) process.stdout.write(`chaos faults: ${JSON.stringify(faults.slice(0, 10), null, 1)}\n`)
-    expect(tally).toMatchObject({ kills: KILLS, doubleRuns: 0, silentLosses: 0, hangs: 0, outputMismatches: 0, unknowns: 0 })
+    expect(tally).toMatchObject({
+      kills: KILLS,
+      doubleRuns: 0,
+      silentLosses: 0,
+      hangs: 0,
+      outputMismatches: 0,
+      unknowns: 0,
+    })
     expect(tally.starts).toBeGreaterThan(launched.length * HOSTS * 0.99)
   })
 })

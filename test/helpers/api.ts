@@ -48,7 +48,12 @@ export class TestApi {
   }
 
   /** One request, answered whatever the status. Throws only when there is no answer. */
-  async call<T>(method: string, path: string, body?: unknown, key = randomUUID() as string): Promise<Answer<T>> {
+  async call<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    key = randomUUID() as string,
+  ): Promise<Answer<T>> {
     const response = await fetch(`${this.base}${path}`, {
       method,
       headers: {
@@ -68,7 +73,8 @@ export class TestApi {
     for (const until = Date.now() + forMs; ; await pause(200)) {
       const answer = await this.call<T>(method, path, body, key).catch(() => undefined)
       if (answer && answer.status < 500) return answer
-      if (Date.now() > until) throw new Error(`${method} ${path} was not answered within ${forMs} ms: ${JSON.stringify(answer)}`)
+      if (Date.now() > until)
+        throw new Error(`${method} ${path} was not answered within ${forMs} ms: ${JSON.stringify(answer)}`)
     }
   }
 
@@ -83,22 +89,35 @@ export class TestApi {
   }
 
   async hosts(id: string, position = 0): Promise<HostResultView[]> {
-    const found = await this.insist<{ items: HostResultView[] }>('GET', `/executions/${id}/steps/${position}/hosts?limit=1000`)
+    const found = await this.insist<{ items: HostResultView[] }>(
+      'GET',
+      `/executions/${id}/steps/${position}/hosts?limit=1000`,
+    )
     return found.body.items
   }
 
   operate(id: string, operation: Record<string, unknown>) {
-    return this.insist<{ state?: string; code?: string; detail?: string }>('POST', `/executions/${id}/operations`, operation)
+    return this.insist<{ state?: string; code?: string; detail?: string }>(
+      'POST',
+      `/executions/${id}/operations`,
+      operation,
+    )
   }
 
   /** Waits for a state of the execution. Throws with all that is known when it does not come. */
-  async until(id: string, isReached: (view: ExecutionView) => boolean, forMs = 60_000): Promise<ExecutionView> {
+  async until(
+    id: string,
+    isReached: (view: ExecutionView) => boolean,
+    forMs = 60_000,
+  ): Promise<ExecutionView> {
     for (const until = Date.now() + forMs; ; await pause(50)) {
       const view = await this.get(id)
       if (isReached(view)) return view
       if (Date.now() > until) {
         const hosts = await Promise.all(view.steps.map((step) => this.hosts(id, step.position)))
-        throw new Error(`run ${id} did not get there within ${forMs} ms: ${JSON.stringify({ view, hosts }, null, 1)}`)
+        throw new Error(
+          `run ${id} did not get there within ${forMs} ms: ${JSON.stringify({ view, hosts }, null, 1)}`,
+        )
       }
     }
   }
@@ -109,9 +128,12 @@ export class TestApi {
 
   /** All bytes of a stream, as they are kept. */
   async output(id: string, hostId: string, stream = 'stdout', position = 0): Promise<Buffer> {
-    const response = await fetch(`${this.base}/executions/${id}/steps/${position}/hosts/${hostId}/output/${stream}`, {
-      headers: { authorization: `Bearer ${this.token}` },
-    })
+    const response = await fetch(
+      `${this.base}/executions/${id}/steps/${position}/hosts/${hostId}/output/${stream}`,
+      {
+        headers: { authorization: `Bearer ${this.token}` },
+      },
+    )
     if (!response.ok) throw new Error(`output: ${response.status} ${await response.text()}`)
     return Buffer.from(await response.arrayBuffer())
   }

@@ -16,7 +16,8 @@ export class Effects {
     const file = path.join(this.folder, executionId)
     const counts = new Map<string, number>()
     if (!existsSync(file)) return counts
-    for (const line of readFileSync(file, 'utf8').trim().split('\n')) counts.set(line, (counts.get(line) ?? 0) + 1)
+    for (const line of readFileSync(file, 'utf8').trim().split('\n'))
+      counts.set(line, (counts.get(line) ?? 0) + 1)
     return counts
   }
 

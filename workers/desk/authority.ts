@@ -92,13 +92,20 @@ export class Authority {
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([isHost ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth]),
+        new x509.ExtendedKeyUsageExtension([
+          isHost ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth,
+        ]),
         new x509.SubjectAlternativeNameExtension(names),
         await x509.AuthorityKeyIdentifierExtension.create(this.certificate.publicKey),
       ],
     })
     const der = Buffer.from(certificate.rawData)
-    return { certificate: certificate.toString('pem'), serial, notAfter, fingerprint: createHash('sha256').update(der).digest() }
+    return {
+      certificate: certificate.toString('pem'),
+      serial,
+      notAfter,
+      fingerprint: createHash('sha256').update(der).digest(),
+    }
   }
 }
 

@@ -1,6 +1,11 @@
 /** The desk: answers what only a holder of the keys may answer — certificate requests and stops — within a fraction of a second. */
 import type { Logger } from '../../base/logger.js'
-import { answerCertificateRequest, type CertificateRequest, insertCertificate, takeCertificateRequests } from '../../store/postgres/certificates.js'
+import {
+  answerCertificateRequest,
+  type CertificateRequest,
+  insertCertificate,
+  takeCertificateRequests,
+} from '../../store/postgres/certificates.js'
 import { type HintListener, sendHint } from '../../store/postgres/hints.js'
 import type { Db, Pool } from '../../store/postgres/pool.js'
 import { answerStopRequest, takeStopRequests } from '../../store/postgres/stops.js'
@@ -69,7 +74,9 @@ export class Desk implements AsyncDisposable {
       issued = await this.keys.authority.issue(request.csr, subject)
     } catch (err) {
       this.logger.warn({ err, ...subject }, 'a certificate request was refused')
-      return answerCertificateRequest(tx, request, { refused: `the certificate request was refused: ${(err as Error).message}` })
+      return answerCertificateRequest(tx, request, {
+        refused: `the certificate request was refused: ${(err as Error).message}`,
+      })
     }
     await insertCertificate(tx, request, issued)
     await answerCertificateRequest(tx, request, { certificate: issued.certificate })

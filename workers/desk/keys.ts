@@ -22,7 +22,12 @@ export async function openPlatformKeys(pool: Pool, master: MasterKey): Promise<P
   })
 }
 
-async function findOrMake(tx: Db, master: MasterKey, purpose: 'ca' | 'signing', make: () => Promise<PrivateKey>): Promise<PrivateKey> {
+async function findOrMake(
+  tx: Db,
+  master: MasterKey,
+  purpose: 'ca' | 'signing',
+  make: () => Promise<PrivateKey>,
+): Promise<PrivateKey> {
   const { id: scopeId } = await firstScope(tx)
   const found = await findPrivateKey(tx, scopeId, purpose, master)
   if (found) return found

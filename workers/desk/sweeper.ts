@@ -5,7 +5,13 @@ import { CONTROL_QUEUE } from '../../domain/shard.js'
 import { setExecutionState } from '../../store/postgres/executions.js'
 import { endStrandedHosts, requestCancel } from '../../store/postgres/operate.js'
 import type { Pool } from '../../store/postgres/pool.js'
-import { asSweeper, ensurePartitions, listOpenExecutions, type OpenExecution, removeStale } from '../../store/postgres/sweeps.js'
+import {
+  asSweeper,
+  ensurePartitions,
+  listOpenExecutions,
+  type OpenExecution,
+  removeStale,
+} from '../../store/postgres/sweeps.js'
 import { transaction } from '../../store/postgres/transaction.js'
 import { EXECUTE_PLAN, type ExecutePlanInput } from '../../workflows/messages.js'
 
@@ -70,7 +76,11 @@ export class Sweeper implements AsyncDisposable {
   }
 
   private async start(execution: OpenExecution): Promise<void> {
-    const input: ExecutePlanInput = { scopeId: execution.scopeId, executionId: execution.executionId, title: `r-${execution.executionId}` }
+    const input: ExecutePlanInput = {
+      scopeId: execution.scopeId,
+      executionId: execution.executionId,
+      title: `r-${execution.executionId}`,
+    }
     try {
       await this.client.workflow.start(EXECUTE_PLAN, {
         taskQueue: CONTROL_QUEUE,
@@ -80,7 +90,10 @@ export class Sweeper implements AsyncDisposable {
         args: [input],
         staticSummary: input.title,
       })
-      this.logger.info({ executionId: execution.executionId }, 'an execution that a crash had left was started')
+      this.logger.info(
+        { executionId: execution.executionId },
+        'an execution that a crash had left was started',
+      )
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
     }
@@ -99,7 +112,10 @@ export class Sweeper implements AsyncDisposable {
   /** Somebody ended the workflow behind our back: what runs is stopped, and the execution does not stay `running`. */
   private async endTerminated(execution: OpenExecution, status: string): Promise<void> {
     this.closedSince.delete(execution.workflowId)
-    this.logger.warn({ executionId: execution.executionId, status }, 'a workflow ended without ending its execution')
+    this.logger.warn(
+      { executionId: execution.executionId, status },
+      'a workflow ended without ending its execution',
+    )
     await transaction(this.pool, async (tx) => {
       await requestCancel(tx, execution)
       await endStrandedHosts(tx, execution)

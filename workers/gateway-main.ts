@@ -86,9 +86,11 @@ async function run(config: GatewayConfig): Promise<void> {
   await pool.end()
 }
 
-async function needSchema(pool: Pool): Promise<void> {
-  if (!(await isMigrated(pool)))
+async function needSchema(pool: Pool): Promise<Scope> {
+  if (!(await isMigrated(pool))) {
     throw new Error('the schema is not up to date yet: a worker or an api brings it there')
+  }
+  return firstScope(pool)
 }
 
 void runRole({

@@ -60,6 +60,24 @@ describe('foldLines', () => {
     expect(lines.slice(-3).map((line) => line.text)).toEqual(['── y', 'a', 'b'])
   })
 
+  it('prints each output whole where no two hosts agree', () => {
+    const lines = foldLines(['x', 'y', 'z'].map((nodeset) => group({ nodeset, output: `${nodeset}\n` })))
+    expect(lines.map((line) => line.text)).toEqual([
+      '3 hosts, no two alike',
+      '── x',
+      'x',
+      '── y',
+      'y',
+      '── z',
+      'z',
+    ])
+  })
+
+  it('counts the groups that a line has no room for', () => {
+    const many = Array.from({ length: 8 }, (_, i) => group({ nodeset: `x-${i}`, output: conf(i + 10) }))
+    expect(summary([seven, ...many])).toMatch(/x-4 differs in \d line · 3 more groups differ$/)
+  })
+
   it('says so where nothing was written', () => {
     expect(foldLines([group({ output: '' })]).at(-1)?.text).toBe('(no output)')
   })

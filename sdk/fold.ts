@@ -25,19 +25,30 @@ export interface FoldedLine {
 export function foldLines(groups: readonly FoldedOutput[]): FoldedLine[] {
   const [usual, ...others] = groups
   if (!usual) return []
+  // No group is the usual one where no two hosts agree: a difference to the first would only confuse.
+  const alike = usual.hosts > 1 || groups.length <= 2
   const lines: FoldedLine[] = [
-    { kind: 'summary', text: [describe(usual), ...others.map((group) => compare(usual, group))].join(' · ') },
+    { kind: 'summary', text: alike ? summarize(usual, others) : `${groups.length} hosts, no two alike` },
   ]
   lines.push(header(usual), ...textLines(usual.output))
   for (const group of others) {
     lines.push(header(group))
-    const changes = unifiedDiff(usual.output, group.output)
+    const changes = alike ? unifiedDiff(usual.output, group.output) : []
     // A difference longer than the output itself explains nothing.
-    if (usual.output && changes.length <= group.output.split('\n').length + 3)
+    if (alike && usual.output && changes.length <= group.output.split('\n').length + 3)
       lines.push(...changes.map(diffLine))
     else lines.push(...textLines(group.output))
   }
   return lines
+}
+
+/** Groups that are compared in the summary; more are counted. */
+const COMPARED = 5
+
+function summarize(usual: FoldedOutput, others: readonly FoldedOutput[]): string {
+  const parts = [describe(usual), ...others.slice(0, COMPARED).map((group) => compare(usual, group))]
+  if (others.length > COMPARED) parts.push(`${others.length - COMPARED} more groups differ`)
+  return parts.join(' · ')
 }
 
 function describe(group: FoldedOutput): string {
@@ -54,7 +65,8 @@ function compare(usual: FoldedOutput, group: FoldedOutput): string {
     : ''
   const ended =
     group.state === usual.state && group.exitCode === usual.exitCode ? '' : outcome(group) || group.state
-  return [who, [ended, differs].filter(Boolean).join(' and ')].filter(Boolean).join(' ')
+  // Two outputs may look the same and not be: one in both streams, or beyond what was read.
+  return `${who} ${[ended, differs].filter(Boolean).join(' and ') || 'differs in what is not shown'}`
 }
 
 /** What is worth saying of an outcome: nothing if all went well. */

@@ -4,6 +4,7 @@ import type { HostCounts, HostState } from '../../domain/host-result.js'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { StepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
+import { sendHint } from './hints.js'
 import type { Db } from './pool.js'
 
 export interface Execution {
@@ -229,6 +230,8 @@ export async function setExecutionState(
   await appendEvents(tx, key.scopeId, key.executionId, [
     { type: 'execution', body: { state, ...(reason ? { reason } : {}) } },
   ])
+  // Delivered at the commit: whoever watches need not wait for the second look.
+  await sendHint(tx, 'executions', key.executionId)
   return true
 }
 
@@ -256,6 +259,7 @@ export async function setStepState(
     ...(reason ? { reason } : {}),
   }
   await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'step', body }])
+  await sendHint(tx, 'executions', key.executionId)
   return true
 }
 

@@ -37,7 +37,14 @@ async function main(): Promise<void> {
   const shutdown = listenForShutdown()
   const startedAt = Date.now()
   say(`Starting the stack "${options.name}"`)
-  const platform = await startPlatform({ ...options, log: (line) => say(`  ! ${line}`), onReady: sayReady })
+  let isUp = false
+  const platform = await startPlatform({
+    ...options,
+    log: (line) => say(`  ! ${line}`),
+    // The object store comes later than the summary, and needs no line of its own.
+    onReady: (part, ms) => (isUp ? undefined : sayReady(part, ms)),
+  })
+  isUp = true
   try {
     const file = writeEnvironmentFile(options.envFile ?? join(platform.data, 'env'), platform.env)
     say(`Up in ${((Date.now() - startedAt) / 1000).toFixed(1)} s.`)

@@ -1,5 +1,5 @@
 /** The preparation's own rules: pinned versions that agree, counts that add up, a lock that survives its owner. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -120,6 +120,24 @@ describe('prepare', () => {
     })
     expect(run.status).toBe(1)
     expect(run.stderr).toMatch(/^usage: /)
+  })
+
+  it('ends what it runs when npm above it is killed', async () => {
+    const inner = `
+      import { capture, endWithParent } from ${module_('run.mjs')}
+      endWithParent()
+      await capture('sh', ['-c', 'echo $$ > pid; sleep 300'], { cwd: ${JSON.stringify(folder)} })`
+    const outer = `require('node:child_process').spawn(process.execPath,
+      ['--input-type=module', '-e', ${JSON.stringify(inner)}], { stdio: 'inherit' })`
+    const npm = spawn(process.execPath, ['-e', outer], { stdio: 'ignore' })
+    const file = join(folder, 'pid')
+    const until = async (holds: () => boolean) => {
+      while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await until(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'))
+    const pid = readFileSync(file, 'utf8').trim()
+    npm.kill('SIGKILL')
+    await until(() => !existsSync(`/proc/${pid}`))
   })
 
   it('tells what to do when Go is missing', () => {

@@ -56,7 +56,7 @@ function paint() {
   for (const step of active.values()) {
     if (now - step.startedAt < 300) continue
     const line = `  … ${step.title}  ${human(now - step.startedAt)}, ${remaining(step, now)}`
-    process.stderr.write(`${line.slice(0, (process.stderr.columns ?? 100) - 1)}\n`)
+    process.stderr.write(`${line.slice(0, (process.stderr.columns || 100) - 1)}\n`)
     drawn += 1
   }
 }

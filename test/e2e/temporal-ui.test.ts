@@ -43,6 +43,7 @@ withBrowser('the Temporal web UI', () => {
     await api.operate(id, { kind: 'pause' })
     await api.until(id, (view) => view.state === 'paused' && !view.steps[0]?.counts['running'])
     await open(id)
+    await page.getByText('User Metadata').click()
     await page.getByText('paused by an operator: resume or cancel it').first().waitFor({ timeout: 30_000 })
     await shot('temporal-ui-paused')
     const text = await page.locator('body').innerText()

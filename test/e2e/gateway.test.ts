@@ -1,0 +1,239 @@
+/** The agents' front door, met by those who should not come in, and by agents that say what they should not. */
+import { randomBytes } from 'node:crypto'
+import { Client } from 'pg'
+import { dispatchId, TaskState, Started } from '../../proto/index'
+import type { Platform } from '../../stack/platform/platform'
+import { pause, TestApi } from '../helpers/api'
+import { startTestPlatform } from '../helpers/platform'
+import { connect, join, type KeyPair, makeForeignCertificate, makeHello, makeKeyPair, RawSession } from '../helpers/raw-agent'
+
+describe('the gateway', () => {
+  let platform: Platform
+  let api: TestApi
+  let pg: Client
+  let ca: string
+  let address: string
+
+  beforeAll(async () => {
+    platform = await startTestPlatform({ agents: 1, env: { worker: { DROVER_LOST_AFTER_MS: '3000' } } })
+    api = new TestApi(platform)
+    pg = new Client({ connectionString: platform.env['DROVER_POSTGRES_URL'] })
+    await pg.connect()
+    ca = (await pg.query(`select public_part from platform_key where purpose = 'ca'`)).rows[0].public_part
+    address = (await pg.query('select address from gateway')).rows[0].address
+  }, 120_000)
+
+  afterAll(async () => {
+    await pg?.end()
+    await platform?.close()
+  }, 60_000)
+
+  async function makeToken(more: Record<string, unknown> = {}): Promise<{ secret: string; id: string }> {
+    const { body } = await api.insist<{ token: string; id: string }>('POST', '/join-tokens', { labels: { test: 'raw' }, uses: 1, ttlMs: 60_000, ...more })
+    return { secret: body.token.split('.')[0] ?? '', id: body.id }
+  }
+
+  async function joinHost(name: string, keys?: KeyPair) {
+    const pair = keys ?? (await makeKeyPair())
+    const { secret } = await makeToken()
+    const answer = await join(connect(address, ca), secret, name, pair.csr)
+    return { ...answer, key: pair.key, open: (hello = makeHello()) => new RawSession(connect(address, ca, { certificate: answer.certificate, key: pair.key }), hello) }
+  }
+
+  describe('joining', () => {
+    it('refuses a token that nobody made, with join_token_invalid', async () => {
+      const { csr } = await makeKeyPair()
+      await expect(join(connect(address, ca), `drj_${randomBytes(32).toString('base64url')}`, 'stranger', csr)).rejects.toMatchObject({ code: 'join_token_invalid' })
+    })
+
+    it('refuses a used token, with join_token_used', async () => {
+      const { secret } = await makeToken()
+      await join(connect(address, ca), secret, 'first-user', (await makeKeyPair()).csr)
+      await expect(join(connect(address, ca), secret, 'second-user', (await makeKeyPair()).csr)).rejects.toMatchObject({ code: 'join_token_used' })
+    })
+
+    it('refuses an expired token, with join_token_expired', async () => {
+      const { secret } = await makeToken({ ttlMs: 1_000 })
+      await pause(1_200)
+      await expect(join(connect(address, ca), secret, 'late', (await makeKeyPair()).csr)).rejects.toMatchObject({ code: 'join_token_expired' })
+    })
+
+    it('refuses a revoked token, with join_token_invalid', async () => {
+      const { secret, id } = await makeToken()
+      await api.insist('DELETE', `/join-tokens/${id}`)
+      await expect(join(connect(address, ca), secret, 'revoked', (await makeKeyPair()).csr)).rejects.toMatchObject({ code: 'join_token_invalid' })
+    })
+
+    it('refuses a name that a host has, and takes no use of the token for it', async () => {
+      await joinHost('taken')
+      const { secret } = await makeToken()
+      await expect(join(connect(address, ca), secret, 'taken', (await makeKeyPair()).csr)).rejects.toMatchObject({ code: 'name_taken' })
+      await expect(join(connect(address, ca), secret, 'not-taken', (await makeKeyPair()).csr)).resolves.toBeDefined()
+    })
+
+    it('gives an agent whose answer was lost the same host again', async () => {
+      const { secret } = await makeToken()
+      const { csr } = await makeKeyPair()
+      const [first, second] = [await join(connect(address, ca), secret, 'twice', csr), await join(connect(address, ca), secret, 'twice', csr)]
+      expect(second.hostId).toBe(first.hostId)
+    })
+
+    it('refuses what is no certificate request, with certificate_request_invalid', async () => {
+      const { secret } = await makeToken()
+      await expect(join(connect(address, ca), secret, 'garbage', randomBytes(200))).rejects.toMatchObject({ code: 'certificate_request_invalid' })
+    })
+  })
+
+  describe('a session', () => {
+    it('needs a certificate', async () => {
+      expect(await new RawSession(connect(address, ca), makeHello()).end()).toBe('certificate_missing')
+    })
+
+    it('refuses a certificate of another CA for the same host', async () => {
+      const foreign = await makeForeignCertificate('1')
+      expect(await new RawSession(connect(address, ca, foreign), makeHello()).end()).toBe('certificate_missing')
+    })
+
+    it('ends within seconds when its host is revoked, and cannot come back', async () => {
+      const host = await joinHost('to-be-revoked')
+      const session = host.open()
+      await session.next('welcome')
+      await api.insist('POST', `/hosts/${host.hostId}/revoke`, {})
+      expect(await session.end(5_000)).toBe('certificate_revoked')
+      expect(await host.open().end()).toBe('certificate_revoked')
+    })
+
+    it('keeps a host visible that speaks no common protocol', async () => {
+      const host = await joinHost('from-the-future')
+      expect(await host.open(makeHello({ protocolMin: 90, protocolMax: 99 })).end()).toBe('protocol_unsupported')
+      const { body } = await api.insist<{ conditions: string[]; connected: boolean }>('GET', `/hosts/${host.hostId}`)
+      expect(body).toMatchObject({ connected: false, conditions: ['protocol_unsupported'] })
+    })
+
+    it('takes a clock that is ten minutes off as a warning: the host is connected', async () => {
+      const host = await joinHost('clock-off')
+      const session = host.open(makeHello({ clockMs: BigInt(Date.now() + 600_000) }))
+      await session.next('welcome')
+      const { body } = await api.insist<{ clockSkewMs: number; connected: boolean }>('GET', `/hosts/${host.hostId}`)
+      expect(body.connected).toBe(true)
+      expect(body.clockSkewMs).toBeGreaterThan(590_000)
+      session.close()
+    })
+
+    it('ends the older one of the same host', async () => {
+      const host = await joinHost('twins')
+      const hello = makeHello()
+      const older = host.open(hello)
+      const first = await older.next('welcome')
+      const newer = host.open(hello)
+      const second = await newer.next('welcome')
+      expect(second.epoch).toBeGreaterThan(first.epoch)
+      expect(await older.end()).toBe('session_superseded')
+      newer.close()
+    })
+
+    it('scenario 04: quarantines a host whose journal has gone backwards', async () => {
+      const host = await joinHost('rolled-back')
+      const hello = makeHello({ journalSequence: 40n })
+      const before = host.open(hello)
+      await before.next('welcome')
+      before.close()
+      const after = host.open({ ...hello, journalSequence: 12n })
+      await after.next('welcome')
+      const { body } = await api.insist<{ state: string; stateReason: string }>('GET', `/hosts/${host.hostId}`)
+      expect(body).toMatchObject({ state: 'quarantined', stateReason: 'journal_rolled_back' })
+      after.close()
+    })
+
+    it('quarantines a cloned identity: two journals at once', async () => {
+      const host = await joinHost('cloned')
+      const original = host.open()
+      await original.next('welcome')
+      const clone = host.open()
+      await clone.next('welcome')
+      const { body } = await api.insist<{ state: string; stateReason: string }>('GET', `/hosts/${host.hostId}`)
+      expect(body).toMatchObject({ state: 'quarantined', stateReason: 'journal_conflict' })
+      clone.close()
+    })
+
+    it('refuses a first message that is no hello', async () => {
+      const host = await joinHost('rude')
+      const session = new RawSession(connect(address, ca, { certificate: host.certificate, key: host.key }))
+      session.send({ $case: 'heartbeat', value: { monotonicMs: 1n, runningTasks: 0, residentBytes: 0n, loopLagMs: 0, spoolFreeBytes: 0n, clockMs: 0n, conditions: [] } })
+      expect(await session.end()).toBe('message_invalid')
+    })
+  })
+
+  describe('an agent with a certificate of its own', () => {
+    it('cannot tell results of another host', async () => {
+      const script = { language: 'sh', script: 'sleep 3', name: 'slow' }
+      const id = await api.launch({ target: 'name:rack-a-1', plan: { name: 'mine', steps: [script] } })
+      const view = await api.until(id, (now) => now.steps[0]?.counts['running'] === 1)
+      const victim = (await api.hosts(id))[0]!
+      const red = await joinHost('red-team')
+      const session = red.open()
+      await session.next('welcome')
+      const lie = (hostId: string) => ({
+        dispatchId: dispatchId(view.steps[0]!.id, 1, hostId),
+        state: TaskState.TASK_STATE_EXITED,
+        sequence: 99n,
+        executionId: BigInt(id),
+        stepExecutionId: BigInt(view.steps[0]!.id),
+        attempt: 1,
+        outputDay: '20261121',
+        exitCode: 66,
+        signal: '',
+        reason: '',
+        detail: '',
+        started: Started.STARTED_YES,
+        durationMs: 1n,
+        stdout: undefined,
+        stderr: undefined,
+        startedAgoMs: 1n,
+      })
+      session.send({ $case: 'taskUpdate', value: lie(victim.hostId) })
+      session.send({ $case: 'taskUpdate', value: lie(red.hostId) })
+      const end = await api.ended(id)
+      expect(end.steps[0]!.counts).toEqual({ succeeded: 1 })
+      expect((await api.hosts(id))[0]).toMatchObject({ exitCode: 0 })
+      session.close()
+    })
+
+    it('gets a lost host called unknown, and amended when its journal answers', async () => {
+      const host = await joinHost('goes-away')
+      const hello = makeHello()
+      const session = host.open(hello)
+      await session.next('welcome')
+      const id = await api.launch({ target: 'name:goes-away', plan: { name: 'away', steps: [{ name: 'only', language: 'sh', script: 'true' }] } })
+      await session.next('dispatch')
+      session.close()
+      const ended = await api.ended(id, 60_000)
+      expect(ended).toMatchObject({ state: 'failed', steps: [{ counts: { unknown: 1 } }] })
+      expect((await api.hosts(id))[0]).toMatchObject({ state: 'unknown', started: 'maybe', reason: 'agent_lost' })
+      const task = {
+        dispatchId: dispatchId(ended.steps[0]!.id, 1, host.hostId),
+        state: TaskState.TASK_STATE_EXITED,
+        sequence: 5n,
+        executionId: BigInt(id),
+        stepExecutionId: BigInt(ended.steps[0]!.id),
+        attempt: 1,
+        outputDay: '20261121',
+        exitCode: 0,
+        signal: '',
+        reason: '',
+        detail: '',
+        started: Started.STARTED_YES,
+        durationMs: 12n,
+        stdout: { bytes: 0n, sha256: Buffer.alloc(32), truncated: false, acknowledged: 0n },
+        stderr: { bytes: 0n, sha256: Buffer.alloc(32), truncated: false, acknowledged: 0n },
+        startedAgoMs: 12n,
+      }
+      const back = host.open({ ...hello, journalSequence: 9n, tasks: [task] })
+      await back.next('taskSettled')
+      const after = await api.get(id)
+      expect(after).toMatchObject({ state: 'failed', steps: [{ counts: { succeeded: 1 } }] })
+      expect((await api.hosts(id))[0]).toMatchObject({ state: 'succeeded', resolvedAt: expect.any(String) })
+      back.close()
+    })
+  })
+})

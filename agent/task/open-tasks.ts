@@ -50,9 +50,8 @@ export class OpenTasks {
   async settle(dispatchId: Buffer): Promise<void> {
     const task = this.live.get(dispatchId.toString('hex'))
     if (!task?.result) return
-    await task.folder.markSettled('verdict')
     task.settled = true
-    await this.dropIfDone(task)
+    if (!(await this.dropIfDone(task))) await task.folder.markSettled('verdict')
   }
 
   /** @returns how many bytes of output are newly acknowledged */
@@ -114,12 +113,14 @@ export class OpenTasks {
     }
   }
 
-  private async dropIfDone(task: Task): Promise<void> {
-    if (!task.settled || !task.output.isAcknowledged) return
+  /** Forgets a task that nobody waits for any more; says whether it did. */
+  async dropIfDone(task: Task): Promise<boolean> {
+    if (!task.settled || !task.output.isAcknowledged) return false
     await this.saveAcked(task)
     await task.folder.markSettled('complete')
     this.live.delete(task.id)
     await task.output.close()
+    return true
   }
 
   private async saveAcked(task: Task): Promise<void> {

@@ -38,7 +38,7 @@ async function readTask(tasks: Tasks, folder: TaskFolder, id: string): Promise<T
   if ((await folder.readSettled()) === 'complete') return undefined
   const ended = await tasks.open.find(id)
   // Of an id that was cancelled before its dispatch came there is nothing to tell until then.
-  if (ended) return isUnclaimed(ended) ? undefined : ended
+  if (ended) return isUnclaimed(ended) || (await tasks.open.dropIfDone(ended)) ? undefined : ended
   const intent = await folder.readIntent()
   if (!intent) {
     await folder.remove()

@@ -26,6 +26,8 @@ import { cancelledUnstarted, rejected, type Verdict } from './verdict.js'
 const log = createLogger('agent:tasks')
 
 const LONGEST_CANCEL_MS = 30 * 86_400_000
+// No id: a name of its own among the locks.
+const IN_ORDER = 'in order'
 const TIDY_MS = 5 * 60_000
 
 /** Where news go; with no session they are dropped, for the next hello repeats them. */
@@ -63,7 +65,11 @@ export class Tasks {
       const detail = `the order is not signed by a key that this host knows (key "${dispatch.keyId}"); check the gateway and the signing keys`
       return this.tell(refusedUpdate(order, { code: 'order_signature_invalid', detail }))
     }
-    await this.lock.run(order.dispatchId.toString('hex'), () => this.consider(dispatch, order))
+    const consider = () =>
+      this.lock.run(order.dispatchId.toString('hex'), () => this.consider(dispatch, order))
+    // One after another, so that tasks start in the order in which they came; only a script that has to be fetched
+    // holds up nobody.
+    return dispatch.content.length > 0 ? this.lock.run(IN_ORDER, consider) : consider()
   }
 
   private async consider(dispatch: Dispatch, order: DispatchOrder): Promise<void> {

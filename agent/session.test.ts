@@ -187,6 +187,23 @@ describe('a session', () => {
     expect(id).not.toBe(dispatch.id)
   })
 
+  it('sends again what the server dropped, and its window is whole after that', async () => {
+    const gateway = await startGateway({ ack: false, windowBytes: 100_000 })
+    await startAgent(gateway)
+    await gateway.sessionUp()
+    const dispatch = makeDispatch(gateway, { text: 'head -c 1000000 /dev/urandom' })
+    gateway.dispatch(dispatch)
+    await gateway.until('chunk', () => gateway.received(dispatch.id, 1) === 100_000)
+    gateway.options.ack = true
+    gateway.forget(dispatch.id)
+    const again = { dispatchId: Buffer.from(dispatch.id, 'hex'), stdoutOffset: 0n, stderrOffset: 0n }
+    gateway.send({ $case: 'outputWanted', value: again })
+    const update = await gateway.final(dispatch.id)
+    await gateway.outputOf(dispatch.id, update)
+    expect(gateway.gaps).toEqual([])
+    expect(gateway.digest(dispatch.id, 1)).toBe(update.stdout?.sha256.toString('hex'))
+  })
+
   it('is left for another when the peer falls silent', async () => {
     const gateway = await startGateway()
     const relay = await Relay.start(gateway.port)

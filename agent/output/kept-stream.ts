@@ -86,6 +86,11 @@ export class KeptStream {
     return freed
   }
 
+  /** Bytes that were sent and not acknowledged. */
+  get underWay(): number {
+    return Math.max(0, this.sent - this.acked)
+  }
+
   /** Continues from where the server is. */
   resume(offset: number): void {
     // After a restart the server may be ahead of what was read again so far; then sending waits for the reading.

@@ -135,9 +135,10 @@ class Session {
         return this.outbox.setWindow(part.value.bytes)
       case 'taskSettled':
         return tasks.open.settle(part.value.dispatchId)
-      case 'outputWanted':
-        await tasks.open.resumeOutput(part.value.dispatchId, part.value.stdoutOffset, part.value.stderrOffset)
-        return this.outbox.poke()
+      case 'outputWanted': {
+        const { dispatchId, stdoutOffset, stderrOffset } = part.value
+        return this.outbox.acknowledged(await tasks.open.resumeOutput(dispatchId, stdoutOffset, stderrOffset))
+      }
       default:
         // A newer gateway may say what this agent does not know.
         return undefined

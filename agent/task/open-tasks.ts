@@ -41,9 +41,13 @@ export class OpenTasks {
     return [...this.live.values()].map((task) => task.update())
   }
 
-  /** A new session begins: nothing is sent until the server says where to go on. */
+  /** A new session begins: nothing is under way any more, and nothing is sent until the server says where to go on. */
   holdOutput(): void {
-    for (const task of this.live.values()) task.output.sendable = false
+    for (const { output } of this.live.values()) {
+      output.sendable = false
+      output.stdout.resume(output.stdout.acked)
+      output.stderr.resume(output.stderr.acked)
+    }
   }
 
   /** The server has the final state. */
@@ -65,17 +69,23 @@ export class OpenTasks {
     return freed
   }
 
-  /** The server said where to go on with a task's output. */
-  async resumeOutput(dispatchId: Buffer, stdout: bigint, stderr: bigint): Promise<void> {
+  /**
+   * The server said where to go on with a task's output.
+   * @returns how many bytes that were under way are not awaited any more
+   */
+  async resumeOutput(dispatchId: Buffer, stdout: bigint, stderr: bigint): Promise<number> {
     const id = dispatchId.toString('hex')
     const task = await this.find(id)
-    if (!task) return
+    if (!task) return 0
     this.live.set(id, task)
-    task.output.stdout.resume(Number(stdout))
-    task.output.stderr.resume(Number(stderr))
-    task.output.sendable = true
+    const { output } = task
+    const freed = output.stdout.underWay + output.stderr.underWay
+    output.stdout.resume(Number(stdout))
+    output.stderr.resume(Number(stderr))
+    output.sendable = true
     await this.saveAcked(task)
-    if (task.output.isAcknowledged) await this.dropIfDone(task)
+    await this.dropIfDone(task)
+    return freed
   }
 
   /** The next chunk to send, tasks taking turns. */

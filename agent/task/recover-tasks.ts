@@ -46,8 +46,8 @@ async function readTask(tasks: Tasks, folder: TaskFolder, id: string): Promise<T
   }
   const output = TaskOutput.open(folder.path, capOf(intent.spec), await folder.readCapped())
   const acked = await folder.readAcked()
-  output.stdout.acked = acked.stdout
-  output.stderr.acked = acked.stderr
+  output.stdout.resume(acked.stdout)
+  output.stderr.resume(acked.stderr)
   const task = new Task({ id, folder, intent, output })
   const wrapper = await folder.readWrapper()
   if (wrapper && intent.bootId) task.startedUptimeMs = ticksToMs(wrapper.startTicks)

@@ -288,6 +288,12 @@ export class TestGateway extends Waiter {
     return Buffer.concat(this.output.get(`${id}:${stream}`)?.pieces ?? [])
   }
 
+  /** Loses what came of a task, as a store does that never had it. */
+  forget(id: string): void {
+    this.output.delete(`${id}:1`)
+    this.output.delete(`${id}:2`)
+  }
+
   digest(id: string, stream: OutputStream): string {
     return sha256(this.text(id, stream)).toString('hex')
   }

@@ -1,10 +1,10 @@
 /** Gives a step its verdict, once every host of it has an end. */
 import { PlatformError } from '../domain/errors.js'
 import { summarize } from '../domain/host-result.js'
-import type { ExecutionId, ScopeId, ShardId, StepExecutionId } from '../domain/id.js'
+import type { ExecutionId, ScopeId, StepExecutionId } from '../domain/id.js'
 import { isFinalStepState, stepVerdict } from '../domain/step-execution.js'
 import { listSteps, lockExecution, setStepState } from '../store/postgres/executions.js'
-import { closeShards } from '../store/postgres/shards.js'
+import { closeShardsBut } from '../store/postgres/shards.js'
 import { transaction } from '../store/postgres/transaction.js'
 import type { ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
@@ -23,7 +23,7 @@ export function createCloseStep({ pool }: ControlDependencies): ControlActivitie
       )
       if (!execution || !step)
         throw new PlatformError('step_unknown', `there is no step execution ${key.stepExecutionId}`)
-      await closeShards(tx, key.scopeId, input.closedShards as ShardId[])
+      await closeShardsBut(tx, key, [])
       const { open } = summarize(step.counts)
       if (open || isFinalStepState(step.state)) return { state: step.state, open, counts: step.counts }
       const state = stepVerdict(step.counts, input.onFailure, execution.cancelRequestedAt !== null)

@@ -52,13 +52,16 @@ export interface Resolution {
 export interface ControlActivities {
   /** Takes the execution for this chain of runs: the ledger decides that it starts once. */
   claimExecution(input: ExecutionRef & { firstRunId: string }): Promise<Claim>
-  /** Closes finished shards, ends hosts that can have no other end, makes signed shards of those that are ready. */
-  resolveShards(input: StepRef & { closedShards: string[] }): Promise<Resolution>
+  /**
+   * Closes every shard of the step but the active ones, ends hosts that can have no other end, and makes signed shards of
+   * those that are ready. A shard whose making was not heard of is closed like a finished one.
+   */
+  resolveShards(input: StepRef & { activeShards: string[] }): Promise<Resolution>
   /** Returns when a host that was missing has come back or is given up, or when the execution is cancelled or held. */
   awaitHosts(input: StepRef): Promise<void>
   /** Gives the step its verdict from its hosts' results; no verdict while a host has no end. */
   closeStep(
-    input: StepRef & { onFailure: OnFailure; closedShards: string[] },
+    input: StepRef & { onFailure: OnFailure },
   ): Promise<{ state: StepState; open: number; counts: HostCounts }>
   endExecution(
     input: ExecutionRef & { state: Extract<ExecutionState, 'succeeded' | 'failed' | 'cancelled'> },

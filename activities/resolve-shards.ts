@@ -17,7 +17,7 @@ import { endHosts } from '../store/postgres/ledger.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
 import {
-  closeShards,
+  closeShardsBut,
   insertShard,
   listOpenHosts,
   type OpenHost,
@@ -43,7 +43,7 @@ export function createResolveShards(deps: ControlDependencies): ControlActivitie
       }
       const execution = await lockExecution(tx, key.scopeId, key.executionId)
       if (!execution) throw new PlatformError('execution_unknown', `there is no run r-${key.executionId}`)
-      await closeShards(tx, key.scopeId, input.closedShards as ShardId[])
+      await closeShardsBut(tx, key, input.activeShards as ShardId[])
       const cancelled = execution.cancelRequestedAt !== null
       if (!cancelled && !execution.pause) {
         await setExecutionState(tx, key, 'running')

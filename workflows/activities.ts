@@ -1,16 +1,31 @@
 /** The activities as a workflow calls them: timeouts, retries and cancellation stand here and nowhere else. */
 import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow'
 import type { ControlActivities, GatewayActivities } from '../activities/contract.js'
+import type { ShardOutcome } from '../domain/fleet.js'
 import { gatewayQueue, type ShardRef } from '../domain/shard.js'
 
 /**
  * Short transactions on Postgres, run by the worker that runs the workflow: one event each and no hand-over.
  * All are repeatable, and nothing can go on without them: they are tried until the database is back.
  */
-export const ledger = proxyLocalActivities<Omit<ControlActivities, 'awaitHosts'>>({
-  startToCloseTimeout: '30 s',
-  retry: { initialInterval: '200 ms', maximumInterval: '5 s', maximumAttempts: 100_000 },
-})
+function local<Name extends keyof ControlActivities>(name: Name, summary: string): ControlActivities[Name] {
+  const activities = proxyLocalActivities<Pick<ControlActivities, Name>>({
+    startToCloseTimeout: '30 s',
+    retry: { initialInterval: '200 ms', maximumInterval: '5 s', maximumAttempts: 100_000 },
+    summary,
+  })
+  return activities[name] as unknown as ControlActivities[Name]
+}
+
+/** The ledger's decisions, by name. */
+export const ledger = {
+  claimExecution: local('claimExecution', 'take the run'),
+  resolveShards: local('resolveShards', 'which hosts are ready, on which gateways'),
+  closeStep: local('closeStep', 'the verdict of the step'),
+  endExecution: local('endExecution', 'the end of the run'),
+  cancelFromEngine: local('cancelFromEngine', 'a cancel from the Temporal UI'),
+  applyOperation: local('applyOperation', 'what an operator asked for'),
+}
 
 /** The wait for hosts that are away; as long as it takes. */
 export function awaitHosts(missing: number) {
@@ -30,7 +45,7 @@ const NOBODY_POLLS = '10 s'
 const SHARD_LIMIT = '50 h'
 
 /** Carries a shard through on its gateway. One attempt: what comes after a failure is decided from the ledger. */
-export function runShard(shard: ShardRef, step: string): Promise<unknown> {
+export function runShard(shard: ShardRef, step: string): Promise<ShardOutcome> {
   const gateway = proxyActivities<GatewayActivities>({
     taskQueue: gatewayQueue(shard.gateway),
     scheduleToStartTimeout: NOBODY_POLLS,

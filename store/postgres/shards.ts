@@ -85,11 +85,16 @@ export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
   return id
 }
 
-/** Ends shards, so that hosts of theirs without an end can be given to others. */
-export async function closeShards(db: Db, scopeId: ScopeId, shardIds: readonly ShardId[]): Promise<void> {
+/** Ends a step's shards but those given, so that hosts of theirs without an end can be given to others. */
+export async function closeShardsBut(
+  db: Db,
+  step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
+  activeShards: readonly ShardId[],
+): Promise<void> {
   await db.query(
-    'update shard set closed_at = now() where scope_id = $1 and id = any($2) and closed_at is null',
-    [scopeId, shardIds],
+    `update shard set closed_at = now()
+     where scope_id = $1 and step_execution_id = $2 and closed_at is null and not (id = any($3))`,
+    [step.scopeId, step.stepExecutionId, activeShards],
   )
 }
 

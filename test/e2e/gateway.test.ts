@@ -5,7 +5,15 @@ import { dispatchId, TaskState, Started } from '../../proto/index'
 import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
 import { startTestPlatform } from '../helpers/platform'
-import { connect, join, type KeyPair, makeForeignCertificate, makeHello, makeKeyPair, RawSession } from '../helpers/raw-agent'
+import {
+  connect,
+  join,
+  type KeyPair,
+  makeForeignCertificate,
+  makeHello,
+  makeKeyPair,
+  RawSession,
+} from '../helpers/raw-agent'
 
 describe('the gateway', () => {
   let platform: Platform
@@ -29,7 +37,12 @@ describe('the gateway', () => {
   }, 60_000)
 
   async function makeToken(more: Record<string, unknown> = {}): Promise<{ secret: string; id: string }> {
-    const { body } = await api.insist<{ token: string; id: string }>('POST', '/join-tokens', { labels: { test: 'raw' }, uses: 1, ttlMs: 60_000, ...more })
+    const { body } = await api.insist<{ token: string; id: string }>('POST', '/join-tokens', {
+      labels: { test: 'raw' },
+      uses: 1,
+      ttlMs: 60_000,
+      ...more,
+    })
     return { secret: body.token.split('.')[0] ?? '', id: body.id }
   }
 
@@ -37,50 +50,72 @@ describe('the gateway', () => {
     const pair = keys ?? (await makeKeyPair())
     const { secret } = await makeToken()
     const answer = await join(connect(address, ca), secret, name, pair.csr)
-    return { ...answer, key: pair.key, open: (hello = makeHello()) => new RawSession(connect(address, ca, { certificate: answer.certificate, key: pair.key }), hello) }
+    return {
+      ...answer,
+      key: pair.key,
+      open: (hello = makeHello()) =>
+        new RawSession(connect(address, ca, { certificate: answer.certificate, key: pair.key }), hello),
+    }
   }
 
   describe('joining', () => {
     it('refuses a token that nobody made, with join_token_invalid', async () => {
       const { csr } = await makeKeyPair()
-      await expect(join(connect(address, ca), `drj_${randomBytes(32).toString('base64url')}`, 'stranger', csr)).rejects.toMatchObject({ code: 'join_token_invalid' })
+      await expect(
+        join(connect(address, ca), `drj_${randomBytes(32).toString('base64url')}`, 'stranger', csr),
+      ).rejects.toMatchObject({ code: 'join_token_invalid' })
     })
 
     it('refuses a used token, with join_token_used', async () => {
       const { secret } = await makeToken()
       await join(connect(address, ca), secret, 'first-user', (await makeKeyPair()).csr)
-      await expect(join(connect(address, ca), secret, 'second-user', (await makeKeyPair()).csr)).rejects.toMatchObject({ code: 'join_token_used' })
+      await expect(
+        join(connect(address, ca), secret, 'second-user', (await makeKeyPair()).csr),
+      ).rejects.toMatchObject({ code: 'join_token_used' })
     })
 
     it('refuses an expired token, with join_token_expired', async () => {
       const { secret } = await makeToken({ ttlMs: 1_000 })
       await pause(1_200)
-      await expect(join(connect(address, ca), secret, 'late', (await makeKeyPair()).csr)).rejects.toMatchObject({ code: 'join_token_expired' })
+      await expect(
+        join(connect(address, ca), secret, 'late', (await makeKeyPair()).csr),
+      ).rejects.toMatchObject({ code: 'join_token_expired' })
     })
 
     it('refuses a revoked token, with join_token_invalid', async () => {
       const { secret, id } = await makeToken()
       await api.insist('DELETE', `/join-tokens/${id}`)
-      await expect(join(connect(address, ca), secret, 'revoked', (await makeKeyPair()).csr)).rejects.toMatchObject({ code: 'join_token_invalid' })
+      await expect(
+        join(connect(address, ca), secret, 'revoked', (await makeKeyPair()).csr),
+      ).rejects.toMatchObject({ code: 'join_token_invalid' })
     })
 
     it('refuses a name that a host has, and takes no use of the token for it', async () => {
       await joinHost('taken')
       const { secret } = await makeToken()
-      await expect(join(connect(address, ca), secret, 'taken', (await makeKeyPair()).csr)).rejects.toMatchObject({ code: 'name_taken' })
-      await expect(join(connect(address, ca), secret, 'not-taken', (await makeKeyPair()).csr)).resolves.toBeDefined()
+      await expect(
+        join(connect(address, ca), secret, 'taken', (await makeKeyPair()).csr),
+      ).rejects.toMatchObject({ code: 'name_taken' })
+      await expect(
+        join(connect(address, ca), secret, 'not-taken', (await makeKeyPair()).csr),
+      ).resolves.toBeDefined()
     })
 
     it('gives an agent whose answer was lost the same host again', async () => {
       const { secret } = await makeToken()
       const { csr } = await makeKeyPair()
-      const [first, second] = [await join(connect(address, ca), secret, 'twice', csr), await join(connect(address, ca), secret, 'twice', csr)]
+      const [first, second] = [
+        await join(connect(address, ca), secret, 'twice', csr),
+        await join(connect(address, ca), secret, 'twice', csr),
+      ]
       expect(second.hostId).toBe(first.hostId)
     })
 
     it('refuses what is no certificate request, with certificate_request_invalid', async () => {
       const { secret } = await makeToken()
-      await expect(join(connect(address, ca), secret, 'garbage', randomBytes(200))).rejects.toMatchObject({ code: 'certificate_request_invalid' })
+      await expect(join(connect(address, ca), secret, 'garbage', randomBytes(200))).rejects.toMatchObject({
+        code: 'certificate_request_invalid',
+      })
     })
   })
 
@@ -91,7 +126,9 @@ describe('the gateway', () => {
 
     it('refuses a certificate of another CA for the same host', async () => {
       const foreign = await makeForeignCertificate('1')
-      expect(await new RawSession(connect(address, ca, foreign), makeHello()).end()).toBe('certificate_missing')
+      expect(await new RawSession(connect(address, ca, foreign), makeHello()).end()).toBe(
+        'certificate_missing',
+      )
     })
 
     it('ends within seconds when its host is revoked, and cannot come back', async () => {
@@ -105,8 +142,13 @@ describe('the gateway', () => {
 
     it('keeps a host visible that speaks no common protocol', async () => {
       const host = await joinHost('from-the-future')
-      expect(await host.open(makeHello({ protocolMin: 90, protocolMax: 99 })).end()).toBe('protocol_unsupported')
-      const { body } = await api.insist<{ conditions: string[]; connected: boolean }>('GET', `/hosts/${host.hostId}`)
+      expect(await host.open(makeHello({ protocolMin: 90, protocolMax: 99 })).end()).toBe(
+        'protocol_unsupported',
+      )
+      const { body } = await api.insist<{ conditions: string[]; connected: boolean }>(
+        'GET',
+        `/hosts/${host.hostId}`,
+      )
       expect(body).toMatchObject({ connected: false, conditions: ['protocol_unsupported'] })
     })
 
@@ -114,7 +156,10 @@ describe('the gateway', () => {
       const host = await joinHost('clock-off')
       const session = host.open(makeHello({ clockMs: BigInt(Date.now() + 600_000) }))
       await session.next('welcome')
-      const { body } = await api.insist<{ clockSkewMs: number; connected: boolean }>('GET', `/hosts/${host.hostId}`)
+      const { body } = await api.insist<{ clockSkewMs: number; connected: boolean }>(
+        'GET',
+        `/hosts/${host.hostId}`,
+      )
       expect(body.connected).toBe(true)
       expect(body.clockSkewMs).toBeGreaterThan(590_000)
       session.close()
@@ -140,7 +185,10 @@ describe('the gateway', () => {
       before.close()
       const after = host.open({ ...hello, journalSequence: 12n })
       await after.next('welcome')
-      const { body } = await api.insist<{ state: string; stateReason: string }>('GET', `/hosts/${host.hostId}`)
+      const { body } = await api.insist<{ state: string; stateReason: string }>(
+        'GET',
+        `/hosts/${host.hostId}`,
+      )
       expect(body).toMatchObject({ state: 'quarantined', stateReason: 'journal_rolled_back' })
       after.close()
     })
@@ -151,7 +199,10 @@ describe('the gateway', () => {
       await original.next('welcome')
       const clone = host.open()
       await clone.next('welcome')
-      const { body } = await api.insist<{ state: string; stateReason: string }>('GET', `/hosts/${host.hostId}`)
+      const { body } = await api.insist<{ state: string; stateReason: string }>(
+        'GET',
+        `/hosts/${host.hostId}`,
+      )
       expect(body).toMatchObject({ state: 'quarantined', stateReason: 'journal_conflict' })
       clone.close()
     })
@@ -159,7 +210,18 @@ describe('the gateway', () => {
     it('refuses a first message that is no hello', async () => {
       const host = await joinHost('rude')
       const session = new RawSession(connect(address, ca, { certificate: host.certificate, key: host.key }))
-      session.send({ $case: 'heartbeat', value: { monotonicMs: 1n, runningTasks: 0, residentBytes: 0n, loopLagMs: 0, spoolFreeBytes: 0n, clockMs: 0n, conditions: [] } })
+      session.send({
+        $case: 'heartbeat',
+        value: {
+          monotonicMs: 1n,
+          runningTasks: 0,
+          residentBytes: 0n,
+          loopLagMs: 0,
+          spoolFreeBytes: 0n,
+          clockMs: 0n,
+          conditions: [],
+        },
+      })
       expect(await session.end()).toBe('message_invalid')
     })
   })
@@ -204,12 +266,19 @@ describe('the gateway', () => {
       const hello = makeHello()
       const session = host.open(hello)
       await session.next('welcome')
-      const id = await api.launch({ target: 'name:goes-away', plan: { name: 'away', steps: [{ name: 'only', language: 'sh', script: 'true' }] } })
+      const id = await api.launch({
+        target: 'name:goes-away',
+        plan: { name: 'away', steps: [{ name: 'only', language: 'sh', script: 'true' }] },
+      })
       await session.next('dispatch')
       session.close()
       const ended = await api.ended(id, 60_000)
       expect(ended).toMatchObject({ state: 'failed', steps: [{ counts: { unknown: 1 } }] })
-      expect((await api.hosts(id))[0]).toMatchObject({ state: 'unknown', started: 'maybe', reason: 'agent_lost' })
+      expect((await api.hosts(id))[0]).toMatchObject({
+        state: 'unknown',
+        started: 'maybe',
+        reason: 'agent_lost',
+      })
       const task = {
         dispatchId: dispatchId(ended.steps[0]!.id, 1, host.hostId),
         state: TaskState.TASK_STATE_EXITED,

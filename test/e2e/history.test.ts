@@ -3,6 +3,7 @@ import { Client, Connection } from '@temporalio/client'
 import type { Platform } from '../../stack/platform/platform'
 import { TestApi } from '../helpers/api'
 import { startTestPlatform } from '../helpers/platform'
+import { record } from '../helpers/record'
 
 const PAYLOAD_MAX_BYTES = 64 * 1024
 
@@ -43,6 +44,8 @@ describe('the history of a run', () => {
     const one = await launch('name:rack-a-1', 1)
     const five = await launch('name:rack-a-1', 5)
     await Promise.all([api.ended(one), api.ended(five)])
+    await record(platform, one, 'one-step')
+    await record(platform, five, 'five-steps')
     const [short, long] = [await historyOf(one), await historyOf(five)]
     process.stdout.write(`events: one step ${short.length}, five steps ${long.length}\n`)
     expect((long.length - short.length) / 4).toBeLessThanOrEqual(15)
@@ -52,6 +55,7 @@ describe('the history of a run', () => {
   it('has at most 80 events for a step of ten shards', async () => {
     const id = await launch('*', 1)
     await api.ended(id)
+    await record(platform, id, 'ten-shards')
     const events = await historyOf(id)
     process.stdout.write(`events: one step of ten shards ${events.length}\n`)
     expect(events.filter((event) => event.activityTaskScheduledEventAttributes)).toHaveLength(10)

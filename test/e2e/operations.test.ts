@@ -1,8 +1,10 @@
 /** Operations on running and ended executions, on a real platform; what scripts did is told by the files they wrote. */
+import { writeFileSync } from 'node:fs'
 import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
 import { startTestPlatform } from '../helpers/platform'
+import { record } from '../helpers/record'
 
 describe('operations', () => {
   let platform: Platform
@@ -47,6 +49,7 @@ describe('operations', () => {
     expect(answer.status).toBeLessThan(300)
     expect(Date.now() - asked).toBeLessThan(2_000)
     const view = await api.ended(id, 20_000)
+    await record(platform, id, 'cancelled')
     expect(view.state).toBe('cancelled')
     expect(view.steps.map((step) => step.counts)).toEqual([{ cancelled: 4 }, { cancelled: 4 }])
     expect(
@@ -86,6 +89,7 @@ describe('operations', () => {
     expect((await api.operate(id, { kind: 'pause' })).body.code).toBe('operation_refused')
     expect((await api.operate(id, { kind: 'resume' })).status).toBeLessThan(300)
     const view = await api.ended(id)
+    await record(platform, id, 'paused-and-resumed')
     expect(view).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 4 } }] })
     expect(starts(id, view.steps[0]!.id)).toBe(4)
   })
@@ -119,10 +123,10 @@ describe('operations', () => {
     expect(failed.steps[1]!.counts).toEqual({ pending: 4 })
     const bad = failed.steps[0]!.counts['failed'] ?? 0
     expect(bad).toBeGreaterThan(0)
-    const { writeFileSync } = await import('node:fs')
     writeFileSync(flag, '')
     expect((await api.operate(id, { kind: 'retry' })).status).toBeLessThan(300)
     const view = await api.until(id, (now) => now.state === 'succeeded')
+    await record(platform, id, 'continued', 1)
     expect(view.continuation).toBe(1)
     expect(view.steps.map((step) => step.counts)).toEqual([{ succeeded: 4 }, { succeeded: 4 }])
     expect(starts(id, view.steps[0]!.id)).toBe(4 + bad)
@@ -145,10 +149,10 @@ describe('operations', () => {
       id,
       (view) => (view.steps[0]?.counts['failed'] ?? 0) > 0 && (view.steps[0]?.counts['running'] ?? 0) > 0,
     )
-    const { writeFileSync } = await import('node:fs')
     writeFileSync(flag, '')
     expect((await api.operate(id, { kind: 'retry' })).status).toBeLessThan(300)
     const view = await api.ended(id)
+    await record(platform, id, 'retried-while-running')
     expect(view).toMatchObject({ state: 'succeeded', continuation: 0 })
     expect(starts(id, view.steps[0]!.id)).toBe(4 + (before.steps[0]?.counts['failed'] ?? 0))
   })
@@ -219,6 +223,7 @@ describe('operations', () => {
     expect(waiting.state).toBe('running')
     expect(waiting.steps[0]!.counts).toEqual({ succeeded: 3, pending: 1 })
     const view = await api.ended(id, 90_000)
+    await record(platform, id, 'a-host-stayed-away')
     expect(view.steps[0]!.counts).toEqual({ succeeded: 3, offline: 1 })
     expect((await api.hosts(id)).find((host) => host.state === 'offline')).toMatchObject({
       started: 'no',

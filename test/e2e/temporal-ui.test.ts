@@ -38,7 +38,16 @@ withBrowser('the Temporal web UI', () => {
 
   it('shows the steps with their counts, and that an operator has paused the run', async () => {
     const step = { language: 'sh', script: 'sleep 1', concurrency: 1 }
-    const id = await api.launch({ target: '*', plan: { name: 'Deploy nginx', steps: [{ ...step, name: 'stop' }, { ...step, name: 'copy' }] } })
+    const id = await api.launch({
+      target: '*',
+      plan: {
+        name: 'Deploy nginx',
+        steps: [
+          { ...step, name: 'stop' },
+          { ...step, name: 'copy' },
+        ],
+      },
+    })
     await api.until(id, (view) => (view.steps[0]?.counts['succeeded'] ?? 0) >= 1)
     await api.operate(id, { kind: 'pause' })
     await api.until(id, (view) => view.state === 'paused' && !view.steps[0]?.counts['running'])
@@ -57,7 +66,10 @@ withBrowser('the Temporal web UI', () => {
 
   it('says which hosts are waited for while they are away', async () => {
     await platform.child(platform.hosts[3]!.name).stop()
-    const id = await api.launch({ target: '*', plan: { name: 'Wait', steps: [{ name: 'only', language: 'sh', script: 'true' }] } })
+    const id = await api.launch({
+      target: '*',
+      plan: { name: 'Wait', steps: [{ name: 'only', language: 'sh', script: 'true' }] },
+    })
     await api.until(id, (view) => view.steps[0]?.counts['succeeded'] === 3)
     await open(id)
     await page.getByText('waiting for 1 host to reconnect').first().waitFor({ timeout: 30_000 })
@@ -67,7 +79,10 @@ withBrowser('the Temporal web UI', () => {
   })
 
   it('finds a run by its state', async () => {
-    const id = await api.launch({ target: 'name:rack-a-1', plan: { name: 'Searched', steps: [{ name: 'only', language: 'sh', script: 'exit 1' }] } })
+    const id = await api.launch({
+      target: 'name:rack-a-1',
+      plan: { name: 'Searched', steps: [{ name: 'only', language: 'sh', script: 'exit 1' }] },
+    })
     await api.ended(id)
     const query = encodeURIComponent('DroverState="failed" and DroverPlan="Searched"')
     await page.goto(`${platform.env['DROVER_TEMPORAL_UI']}/namespaces/default/workflows?query=${query}`)

@@ -3,7 +3,13 @@ import 'reflect-metadata'
 import { randomUUID, webcrypto } from 'node:crypto'
 import * as grpc from '@grpc/grpc-js'
 import * as x509 from '@peculiar/x509'
-import { AgentGatewayServiceClient, type Hello, type JoinResponse, SessionRequest, type SessionResponse } from '../../proto/index'
+import {
+  AgentGatewayServiceClient,
+  type Hello,
+  type JoinResponse,
+  SessionRequest,
+  type SessionResponse,
+} from '../../proto/index'
 
 x509.cryptoProvider.set(webcrypto)
 const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
@@ -16,9 +22,16 @@ export interface KeyPair {
 
 export async function makeKeyPair(): Promise<KeyPair> {
   const keys = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])
-  const csr = await x509.Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: P256, name: 'CN=anyone' })
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
+    keys,
+    signingAlgorithm: P256,
+    name: 'CN=anyone',
+  })
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
-  return { csr: Buffer.from(csr.rawData), key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n` }
+  return {
+    csr: Buffer.from(csr.rawData),
+    key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
+  }
 }
 
 /** A certificate of a CA that is none of ours, for the same subject names. */
@@ -29,17 +42,30 @@ export async function makeForeignCertificate(hostId: string): Promise<{ certific
     notAfter: new Date(Date.now() + 3_600_000),
     signingAlgorithm: P256,
     keys,
-    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://drover/host/${hostId}` }])],
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://drover/host/${hostId}` }]),
+    ],
   })
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
-  return { certificate: certificate.toString('pem'), key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n` }
+  return {
+    certificate: certificate.toString('pem'),
+    key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
+  }
 }
 
 const channelOptions = { 'grpc.ssl_target_name_override': 'gateway.drover', 'grpc.enable_retries': 0 }
 
-export function connect(address: string, ca: string, identity?: { certificate: string; key: string }): AgentGatewayServiceClient {
+export function connect(
+  address: string,
+  ca: string,
+  identity?: { certificate: string; key: string },
+): AgentGatewayServiceClient {
   const credentials = identity
-    ? grpc.credentials.createSsl(Buffer.from(ca), Buffer.from(identity.key), Buffer.from(identity.certificate))
+    ? grpc.credentials.createSsl(
+        Buffer.from(ca),
+        Buffer.from(identity.key),
+        Buffer.from(identity.certificate),
+      )
     : grpc.credentials.createSsl(Buffer.from(ca))
   return new AgentGatewayServiceClient(address, credentials, channelOptions)
 }
@@ -50,7 +76,12 @@ export interface Refused {
 }
 
 /** Joins. @throws Refused */
-export function join(client: AgentGatewayServiceClient, token: string, name: string, csr: Buffer): Promise<JoinResponse> {
+export function join(
+  client: AgentGatewayServiceClient,
+  token: string,
+  name: string,
+  csr: Buffer,
+): Promise<JoinResponse> {
   return new Promise((resolve, reject) => {
     client.join({ token, csr, name, agentVersion: 'test', facts: {} }, (error, answer) => {
       if (!error) return resolve(answer)
@@ -94,7 +125,10 @@ export class RawSession {
       this.tell()
     })
     this.stream.on('error', (error: grpc.ServiceError) => {
-      this.ended = { code: String(error.metadata?.get('drover-code')[0] ?? error.code), message: error.details }
+      this.ended = {
+        code: String(error.metadata?.get('drover-code')[0] ?? error.code),
+        message: error.details,
+      }
       this.tell()
     })
     this.stream.on('end', () => {
@@ -109,7 +143,10 @@ export class RawSession {
   }
 
   /** The first message of a kind, now or when it comes. */
-  async next<Case extends Message['$case']>(kind: Case, forMs = 10_000): Promise<Extract<Message, { $case: Case }>['value']> {
+  async next<Case extends Message['$case']>(
+    kind: Case,
+    forMs = 10_000,
+  ): Promise<Extract<Message, { $case: Case }>['value']> {
     for (const until = Date.now() + forMs; Date.now() < until; ) {
       const index = this.received.findIndex((message) => message.$case === kind)
       if (index >= 0) return (this.received.splice(index, 1)[0] as Extract<Message, { $case: Case }>).value

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { styleText } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 import { staleFiles } from './generate.mjs'
 import { root } from './root.mjs'
 import { capture } from './run.mjs'
@@ -74,7 +74,9 @@ async function runCheck([title, check]) {
   const mark = ok ? 'ok  ' : 'FAIL'
   const colour = process.stdout.hasColors?.() ? styleText(ok ? 'green' : 'red', mark) : mark
   process.stdout.write(`${colour}  ${title.padEnd(16)} ${seconds.padStart(5)} s\n`)
-  if (!ok) process.stdout.write(`${result.output.trimEnd()}\n\n`)
+  // Some tools colour their output on CI even when nobody sees colours.
+  const output = process.stdout.isTTY ? result.output : stripVTControlCharacters(result.output)
+  if (!ok) process.stdout.write(`${output.trimEnd()}\n\n`)
   return ok
 }
 

@@ -442,8 +442,7 @@ describe('join tokens', () => {
     await insertKey(
       api.pool,
       api.scopeId,
-      'ca',
-      { id: 'ca-1', publicPart: certificate, privatePart: '-' },
+      { purpose: 'ca', id: 'ca-1', publicPart: certificate, privatePart: '-' },
       master,
     )
     const call: Call = { method: 'POST', body: { labels: { env: 'test' }, uses: 2 }, key: 'join' }

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto'
+import type { PlatformError } from './errors.js'
+import { compilePlan, concurrencyLimit } from './plan.js'
+import { planSchema } from './plan.schema.js'
+import { SCRIPT_MAX_BYTES } from './script.js'
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const compile = (step: Record<string, unknown>) =>
+  compilePlan(planSchema.parse({ name: 'p', steps: [{ name: 's', script: 'true', ...step }] }), sha256)
+
+function codeOf(step: Record<string, unknown>): string | undefined {
+  try {
+    compile(step)
+    return undefined
+  } catch (error) {
+    return (error as PlatformError).code
+  }
+}
+
+describe('compiling a plan', () => {
+  it('keeps texts apart, by hash, once', () => {
+    const input = planSchema.parse({
+      name: 'p',
+      steps: ['a', 'b'].map((name) => ({ name, script: 'echo same' })),
+    })
+    const { plan, scripts } = compilePlan(input, sha256)
+    expect([...scripts.values()]).toEqual(['echo same'])
+    expect(JSON.stringify(plan)).not.toContain('echo')
+    expect(plan.steps.map((step) => step.scriptSha256)).toEqual([sha256('echo same'), sha256('echo same')])
+  })
+
+  it.each<[string, Record<string, unknown>, string | undefined]>([
+    ['takes a script of exactly 1 MiB', { script: 'x'.repeat(SCRIPT_MAX_BYTES) }, undefined],
+    ['refuses one more byte', { script: 'x'.repeat(SCRIPT_MAX_BYTES + 1) }, 'script_too_large'],
+    ['counts bytes and not characters', { script: '€'.repeat(SCRIPT_MAX_BYTES / 2) }, 'script_too_large'],
+    ['refuses variables that change the interpreter', { environment: { LD_PRELOAD: 'x' } }, 'plan_invalid'],
+    ['refuses variables of ours', { environment: { DROVER_TASK: 'x' } }, 'plan_invalid'],
+    ['refuses names that are none', { environment: { 'a b': 'x' } }, 'plan_invalid'],
+    ['refuses a relative working directory', { workingDirectory: 'tmp' }, 'plan_invalid'],
+    ['refuses an account that could be an option', { account: '-rf' }, 'plan_invalid'],
+    [
+      'refuses a plan that a history could not carry',
+      {
+        environment: Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`V${i}`, 'x'.repeat(30_000)])),
+      },
+      'plan_too_large',
+    ],
+  ])('%s', (_name, step, code) => {
+    expect(codeOf(step)).toBe(code)
+  })
+})
+
+describe('the concurrency of a step', () => {
+  it.each([
+    [undefined, 40, 40],
+    [10, 40, 10],
+    [100, 40, 40],
+    ['25%', 40, 10],
+    ['1%', 40, 1],
+    ['100%', 3, 3],
+  ])('%p of %d hosts is %d', (concurrency, hosts, limit) => {
+    expect(concurrencyLimit(concurrency, hosts)).toBe(limit)
+  })
+})

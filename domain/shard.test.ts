@@ -1,0 +1,58 @@
+import fc from 'fast-check'
+import type { HostId } from './id.js'
+import { shareLimit, splitShards } from './shard.js'
+
+const hosts = (n: number, gateway = 'a') =>
+  Array.from({ length: n }, (_, i) => ({ hostId: `${gateway}${i}` as HostId, gateway }))
+
+describe('shards', () => {
+  it('hold the hosts of one gateway each, at most so many', () => {
+    const shards = splitShards([...hosts(5, 'a'), ...hosts(2, 'b')], 3)
+    expect(shards.map((shard) => [shard.gateway, shard.hostIds.length])).toEqual([
+      ['a', 3],
+      ['a', 2],
+      ['b', 2],
+    ])
+  })
+
+  it('lose no host and hold none twice', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 60 }),
+        fc.integer({ min: 1, max: 7 }),
+        (gateways, max) => {
+          const all = gateways.map((gateway, i) => ({ hostId: String(i) as HostId, gateway }))
+          const held = splitShards(all, max).flatMap((shard) => shard.hostIds)
+          expect(held.sort()).toEqual(all.map((host) => host.hostId).sort())
+        },
+      ),
+    )
+  })
+})
+
+describe('the limit of a step, shared', () => {
+  it.each([
+    [10, [3, 4], [3, 4]],
+    [4, [4, 4], [2, 2]],
+    [1, [5, 5], [1, 0]],
+    [0, [5], [0]],
+    [3, [1, 1, 8], [1, 1, 1]],
+  ])('%d over %j is %j', (limit, sizes, shares) => {
+    expect(shareLimit(limit, sizes)).toEqual(shares)
+  })
+
+  it('is used up and never passed', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(50),
+        fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 8 }),
+        (limit, sizes) => {
+          const shares = shareLimit(limit, sizes)
+          const total = sizes.reduce((sum, size) => sum + size, 0)
+          expect(shares.reduce((sum, share) => sum + share, 0)).toBe(Math.min(limit, total))
+          expect(shares.every((share, i) => share <= sizes[i]!)).toBe(true)
+        },
+      ),
+    )
+  })
+})

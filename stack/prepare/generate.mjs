@@ -1,7 +1,7 @@
 /** Generated code: from the wire protocol, from the API. Written in place, or compared with what is committed. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { root } from './root.mjs'
 import { mustRun } from './run.mjs'
 
@@ -10,7 +10,9 @@ const schema = 'sdk/generated/schema.ts'
 
 /** Writes every generated file below `into`; a piece without its input yet is left out. */
 async function generateInto(into) {
-  await mustRun('node_modules/.bin/buf', ['generate', '-o', into])
+  // buf looks for its plugin on the PATH, which only npm has set so.
+  const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env.PATH}` }
+  await mustRun('node_modules/.bin/buf', ['generate', '-o', into], { env })
   if (!existsSync(join(root, 'api/openapi-main.ts'))) return
   const { stdout } = await mustRun(process.execPath, ['dist/api/openapi-main.js'])
   for (const file of [openapi, schema]) mkdirSync(dirname(join(into, file)), { recursive: true })

@@ -1,29 +1,35 @@
 /** An agent as a process of its own, from one bundle that is built once a test run. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { buildSync } from 'esbuild'
+import { readJson } from '../files.js'
+import { findCgroupRoot, removeStrayCgroups } from '../process/cgroup.js'
 import type { TestGateway } from './test-gateway.js'
 
 let bundle: string | undefined
 
-/** Path of the bundled agent. */
+/** Path of the bundled agent; built once a test file, and put in place by rename because files are tested side by side. */
 export function agentBundle(): string {
   if (bundle) return bundle
-  const outfile = join(mkdtempSync(join(tmpdir(), 'drover-bundle-')), 'agent.cjs')
-  buildSync({
+  const folder = resolve(__dirname, '../../dist/test')
+  const { outputFiles } = buildSync({
     entryPoints: [resolve(__dirname, '../main.ts')],
     bundle: true,
     platform: 'node',
     target: 'node20',
     format: 'cjs',
-    outfile,
+    write: false,
     logLevel: 'error',
   })
-  bundle = outfile
-  return outfile
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, 'agent.cjs')
+  writeFileSync(`${path}.${process.pid}`, outputFiles[0]?.contents ?? '')
+  renameSync(`${path}.${process.pid}`, path)
+  bundle = path
+  return path
 }
 
 export class AgentProcess {
@@ -86,8 +92,12 @@ export class AgentProcess {
     return new Promise((done) => child.once('exit', (code) => done(code)))
   }
 
+  /** Ends it and takes away what it leaves on the host for its next life. */
   async remove(): Promise<void> {
     await this.kill()
+    const journal = await readJson<{ journalId: string }>(join(this.state, 'spool/journal.json'))
+    const root = findCgroupRoot()
+    if (journal && root) removeStrayCgroups(root, journal.journalId, [])
     await rm(this.state, { recursive: true, force: true })
   }
 }

@@ -2,6 +2,8 @@
 import {
   type Client,
   Connection,
+  isGrpcServiceError,
+  ServiceError,
   WorkflowUpdateFailedError,
   Client as TemporalClient,
   WorkflowNotFoundError,
@@ -13,6 +15,7 @@ import {
   SearchAttributeType,
   TypedSearchAttributes,
 } from '@temporalio/common'
+import { delay } from '../base/backoff.js'
 import { CONTROL_QUEUE } from '../domain/shard.js'
 import {
   EXECUTE_PLAN,
@@ -52,6 +55,9 @@ const keywordText = (text: string) =>
     .toString()
     .replace(/\uFFFD+$/, '')
 
+const RETRY_MS = 100
+const GRPC_UNAVAILABLE = 14
+
 export class Engine {
   private readonly connection: Connection
   private readonly client: Client
@@ -61,6 +67,8 @@ export class Engine {
       address,
       connectTimeout: 2_000,
       // A server that comes back must be met within a second, not after gRPC's two minutes.
+      // The client's own retries outlive its deadlines and even its connection, where they end the process.
+      interceptors: [],
       channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 },
     })
     this.client = new TemporalClient({ connection: this.connection, namespace })
@@ -106,18 +114,32 @@ export class Engine {
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return { state: 'gone' }
       if (error instanceof WorkflowUpdateFailedError) return refusalOf(error)
-      return { state: 'away', why: (error as Error).message }
+      const { message, cause } = error as Error
+      return { state: 'away', why: cause instanceof Error ? cause.message : message }
     }
   }
 
   private async within<T>(ms: number, work: () => Promise<T>): Promise<T> {
+    const until = Date.now() + ms
+    for (;;) {
+      try {
+        return await this.attempt(until, work)
+      } catch (error) {
+        // Everything that is said here may be said twice: a start by its id, an update by its own.
+        if (!isAway(error) || Date.now() + RETRY_MS >= until) throw error
+        await delay(RETRY_MS)
+      }
+    }
+  }
+
+  private async attempt<T>(until: number, work: () => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     // The deadline of a call does not cover waiting for a connection.
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`Temporal did not answer within ${ms} ms`)), ms)
+      timer = setTimeout(() => reject(new Error('Temporal did not answer in time')), until - Date.now())
     })
     try {
-      return await Promise.race([this.connection.withDeadline(Date.now() + ms, work), late])
+      return await Promise.race([this.connection.withDeadline(until, work), late])
     } finally {
       clearTimeout(timer)
     }
@@ -126,6 +148,11 @@ export class Engine {
   async close(): Promise<void> {
     await this.connection.close()
   }
+}
+
+function isAway(error: unknown): boolean {
+  const cause = error instanceof ServiceError ? error.cause : error
+  return isGrpcServiceError(cause) && cause.code === GRPC_UNAVAILABLE
 }
 
 function refusalOf(error: WorkflowUpdateFailedError): UpdateAnswer {

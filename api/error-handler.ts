@@ -70,13 +70,14 @@ const passingMongoNames = new Set([
   'MongoNotConnectedError',
 ])
 
-/** Whether a store was away: the same request may succeed later. */
+/** Whether a store was away: the same request may succeed later. Told by its fields, for drivers have errors of their own. */
 export function isStoreAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  if (passingSqlStates.test(code) || passingNodeCodes.has(code)) return true
-  if (passingMongoNames.has(error.name) || passingTexts.test(error.message)) return true
-  return error instanceof AggregateError && error.errors.some(isStoreAway)
+  if (typeof error !== 'object' || error === null) return false
+  const { code, name, message, errors } = error as Record<'code' | 'name' | 'message' | 'errors', unknown>
+  if (typeof code === 'string' && (passingSqlStates.test(code) || passingNodeCodes.has(code))) return true
+  if (typeof name === 'string' && passingMongoNames.has(name)) return true
+  if (typeof message === 'string' && passingTexts.test(message)) return true
+  return Array.isArray(errors) && errors.some(isStoreAway)
 }
 
 /** Any error as one of the catalogue. */

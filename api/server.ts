@@ -114,8 +114,11 @@ async function listen(config: Config, services: Services): Promise<Server> {
 
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve))
+  // A connection becomes idle when its last answer has gone out, and would be kept for the next request.
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
   server.closeIdleConnections()
   const late = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
   await closed
+  clearInterval(idle)
   clearTimeout(late)
 }

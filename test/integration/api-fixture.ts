@@ -32,8 +32,8 @@ export interface Answer {
   status: number
   headers: Headers
   text: string
-  // Whatever the API says: each test states what it expects of it.
-  body: Record<string, never> & { code?: string; detail?: string }
+  /** Whatever the API says: each test states what it expects of it. */
+  body: { [field: string]: unknown; code?: string; detail?: string }
 }
 
 export interface ApiFixture {

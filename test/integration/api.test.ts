@@ -1,7 +1,9 @@
 /** The API by HTTP, over real stores: what it refuses and how, what it does once, what it does while a store is away. */
+import 'reflect-metadata'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { X509CertificateGenerator } from '@peculiar/x509'
 import { insertKey } from '../../store/postgres/platform-keys'
 import { findAuditBreak } from '../../store/postgres/audit'
 import { type ApiFixture, type Call, startApiFixture } from './api-fixture'
@@ -265,7 +267,8 @@ describe('bad input', () => {
     ['a path with half an escape', '/groups/%E0%A4%A', {}, 400, 'request_invalid', /percent/],
   ]
 
-  it.each(cases)('refuses %s', async (_what, path, call, status, code, says) => {
+  it.each(cases)('refuses %s', async (...[, path, call, ...expected]) => {
+    const [status, code, says] = expected
     const before = await countExecutions()
     const answer = await api.call(path, call)
     expect(answer.body).toMatchObject({ status, code, requestId: answer.headers.get('x-request-id') })
@@ -407,9 +410,8 @@ describe('idempotency', () => {
   it('writes the audit row first, and does nothing when it cannot', async () => {
     const before = await countExecutions()
     await api.pool.query('alter table audit rename to audit_away')
-    const answer = await api
-      .call('/executions', launch('rack=a'))
-      .finally(() => api.pool.query('alter table audit_away rename to audit'))
+    const answer = await api.call('/executions', launch('rack=a'))
+    await api.pool.query('alter table audit_away rename to audit')
     expect([answer.status, answer.body.code]).toEqual([503, 'unavailable'])
     expect(await countExecutions()).toBe(before)
   })
@@ -468,11 +470,9 @@ describe('join tokens', () => {
 })
 
 async function makeAuthority(): Promise<{ certificate: string; fingerprint: string }> {
-  require('reflect-metadata')
-  const x509 = require('@peculiar/x509') as typeof import('@peculiar/x509')
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-  const made = await x509.X509CertificateGenerator.createSelfSigned({
+  const made = await X509CertificateGenerator.createSelfSigned({
     name: 'CN=Drover test',
     keys,
     signingAlgorithm: algorithm,

@@ -62,7 +62,7 @@ function addRun(program: Command, terminal: Terminal): void {
     .option('--cwd <folder>', 'working directory on the host')
     .option('--env <key=value>', 'environment variable; repeat for more', all, [])
     .option('--name <text>', 'what the run is called in lists')
-    .option('--file <script>', 'run this file')
+    .option('--file <script>', 'run this file; - is standard input')
     .option('--confirm <n>', 'say how many hosts you expect', parseCount)
     .option('--detach', 'print the id and do not follow')
     .option('--idempotency-key <key>', 'repeat a launch safely')

@@ -60,6 +60,8 @@ async function follow(
 
 /** @throws UsageError */
 export function launchOf(words: string[], options: RunOptions): Launch {
+  if (options.file === '-' && options.target === '-')
+    throw new UsageError('standard input can be the target or the script, not both')
   const input = readScript(words, options)
   const script = {
     name: options.name ?? input.name,

@@ -52,15 +52,17 @@ export function readScript(
 function fromFile(file: string, words: readonly string[], lang: string | undefined): ScriptInput {
   let script: string
   try {
-    script = readFileSync(file, 'utf8')
+    script = readFileSync(file === '-' ? 0 : file, 'utf8')
   } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`)
+    throw new UsageError(
+      `cannot read ${file === '-' ? 'the script from standard input' : file}: ${(error as Error).message}`,
+    )
   }
   return {
     script,
     language: lang ?? languageOf[extname(file).toLowerCase()] ?? 'bash',
     arguments: [...words],
-    name: shorten(basename(file)),
+    name: file === '-' ? 'script' : shorten(basename(file)),
   }
 }
 

@@ -1,0 +1,239 @@
+/** The SDK and the command line against a whole platform: real hosts, real scripts, the exit codes that scripts rely on. */
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createDrover, type Drover, type OutputEvent } from '../../sdk/index'
+import { askEveryHost } from '../../sdk/examples/launch'
+import { type Platform, startPlatform } from '../../stack/platform/platform'
+
+let platform: Platform
+let drover: Drover
+
+beforeAll(async () => {
+  platform = await startPlatform({
+    ephemeral: true,
+    agents: 4,
+    objectStore: 'manual',
+    fsync: false,
+    prefix: 'DROVER_TEST_',
+  })
+  drover = createDrover(platform)
+  for (let connected = 0; connected < 4; ) {
+    connected = 0
+    for await (const host of drover.hosts()) if (host.connected) connected++
+  }
+}, 120_000)
+
+afterAll(() => platform?.close())
+
+interface Ran {
+  code: number | null
+  out: string
+  err: string
+}
+
+async function cli(
+  args: string[],
+  options: { env?: Record<string, string>; input?: string } = {},
+): Promise<Ran> {
+  const child = spawn(process.execPath, [join(__dirname, '../../cli/bin/drover.cjs'), ...args], {
+    env: { ...process.env, ...platform.env, ...options.env },
+  })
+  let out = ''
+  let err = ''
+  child.stdout.on('data', (data) => (out += String(data)))
+  child.stderr.on('data', (data) => (err += String(data)))
+  child.stdin.end(options.input ?? '')
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, out, err }
+}
+
+describe('the SDK', () => {
+  it('runs its example', async () => {
+    const lines: string[] = []
+    expect(await askEveryHost(drover, (line) => lines.push(line))).toBe('succeeded')
+    expect(lines[0]).toMatch(/^4 hosts identical \[.*\]$/)
+    expect(lines[2]).toBe(execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim())
+  })
+
+  it('follows output from the first line to the end', async () => {
+    const run = await drover.launch({
+      target: 'name:rack-a-1',
+      script: { script: 'for i in 1 2 3; do echo $i; sleep 0.2; done; echo oops >&2' },
+    })
+    const events: OutputEvent[] = []
+    for await (const event of drover.followOutput(run.id)) events.push(event)
+    const text = (stream: string) =>
+      events.map((event) => (event.type === 'chunk' && event.stream === stream ? event.text : '')).join('')
+    expect([text('stdout'), text('stderr')]).toEqual(['1\n2\n3\n', 'oops\n'])
+    expect(events.at(-1)).toEqual({ type: 'end', state: 'succeeded' })
+    // It came as it was written, not all at the end.
+    expect(
+      events.filter((event) => event.type === 'chunk' && event.stream === 'stdout').length,
+    ).toBeGreaterThan(1)
+  })
+
+  it('pages through what is long', async () => {
+    const states: string[] = []
+    for await (const run of drover.executions()) states.push(run.state)
+    const [newest] = states
+    expect(newest).toBe('succeeded')
+    const names: string[] = []
+    for await (const host of drover.executionHosts('1', 0)) names.push(host.hostName)
+    expect(names).toHaveLength(4)
+  })
+})
+
+describe('drover run', () => {
+  it('prints a line for each host and then the output once, without a control character', async () => {
+    const ran = await cli(['run', '-t', '*', '--', 'echo', 'same  words', '$HOME'])
+    expect(ran.code).toBe(0)
+    const lines = ran.out.trimEnd().split('\n')
+    expect(lines.slice(0, 4).sort()).toEqual(
+      ['rack-a-1', 'rack-a-2', 'rack-b-1', 'rack-b-2'].map((name) => `${name} succeeded exit 0`),
+    )
+    expect(lines.slice(4)).toEqual([
+      '4 hosts identical [rack-a-[1-2],rack-b-[1-2]]',
+      '── rack-a-[1-2],rack-b-[1-2] · 4 hosts',
+      'same  words $HOME',
+    ])
+    expect(ran.out + ran.err).not.toContain('\u001b')
+  })
+
+  it.each([
+    ['1 for a host that failed', ['run', '-t', 'name:rack-a-1', '--', 'exit 3'], 1],
+    ['2 for wrong usage', ['run', '--', 'true'], 2],
+    ['2 for a target that cannot be read', ['run', '-t', 'rack==,', '--', 'true'], 2],
+    ['3 for a number that was not confirmed', ['run', '-t', '*', '--confirm', '3', '--', 'true'], 3],
+    ['4 for a timeout', ['run', '-t', 'name:rack-a-1', '--timeout', '300ms', '--', 'sleep', '20'], 4],
+    ['8 for a host that is not there', ['run', '-t', 'name:nope', '--', 'true'], 8],
+    ['8 for a run that is not there', ['runs', 'show', 'r-999999'], 8],
+    ['9 for what the state does not allow', ['runs', 'pause', 'r-1'], 9],
+  ])('ends with %s', async (_what, args, code) => {
+    const ran = await cli(args)
+    expect([ran.code, ran.err]).toEqual([code, expect.stringMatching(/./)])
+  })
+
+  it('ends with 7 without a token that is known, and with 75 when nobody answers', async () => {
+    expect((await cli(['whoami'], { env: { DROVER_TOKEN: '' } })).code).toBe(7)
+    expect((await cli(['whoami'], { env: { DROVER_TOKEN: `drt_${'x'.repeat(43)}` } })).code).toBe(7)
+    const away = await cli(['whoami'], { env: { DROVER_URL: 'http://127.0.0.1:9' } })
+    expect([away.code, away.err]).toEqual([75, expect.stringMatching(/drover doctor/)])
+  })
+
+  it('ends with 5 when the run is cancelled by someone else', async () => {
+    const launched = await cli(['run', '-t', 'name:rack-a-1', '--detach', '--', 'sleep 30'])
+    const run = launched.out.trim()
+    expect(run).toMatch(/^r-\d+$/)
+    const watching = cli(['runs', 'watch', run])
+    expect((await cli(['runs', 'cancel', run])).code).toBe(0)
+    expect((await watching).code).toBe(5)
+  })
+
+  it('leaves the run alone at the first Ctrl-C, and cancels it at the second', async () => {
+    for (const [interrupts, code, state] of [
+      [1, 130, 'running'],
+      [2, 5, 'cancelled'],
+    ] as const) {
+      const child = spawn(
+        process.execPath,
+        [join(__dirname, '../../cli/bin/drover.cjs'), 'run', '-t', 'name:rack-a-2', '--', 'sleep 15'],
+        {
+          env: { ...process.env, ...platform.env },
+        },
+      )
+      const told: string[] = []
+      child.stderr.setEncoding('utf8').on('data', (text: string) => told.push(text))
+      await once(child.stderr, 'data')
+      const run = /r-(\d+)/.exec(told.join(''))?.[1] ?? ''
+      for await (const event of drover.watchEvents(run)) if (event.type === 'hosts') break
+      for (let i = 0; i < interrupts; i++) {
+        const heard = once(child.stderr, 'data')
+        child.kill('SIGINT')
+        await heard
+      }
+      const [ended] = (await once(child, 'close')) as [number | null]
+      expect([ended, told.join('')]).toEqual([code, expect.stringContaining(`drover runs watch r-${run}`)])
+      expect((await drover.execution(run)).state).toBe(state)
+      if (state === 'running') await drover.operate(run, { kind: 'cancel' })
+    }
+  })
+
+  it('takes targets from standard input and says it all in one object with --json', async () => {
+    const ran = await cli(['run', '-t', '-', '--json', '--', 'echo out; echo err >&2'], {
+      input: '# mine\nrack-a-[1-2]\nname:rack-b-1\n',
+    })
+    const said = JSON.parse(ran.out) as {
+      exitCode: number
+      steps: { groups: { stdout: string; stderr: string; nodeset: string }[] }[]
+    }
+    expect(said.exitCode).toBe(0)
+    expect(said.steps[0]?.groups).toEqual([
+      expect.objectContaining({ nodeset: 'rack-a-[1-2],rack-b-1', stdout: 'out\n', stderr: 'err\n' }),
+    ])
+    expect(ran.err).toBe('')
+  })
+
+  it('runs a file in its language, with arguments, environment and folder', async () => {
+    const input =
+      'const { FLAG } = process.env; console.log(process.argv.slice(2).join("|"), FLAG, process.cwd())'
+    const args = [
+      'run',
+      '-t',
+      'name:rack-a-1',
+      '--file',
+      '-',
+      '--lang',
+      'node',
+      '--env',
+      'FLAG=a=b',
+      '--cwd',
+      '/tmp',
+      '--',
+      'x y',
+      '$z',
+    ]
+    const ran = await cli(args, { input })
+    expect(ran.out.trimEnd().split('\n').at(-1)).toBe('x y|$z a=b /tmp')
+  })
+})
+
+describe('other commands', () => {
+  it('list, show and label hosts', async () => {
+    expect((await cli(['hosts', 'label', 'rack-a-1', 'tier=gold'])).code).toBe(0)
+    expect((await cli(['hosts', 'ls', '-t', 'tier=gold'])).out).toMatch(/rack-a-1 .*tier=gold/)
+    expect((await cli(['hosts', 'label', 'rack-a-1', 'tier-'])).code).toBe(0)
+    const shown = JSON.parse((await cli(['hosts', 'show', 'rack-a-1', '--json'])).out) as { labels: object }
+    expect(shown.labels).not.toHaveProperty('tier')
+  })
+
+  it('print logs of one host as they are, and of several by line', async () => {
+    const made = await cli(['run', '-t', 'name:rack-a-[1-2]', '--detach', '--', 'printf "a\\nb"'])
+    const run = made.out.trim()
+    await cli(['runs', 'watch', run])
+    expect((await cli(['runs', 'logs', run, '--host', 'rack-a-1'])).out).toBe('a\nb')
+    expect((await cli(['runs', 'logs', run])).out).toBe(
+      'rack-a-1: a\nrack-a-1: b\nrack-a-2: a\nrack-a-2: b\n',
+    )
+    expect((await cli(['runs', 'logs', run, '--follow', '--host', 'rack-a-2'])).out).toBe('a\nb')
+  })
+
+  it('find nothing wrong with a platform that is well', async () => {
+    const ran = await cli(['doctor'])
+    expect(ran.out).toMatch(/agents\s+4 of 4 connected/)
+    expect(ran.out).toMatch(/development server/)
+    expect(ran.out).not.toMatch(/BAD/)
+    expect(ran.code).toBe(0)
+  })
+
+  it('answer --help within a tenth of a second beyond what Node itself takes', () => {
+    const time = (args: string[]) => {
+      const startedAt = performance.now()
+      execFileSync(process.execPath, args)
+      return performance.now() - startedAt
+    }
+    const best = (args: string[]) => Math.min(...Array.from({ length: 5 }, () => time(args)))
+    const own = best([join(__dirname, '../../cli/bin/drover.cjs'), '--help']) - best(['-e', '0'])
+    expect(own).toBeLessThan(100)
+  })
+})

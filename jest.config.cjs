@@ -8,7 +8,7 @@ const suites = {
 }
 const suite = process.env.DROVER_SUITE ?? 'unit'
 // ESM-only packages that jest (without require(esm) on Node 20) must be given as CommonJS.
-const esm = ['p-limit', 'yocto-queue', 'openapi-fetch', 'openapi-typescript-helpers'].join('|')
+const esm = ['openapi-fetch', 'openapi-typescript-helpers'].join('|')
 
 module.exports = {
   testEnvironment: 'node',

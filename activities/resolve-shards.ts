@@ -60,16 +60,16 @@ export function createResolveShards(deps: ControlDependencies): ControlActivitie
       }))
       await endPlaced(tx, key, placed)
       const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
-      const { shards, held } =
-        execution.pause && !cancelled
-          ? { shards: [], held: 0 }
-          : await makeShards(tx, deps, { key, execution, ready })
+      const paused = execution.pause !== null && !cancelled
+      const { shards, held } = paused
+        ? { shards: [], held: 0 }
+        : await makeShards(tx, deps, { key, execution, ready })
       const steps = await listSteps(tx, key.scopeId, key.executionId)
       const counts = steps.find((step) => step.id === key.stepExecutionId)?.counts ?? {}
       return {
         shards,
         held,
-        missing: placed.filter(({ placement }) => placement.do === 'wait').length,
+        missing: paused ? 0 : placed.filter(({ placement }) => placement.do === 'wait').length,
         counts,
       }
     })

@@ -14,10 +14,14 @@ export interface Health {
  */
 export async function serveHealth(listen: string, health: Health): Promise<AsyncDisposable> {
   if (!listen) return { [Symbol.asyncDispose]: async () => {} }
-  const [host, port] = [listen.slice(0, listen.lastIndexOf(':')), Number(listen.slice(listen.lastIndexOf(':') + 1))]
+  const [host, port] = [
+    listen.slice(0, listen.lastIndexOf(':')),
+    Number(listen.slice(listen.lastIndexOf(':') + 1)),
+  ]
   const server = http.createServer((request, response) => {
     answer(request.url ?? '', health).then(
-      ({ status, body }) => response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(body),
+      ({ status, body }) =>
+        response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(body),
       () => response.writeHead(500).end(),
     )
   })

@@ -18,10 +18,14 @@ export interface Role<Config> {
 export async function runRole<Config>(role: Role<Config>): Promise<void> {
   const [flag] = process.argv.slice(2)
   if (flag === '--version') return void process.stdout.write(`drover ${role.name} ${VERSION}\n`)
-  if (flag === '--help') return void process.stdout.write(`${role.help}\n\n  --version       print the version\n  --config-check  check the settings and exit\n`)
+  if (flag === '--help')
+    return void process.stdout.write(
+      `${role.help}\n\n  --version       print the version\n  --config-check  check the settings and exit\n`,
+    )
   try {
     const config = role.readConfig(process.env)
-    if (flag === '--config-check') return void process.stdout.write(`drover ${role.name}: the settings are complete\n`)
+    if (flag === '--config-check')
+      return void process.stdout.write(`drover ${role.name}: the settings are complete\n`)
     await role.run(config)
   } catch (error) {
     if (error instanceof ConfigError) {

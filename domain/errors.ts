@@ -71,13 +71,9 @@ export const catalogue = {
   gateway_name_taken: never('already_exists'),
   message_invalid: never('invalid_argument'),
 
-  execution_claimed: never('failed_precondition'),
   execution_expired: never('deadline_exceeded'),
   engine_terminated: never('internal'),
-  shard_unknown: never('not_found'),
-  signing_key_missing: never('failed_precondition'),
   unavailable: again('unavailable'),
-  rate_limited: again('resource_exhausted'),
   internal: again('internal'),
 
   // Why a host's task did not start, or how it ended: a result's `reason`, said by the agent.
@@ -96,6 +92,7 @@ export const catalogue = {
   working_directory_missing: never('failed_precondition'),
   capability_missing: never('failed_precondition'),
   task_invalid: never('invalid_argument'),
+  start_failed: never('internal'),
   agent_disk_full: never('resource_exhausted'),
   spool_full: never('resource_exhausted'),
   timed_out: never('deadline_exceeded'),

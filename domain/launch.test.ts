@@ -1,4 +1,4 @@
-import { PlatformError } from './errors.js'
+import type { PlatformError } from './errors.js'
 import { checkTargets } from './launch.js'
 
 const codeOf = (check: () => void): string | undefined => {

@@ -45,7 +45,7 @@ export function checkTargets(
   const reason = confirm === undefined ? why : `${confirm} hosts were confirmed`
   throw new PlatformError(
     'confirmation_required',
-    `the target matches ${hosts} hosts (${reason}); say so with --confirm ${hosts}`,
+    `the target matches ${hosts} ${hosts === 1 ? 'host' : 'hosts'} (${reason}); say so with --confirm ${hosts}`,
     { details: { hosts } },
   )
 }

@@ -23,3 +23,10 @@ export function deepTextFault(value: unknown, path = ''): string | undefined {
   }
   return undefined
 }
+
+/** The first `max` characters (UTF-16) of `text`, never half of a surrogate pair at the end. */
+export function cutText(text: string, max: number): string {
+  if (text.length <= max) return text
+  const last = text.charCodeAt(max - 1)
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 1 : max)
+}

@@ -121,19 +121,21 @@ export class Gateway implements Fleet {
   private planRenewal(trust: Trust, notAfter: Date, signal: AbortSignal): void {
     // At two thirds of its life, as agents do; a timer holds at most 24 days.
     const wait = Math.min(((notAfter.getTime() - Date.now()) * 2) / 3, 24 * 86_400_000)
-    this.renewal = setTimeout(async () => {
-      try {
-        const identity = await requestGatewayIdentity(this.deps, trust.ca, signal)
-        this.listener?.renew(identity)
-        this.planRenewal(trust, identity.notAfter, signal)
-      } catch (err) {
-        this.deps.logger.warn(
-          { err },
-          'the certificate of the gateway could not be renewed; trying again in a minute',
-        )
-        this.planRenewal(trust, new Date(Date.now() + 90_000), signal)
-      }
-    }, wait)
+    this.renewal = setTimeout(() => void this.renew(trust, signal), wait)
+  }
+
+  private async renew(trust: Trust, signal: AbortSignal): Promise<void> {
+    try {
+      const identity = await requestGatewayIdentity(this.deps, trust.ca, signal)
+      this.listener?.renew(identity)
+      this.planRenewal(trust, identity.notAfter, signal)
+    } catch (err) {
+      this.deps.logger.warn(
+        { err },
+        'the certificate of the gateway could not be renewed; trying again in a minute',
+      )
+      this.planRenewal(trust, new Date(Date.now() + 90_000), signal)
+    }
   }
 
   private async sayAlive(onNameLost: () => void): Promise<void> {

@@ -16,7 +16,6 @@ export {
   DispatchOrder,
   OutputChunk,
   OutputStream,
-  OutputSummary,
   ScriptTask,
   Started,
   StopOrder,

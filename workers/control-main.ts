@@ -11,11 +11,11 @@ import { CONTROL_QUEUE } from '../domain/shard.js'
 import { ensureBucket } from '../store/artifact/bucket.js'
 import { HintListener } from '../store/postgres/hints.js'
 import { migrate } from '../store/postgres/migrate.js'
-import { createPool } from '../store/postgres/pool.js'
+import { createPool, type Pool } from '../store/postgres/pool.js'
 import { parseMasterKey } from '../store/seal.js'
 import { type ControlConfig, readControlConfig } from './config.js'
 import { Desk } from './desk/desk.js'
-import { openPlatformKeys } from './desk/keys.js'
+import { openPlatformKeys, type PlatformKeys } from './desk/keys.js'
 import { Sweeper } from './desk/sweeper.js'
 import { collectMetrics } from './metrics.js'
 import { persist } from './persist.js'
@@ -41,50 +41,50 @@ async function run(config: ControlConfig): Promise<void> {
   const hints = new HintListener(config.postgresUrl)
   // Signing must go on while Temporal is away: the desk needs the database alone.
   await using _desk = new Desk(pool, hints, keys, logger.child({ name: 'worker:desk' }))
-  if (config.s3Url)
-    void persist(logger, 'the artifact store', () => ensureBucket(config.s3Url), shutdown.signal).catch(
-      () => {},
-    )
+  // Nothing of a run needs the artifact store yet: it is made ready beside everything else.
+  if (config.s3Url) void makeBucket(config.s3Url, shutdown.signal)
 
-  const connection = await persist(
-    logger,
-    'Temporal',
-    () => NativeConnection.connect({ address: config.temporalAddress }),
-    shutdown.signal,
-  )
   const client = new Client({
     connection: Connection.lazy({ address: config.temporalAddress }),
     namespace: config.temporalNamespace,
   })
   await using _sweeper = new Sweeper(pool, client, logger.child({ name: 'worker:sweeper' }))
-  const worker = await Worker.create({
-    connection,
+  const worker = await persist(logger, 'Temporal', () => createWorker(config, pool, keys), shutdown.signal)
+  void shutdown.requested.then(() => worker.getState() === 'RUNNING' && worker.shutdown())
+  notReady = undefined
+  logger.info({ queue: CONTROL_QUEUE }, 'the worker is ready')
+  await worker.run()
+  notReady = 'ending'
+  await worker.connection?.close()
+  await client.connection.close()
+  await hints.close()
+  await pool.end()
+}
+
+async function makeBucket(s3Url: string, signal: AbortSignal): Promise<void> {
+  try {
+    await persist(logger, 'the artifact store', () => ensureBucket(s3Url), signal)
+  } catch (err) {
+    logger.debug({ err }, 'the worker ended before the artifact store was there')
+  }
+}
+
+async function createWorker(config: ControlConfig, pool: Pool, { signer }: PlatformKeys): Promise<Worker> {
+  const { lostAfterMs, shardMaxHosts, workflowBundle } = config
+  return Worker.create({
+    connection: await NativeConnection.connect({ address: config.temporalAddress }),
     namespace: config.temporalNamespace,
     taskQueue: CONTROL_QUEUE,
-    ...(config.workflowBundle
-      ? { workflowBundle: { codePath: path.resolve(config.workflowBundle) } }
+    ...(workflowBundle
+      ? { workflowBundle: { codePath: path.resolve(workflowBundle) } }
       : { workflowsPath: require.resolve('../workflows/index.js') }),
-    activities: createControlActivities({
-      pool,
-      signer: keys.signer,
-      lostAfterMs: config.lostAfterMs,
-      shardMaxHosts: config.shardMaxHosts,
-    }),
+    activities: createControlActivities({ pool, signer, lostAfterMs, shardMaxHosts }),
     maxCachedWorkflows: 500,
     maxHeartbeatThrottleInterval: '2 s',
     stickyQueueScheduleToStartTimeout: '2 s',
     shutdownGraceTime: '10 s',
     shutdownForceTime: '20 s',
   })
-  void shutdown.requested.then(() => worker.getState() === 'RUNNING' && worker.shutdown())
-  notReady = undefined
-  logger.info({ queue: CONTROL_QUEUE }, 'the worker is ready')
-  await worker.run()
-  notReady = 'ending'
-  await connection.close()
-  await client.connection.close()
-  await hints.close()
-  await pool.end()
 }
 
 void runRole({

@@ -53,14 +53,25 @@ async function run(config: GatewayConfig): Promise<void> {
     shutdown.signal,
   )
   await gateway.start(credentials, { ...config.listen, signal: shutdown.signal, onNameLost })
-  const connection = await persist(
-    logger,
-    'Temporal',
-    () => NativeConnection.connect({ address: config.temporalAddress }),
-    shutdown.signal,
-  )
-  const worker = await Worker.create({
-    connection,
+  const worker = await persist(logger, 'Temporal', () => createWorker(config, gateway), shutdown.signal)
+  notReady = undefined
+  logger.info({ gateway: config.name, ...gateway.address }, 'the gateway is ready')
+  void shutdown.requested.then(async () => {
+    notReady = 'draining'
+    await gateway.drain()
+    if (worker.getState() === 'RUNNING') worker.shutdown()
+  })
+  await worker.run()
+  await gateway.close()
+  await worker.connection?.close()
+  await hints.close()
+  await mongo.close()
+  await pool.end()
+}
+
+async function createWorker(config: GatewayConfig, gateway: Gateway): Promise<Worker> {
+  return Worker.create({
+    connection: await NativeConnection.connect({ address: config.temporalAddress }),
     namespace: config.temporalNamespace,
     taskQueue: gatewayQueue(config.name),
     activities: createGatewayActivities(gateway),
@@ -71,19 +82,6 @@ async function run(config: GatewayConfig): Promise<void> {
     shutdownGraceTime: '2 s',
     shutdownForceTime: '30 s',
   })
-  notReady = undefined
-  logger.info({ gateway: config.name, ...gateway.address }, 'the gateway is ready')
-  void shutdown.requested.then(async () => {
-    notReady = 'draining'
-    await gateway.drain()
-    if (worker.getState() === 'RUNNING') worker.shutdown()
-  })
-  await worker.run()
-  await gateway.close()
-  await connection.close()
-  await hints.close()
-  await mongo.close()
-  await pool.end()
 }
 
 async function needSchema(pool: Pool): Promise<Scope> {

@@ -35,23 +35,23 @@ export class FanOut {
   async finish(): Promise<void> {
     for (;;) {
       const seen = this.run.changes
-      if (this.look && this.mayLook) await this.resolve()
+      if (this.look) await this.resolve()
       if (this.done && seen === this.run.changes && (await this.close())) return
-      if (this.look && this.mayLook) continue
+      if (this.look) continue
       this.say()
-      await condition(() => this.run.changes !== seen || this.done || (this.look && this.mayLook))
+      await condition(() => this.run.changes !== seen || this.done || this.look)
       if (this.run.changes !== seen) this.look = true
     }
   }
 
-  /** While a run is held nothing new is begun; a cancel must still reach every host. */
-  private get mayLook(): boolean {
+  /** While a run is held nothing new is begun, and no step gets its verdict; a cancel must still reach every host. */
+  private get mayGoOn(): boolean {
     return !this.run.paused || this.run.cancelRequested
   }
 
   /** Nothing is under way or waited for: closing the step tells whether a host was left over all the same. */
   private get done(): boolean {
-    return !this.active.size && !this.missing && !this.held && this.mayLook
+    return !this.active.size && !this.missing && !this.held && this.mayGoOn
   }
 
   private async resolve(): Promise<void> {
@@ -61,7 +61,7 @@ export class FanOut {
     this.run.setCounts(this.step, counts)
     this.missing = missing
     this.held = held
-    if (this.step.state !== 'running' && this.mayLook && !this.run.cancelRequested)
+    if (this.step.state !== 'running' && this.mayGoOn && !this.run.cancelRequested)
       this.step.state = 'running'
     for (const shard of shards) void this.carry(shard)
     if (missing && !this.awaiting) void this.awaitMissing(missing)

@@ -12,7 +12,7 @@ export function parseJoinToken(text: string): JoinToken {
   const found = /^(drj_[A-Za-z0-9_-]{8,})\.([A-Za-z0-9_-]{43})=?$/.exec(text.trim())
   if (!found?.[1] || !found[2]) {
     throw new Error(
-      'the join token is not of the form drj_<secret>.<fingerprint>; make a new one with `drover token create`',
+      'the join token is not of the form drj_<secret>.<fingerprint>; make a new one with `drover hosts join-token`',
     )
   }
   return { secret: found[1], caSha256: Buffer.from(found[2], 'base64url') }

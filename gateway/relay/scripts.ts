@@ -20,14 +20,12 @@ export function createBytesListener(deps: GatewayDependencies, sessions: Session
       .catch((err: unknown) => {
         const refused = err instanceof PlatformError
         if (!refused) deps.logger.warn({ err }, 'a script could not be served')
-        response
-          .writeHead(refused ? 404 : 503, { 'content-type': 'application/problem+json' })
-          .end(
-            JSON.stringify({
-              code: refused ? err.code : 'unavailable',
-              detail: refused ? err.message : 'try again',
-            }),
-          )
+        response.writeHead(refused ? 404 : 503, { 'content-type': 'application/problem+json' }).end(
+          JSON.stringify({
+            code: refused ? err.code : 'unavailable',
+            detail: refused ? err.message : 'try again',
+          }),
+        )
       })
   }
 }

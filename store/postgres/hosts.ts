@@ -1,6 +1,6 @@
 /** Hosts: machines with an agent, their labels and facts. */
 import type { HostId, ScopeId } from '../../domain/id.js'
-import { type Db, one } from './pool.js'
+import type { Db } from './pool.js'
 
 export interface Host {
   id: HostId
@@ -163,16 +163,5 @@ export async function quarantineHost(
   await db.query(
     `update host set state = 'quarantined', state_reason = $3 where scope_id = $1 and id = $2 and state = 'active'`,
     [scopeId, hostId, reason],
-  )
-}
-
-export async function countHosts(db: Db, scopeId: ScopeId): Promise<number> {
-  return Number(
-    one(
-      await db.query<{ n: string }>(
-        `select count(*) as n from host where scope_id = $1 and state <> 'revoked'`,
-        [scopeId],
-      ),
-    ).n,
   )
 }

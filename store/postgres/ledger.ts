@@ -28,7 +28,8 @@ export interface HostUpdate {
   truncated?: boolean | undefined
 }
 
-interface Changed {
+/** A row that a write changed, as its event tells it. */
+export interface ChangedHost {
   scopeId: ScopeId
   executionId: ExecutionId
   stepExecutionId: StepExecutionId
@@ -38,6 +39,10 @@ interface Changed {
   reason: string | null
   amended: boolean
 }
+
+/** What a write to `host_result r` gives back for its events; an amendment says so itself. */
+export const returningChanged = `returning r.scope_id as "scopeId", r.execution_id as "executionId",
+  r.step_execution_id as "stepExecutionId", r.host_id as "hostId", r.state, r.exit_code as "exitCode", r.reason, false as amended`
 
 const WRITE = `
 with news as (
@@ -77,7 +82,7 @@ export async function writeHostUpdates(tx: Db, updates: readonly HostUpdate[]): 
   const executionIds = [...new Set(updates.map((update) => update.executionId))]
   await tx.query('select from execution where id = any($1) order by id for no key update', [executionIds])
   const rows = updates.map((update) => ({ ...update, outputSha256: update.outputSha256?.toString('hex') }))
-  const result = await tx.query<Changed>(WRITE, [JSON.stringify(rows)])
+  const result = await tx.query<ChangedHost>(WRITE, [JSON.stringify(rows)])
   await appendHostEvents(tx, result.rows)
   return result.rows.length
 }
@@ -85,8 +90,9 @@ export async function writeHostUpdates(tx: Db, updates: readonly HostUpdate[]): 
 // An event stays readable and under a page or two: a step of 10,000 hosts is told in many of them.
 const CHANGES_PER_EVENT = 500
 
-async function appendHostEvents(tx: Db, changed: readonly Changed[]): Promise<void> {
-  const bySteps = new Map<StepExecutionId, Changed[]>()
+/** Tells of changed rows, in the transaction that changed them. */
+export async function appendHostEvents(tx: Db, changed: readonly ChangedHost[]): Promise<void> {
+  const bySteps = new Map<StepExecutionId, ChangedHost[]>()
   for (const row of changed)
     bySteps.set(row.stepExecutionId, [...(bySteps.get(row.stepExecutionId) ?? []), row])
   for (const [stepExecutionId, rows] of bySteps) {
@@ -151,13 +157,12 @@ export async function endHosts(
   ends: readonly { hostId: HostId; attempt: number; state: HostState; started: Started; reason: string }[],
 ): Promise<void> {
   if (!ends.length) return
-  const result = await tx.query<Changed>(
+  const result = await tx.query<ChangedHost>(
     `update host_result r set state = u.state, started = u.started, reason = u.reason, ended_at = now()
      from unnest($4::bigint[], $5::int[], $6::text[], $7::text[], $8::text[]) as u (host_id, attempt, state, started, reason)
      where r.scope_id = $1 and r.execution_id = $2 and r.step_execution_id = $3 and r.host_id = u.host_id and r.attempt = u.attempt
        and host_state_rank(r.state) < 3
-     returning r.scope_id as "scopeId", r.execution_id as "executionId", r.step_execution_id as "stepExecutionId", r.host_id as "hostId",
-       r.state, r.exit_code as "exitCode", r.reason, false as amended`,
+     ${returningChanged}`,
     [
       step.scopeId,
       step.executionId,
@@ -170,20 +175,6 @@ export async function endHosts(
     ],
   )
   await appendHostEvents(tx, result.rows)
-}
-
-/** Which attempt of which row a task's dispatch belongs to, checked: undefined if this host has no such task. */
-export async function findTaskRow(
-  db: Db,
-  task: { hostId: HostId; executionId: string; stepExecutionId: string; attempt: number },
-): Promise<{ scopeId: ScopeId; state: HostState; attempt: number; outputDay: string } | undefined> {
-  const result = await db.query<{ scopeId: ScopeId; state: HostState; attempt: number; outputDay: string }>(
-    `select r.scope_id as "scopeId", r.state, r.attempt, e.output_day as "outputDay"
-     from host_result r join execution e on e.id = r.execution_id and e.scope_id = r.scope_id
-     where r.execution_id = $1 and r.step_execution_id = $2 and r.host_id = $3`,
-    [task.executionId, task.stepExecutionId, task.hostId],
-  )
-  return result.rows[0]
 }
 
 /** Of these attempts (`step/host/attempt`), those that the ledger holds an end of, or has replaced by a later attempt. */

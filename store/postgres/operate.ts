@@ -5,6 +5,7 @@ import type { ExecutionId, ScopeId } from '../../domain/id.js'
 import { isFinalStepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
 import { listSteps, setStepState, type StepExecution } from './executions.js'
+import { appendHostEvents, type ChangedHost, returningChanged } from './ledger.js'
 import type { Db } from './pool.js'
 
 interface Key {
@@ -96,23 +97,25 @@ export function statesToRetry(includeUnknown: boolean): HostState[] {
 
 /** Ends a step without running what is left of it. */
 export async function skipStep(tx: Db, key: Key, step: StepExecution): Promise<void> {
-  await tx.query(
-    `update host_result set state = 'skipped', started = 'no', reason = 'step_skipped', ended_at = now()
-     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = 'pending'`,
+  const skipped = await tx.query<ChangedHost>(
+    `update host_result r set state = 'skipped', started = 'no', reason = 'step_skipped', ended_at = now()
+     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = 'pending' ${returningChanged}`,
     [key.scopeId, key.executionId, step.id],
   )
+  await appendHostEvents(tx, skipped.rows)
   await setStepState(tx, { ...key, stepExecutionId: step.id }, 'skipped', 'step_skipped')
 }
 
-/** Ends every host that was never sent an order: what a cancel leaves of them. @returns how many */
-export async function cancelPendingHosts(tx: Db, key: Key, reason: string): Promise<number> {
-  const result = await tx.query(
+/** Ends every host that was never sent an order: what a cancel leaves of them. */
+export async function cancelPendingHosts(tx: Db, key: Key, reason: string): Promise<void> {
+  const cancelled = await tx.query<ChangedHost>(
     `update host_result r set state = 'cancelled', started = 'no', reason = $3, ended_at = now()
      where r.scope_id = $1 and r.execution_id = $2 and r.state = 'pending'
-       and not exists (select from shard d where d.scope_id = r.scope_id and d.id = r.shard_id and d.closed_at is null)`,
+       and not exists (select from shard d where d.scope_id = r.scope_id and d.id = r.shard_id and d.closed_at is null)
+     ${returningChanged}`,
     [key.scopeId, key.executionId, reason],
   )
-  return result.rowCount ?? 0
+  await appendHostEvents(tx, cancelled.rows)
 }
 
 /**
@@ -120,12 +123,13 @@ export async function cancelPendingHosts(tx: Db, key: Key, reason: string): Prom
  * unknown until their agents tell (the gateways take their word whether a workflow lives or not).
  */
 export async function endStrandedHosts(tx: Db, key: Key): Promise<void> {
-  await tx.query(
-    `update host_result set state = case when state = 'pending' then 'cancelled' else 'unknown' end,
+  const stranded = await tx.query<ChangedHost>(
+    `update host_result r set state = case when state = 'pending' then 'cancelled' else 'unknown' end,
        started = case when state = 'pending' then 'no' else 'maybe' end, reason = 'engine_terminated', ended_at = now()
-     where scope_id = $1 and execution_id = $2 and host_state_rank(state) < 3`,
+     where scope_id = $1 and execution_id = $2 and host_state_rank(state) < 3 ${returningChanged}`,
     [key.scopeId, key.executionId],
   )
+  await appendHostEvents(tx, stranded.rows)
   for (const step of await listSteps(tx, key.scopeId, key.executionId)) {
     if (!isFinalStepState(step.state))
       await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'engine_terminated')

@@ -147,7 +147,7 @@ describe('operations', () => {
     })
     const before = await api.until(
       id,
-      (view) => (view.steps[0]?.counts['failed'] ?? 0) > 0 && (view.steps[0]?.counts['running'] ?? 0) > 0,
+      (view) => view.steps[0]?.counts['failed'] === 2 && view.steps[0]?.counts['running'] === 2,
     )
     writeFileSync(flag, '')
     expect((await api.operate(id, { kind: 'retry' })).status).toBeLessThan(300)

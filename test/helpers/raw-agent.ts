@@ -7,7 +7,7 @@ import {
   AgentGatewayServiceClient,
   type Hello,
   type JoinResponse,
-  SessionRequest,
+  type SessionRequest,
   type SessionResponse,
 } from '../../proto/index'
 
@@ -110,6 +110,7 @@ export function makeHello(more: Partial<Hello> = {}): Hello {
 }
 
 type Message = NonNullable<SessionResponse['message']>
+type Value<Case> = Extract<Message, { $case: Case }>['value']
 
 /** A session in a test's hands: what came, and what to send. */
 export class RawSession {
@@ -143,13 +144,10 @@ export class RawSession {
   }
 
   /** The first message of a kind, now or when it comes. */
-  async next<Case extends Message['$case']>(
-    kind: Case,
-    forMs = 10_000,
-  ): Promise<Extract<Message, { $case: Case }>['value']> {
+  async next<Case extends Message['$case']>(kind: Case, forMs = 10_000): Promise<Value<Case>> {
     for (const until = Date.now() + forMs; Date.now() < until; ) {
       const index = this.received.findIndex((message) => message.$case === kind)
-      if (index >= 0) return (this.received.splice(index, 1)[0] as Extract<Message, { $case: Case }>).value
+      if (index >= 0) return (this.received.splice(index, 1)[0] as { value: unknown }).value as Value<Case>
       if (this.ended) throw new Error(`the session ended: ${JSON.stringify(this.ended)}`)
       await this.change()
     }

@@ -48,12 +48,20 @@ const attributes = {
   trigger: keyword('DroverTrigger'),
 }
 
-// Temporal's limit for a keyword is 255 bytes in the databases that it supports.
-const keywordText = (text: string) =>
-  Buffer.from(text)
-    .subarray(0, 200)
-    .toString()
-    .replace(/\uFFFD+$/, '')
+// Temporal's limits, in bytes: 255 for a keyword in the databases that it supports, 400 for a summary.
+const KEYWORD_BYTES = 200
+const SUMMARY_BYTES = 380
+
+/** As much of `text` as fits into `max` bytes, without half a character. */
+export function cutBytes(text: string, max: number): string {
+  const bytes = Buffer.from(text)
+  if (bytes.length <= max) return text
+  let end = max
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  return bytes.subarray(0, end).toString()
+}
+
+const keywordText = (text: string) => cutBytes(text, KEYWORD_BYTES)
 
 const RETRY_MS = 100
 const GRPC_UNAVAILABLE = 14
@@ -85,7 +93,7 @@ export class Engine {
           args: [input],
           workflowIdConflictPolicy: 'USE_EXISTING',
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
-          staticSummary: input.title,
+          staticSummary: cutBytes(input.title, SUMMARY_BYTES),
           staticDetails: `Run **r-${input.executionId}** in scope \`${start.scopeName}\`, started by ${start.actor} (${start.trigger}).\n\nSee it with \`drover runs show r-${input.executionId}\`.`,
           typedSearchAttributes: new TypedSearchAttributes([
             { key: attributes.scope, value: keywordText(start.scopeName) },

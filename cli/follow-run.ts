@@ -1,7 +1,7 @@
 /** Following a run: a line that moves where a person looks, a line for each host where a program reads. */
 import type { Drover, ExecutionDetail, ExecutionEvent } from '../sdk/index.js'
 import { listenForInterrupts } from './interrupt.js'
-import type { Terminal } from './terminal.js'
+import { harmless, type Terminal } from './terminal.js'
 import { formatDuration } from './values.js'
 
 /** News come many at once; counts are read at most this often. */
@@ -44,7 +44,7 @@ export function progressLine(run: ExecutionDetail, now = Date.now()): string {
   const parts = [
     `r-${run.id} ${run.state}`,
     step &&
-      `${run.steps.length > 1 ? `step ${step.position + 1}/${run.steps.length} ` : ''}${step.name} ${step.hosts - open}/${step.hosts}`,
+      `${run.steps.length > 1 ? `step ${step.position + 1}/${run.steps.length} ` : ''}${harmless(step.name)} ${step.hosts - open}/${step.hosts}`,
     ...others,
     formatDuration(now - Date.parse(run.startedAt ?? run.createdAt)),
   ]

@@ -2,7 +2,7 @@
 import type { ExecutionState, HostResult } from '../sdk/index.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
-import type { Terminal } from './terminal.js'
+import { harmless, type Terminal } from './terminal.js'
 import { formatDuration, parseRun } from './values.js'
 
 export async function listRuns(
@@ -49,10 +49,13 @@ export async function showRun(terminal: Terminal, text: string, options: { json?
   }
   if (options.json) return terminal.json({ run: `r-${run.id}`, ...run, troubled })
   terminal.data(
-    terminal.tone('strong', `r-${run.id} ${run.name}: ${run.state}${run.reason ? ` (${run.reason})` : ''}`),
+    terminal.tone(
+      'strong',
+      `r-${run.id} ${harmless(run.name)}: ${run.state}${run.reason ? ` (${run.reason})` : ''}`,
+    ),
   )
   terminal.data(
-    `by ${run.launchedBy} · ${run.createdAt} · took ${elapsed(run)} · target ${run.target.split('\n')[0] ?? ''}`,
+    `by ${run.launchedBy} · ${run.createdAt} · took ${elapsed(run)} · target ${harmless(run.target.split('\n')[0] ?? '')}`,
   )
   if (run.links.temporal) terminal.data(run.links.temporal)
   const counts = (step: (typeof run.steps)[number]) =>

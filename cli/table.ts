@@ -1,5 +1,6 @@
 /** Columns for people; a program reads --json. */
 import Table from 'cli-table3'
+import { harmless } from './terminal.js'
 
 const blank = {
   top: '',
@@ -29,7 +30,7 @@ export function tableOf(
     head: [...head],
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   })
-  for (const row of rows) table.push(row.map((cell) => cell ?? '-'))
+  for (const row of rows) table.push(row.map((cell) => harmless(String(cell ?? '-'))))
   return table
     .toString()
     .split('\n')

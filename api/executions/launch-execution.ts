@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { checkTargets } from '../../domain/launch.js'
 import { compilePlan } from '../../domain/plan.js'
+import { cutText } from '../../domain/text.js'
 import { planSchema, scriptStepSchema } from '../../domain/plan.schema.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { labelShares } from '../../store/postgres/targets.js'
@@ -64,7 +65,7 @@ export const launchExecution = operation({
     resource: 'execution',
     detail: {
       name: planOf(body).name,
-      target: body.target.slice(0, 500),
+      target: cutText(body.target, 500),
       scripts: planOf(body).steps.map((step) => sha256(step.script)),
     },
   }),

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { executionStates } from '../../domain/execution.js'
 import { hostStates } from '../../domain/host-result.js'
 import { operationKinds } from '../../domain/operation.js'
+import { cutText } from '../../domain/text.js'
 import { stepStates } from '../../domain/step-execution.js'
 import type { Execution, HostResult, StepExecution } from '../../store/postgres/executions.js'
 import type { Operation } from '../../store/postgres/operations.js'
@@ -113,7 +114,7 @@ export function executionView(execution: Execution): z.input<typeof executionSch
     reason,
     trigger,
     launchedBy,
-    target: target.slice(0, TARGET_SHOWN),
+    target: cutText(target, TARGET_SHOWN),
     hosts,
     pause,
     continuation,

@@ -1,5 +1,6 @@
 /** PUT /groups/{group}: gives a group exactly the hosts that a target names now. */
 import { z } from 'zod'
+import { cutText } from '../../domain/text.js'
 import { replaceGroup } from '../../store/postgres/groups.js'
 import { findTargetHosts, targetField } from '../hosts/targets.js'
 import { operation } from '../operation.js'
@@ -19,7 +20,7 @@ export const putGroup = operation({
   errors: ['target_invalid', 'target_too_large', 'host_unknown', 'group_unknown', 'execution_unknown'],
   audit: ({ params, body }) => ({
     resource: `group/${params.group}`,
-    detail: { target: body.target.slice(0, 500) },
+    detail: { target: cutText(body.target, 500) },
   }),
   async write({ scope, params, body }, tx) {
     const hosts = await findTargetHosts(tx, scope.id, body.target)

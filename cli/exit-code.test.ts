@@ -1,6 +1,8 @@
 /** Exit codes, which scripts rely on. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { DroverError, type ExecutionDetail } from '../sdk/index.js'
-import { exitCodeOf, exitCodeOfRun } from './exit-code.js'
+import { exitCodeHelp, exitCodeOf, exitCodeOfRun, exitCodes } from './exit-code.js'
 
 type Counts = ExecutionDetail['steps'][number]['counts']
 
@@ -37,5 +39,12 @@ describe('exit codes', () => {
     ['unavailable', 0, 75],
   ])('tell of %s (%d)', (code, status, exit) => {
     expect(exitCodeOf(new DroverError({ code, status, detail: '' }))).toBe(exit)
+  })
+
+  it('are all told by --help and by the page', () => {
+    const page = readFileSync(join(__dirname, '../docs/reference/cli.md'), 'utf8')
+    const told = [...page.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code))
+    expect(told).toEqual(Object.values(exitCodes))
+    for (const code of told) expect(exitCodeHelp).toMatch(new RegExp(`\\s${code}  `))
   })
 })

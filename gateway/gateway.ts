@@ -8,6 +8,7 @@ import { findShardWork } from '../store/postgres/shards.js'
 import type { GatewayDependencies } from './dependencies.js'
 import { FlagWatch } from './dispatch/flags.js'
 import { ShardRun } from './dispatch/shard-run.js'
+import { StrandedWatch } from './dispatch/stranded.js'
 import { requestGatewayIdentity, type TlsIdentity } from './identity.js'
 import { HintSender } from './intake/hints-out.js'
 import { LedgerWriter } from './intake/ledger-writer.js'
@@ -45,6 +46,7 @@ export class Gateway implements Fleet {
   readonly sessions = new SessionRegistry()
   private readonly flags: FlagWatch
   private readonly beats: Beats
+  private readonly stranded: StrandedWatch
   readonly ledger: LedgerWriter
   readonly output: OutputWriter
   private readonly deps: GatewayDependencies
@@ -54,6 +56,7 @@ export class Gateway implements Fleet {
     const hints = new HintSender(deps.pool, deps.logger)
     this.flags = new FlagWatch(deps.pool, deps.hints, deps.logger)
     this.beats = new Beats(deps, this.sessions)
+    this.stranded = new StrandedWatch(deps, this.sessions)
     this.ledger = new LedgerWriter(deps.pool, hints, deps.logger)
     this.output = new OutputWriter(deps.log, hints, deps.logger)
     this.sessions.watch((hostId) => {
@@ -187,6 +190,7 @@ export class Gateway implements Fleet {
     await this.listener?.close()
     this.flags[Symbol.dispose]()
     this.beats[Symbol.dispose]()
+    this.stranded[Symbol.dispose]()
     await releaseGateway(this.deps.pool, this.deps.self).catch(() => {})
   }
 }

@@ -58,9 +58,12 @@ async function loadText(
   return { content, sha256: sha256.toString('hex') }
 }
 
+/** A signed stop, and until when an agent that does not know the task must refuse it. */
+export type SignedStop = Pick<ExecutionFlags, 'stopOrder' | 'stopSignature' | 'stopKeyId' | 'expiresAt'>
+
 /** Tells a host to stop a task, or never to start it; false if there is no session or no signed stop. */
-export function sendCancel(session: Session, flags: ExecutionFlags, id: Buffer): boolean {
-  const { stopOrder, stopSignature, stopKeyId, expiresAt } = flags
+export function sendCancel(session: Session, stop: SignedStop, id: Buffer): boolean {
+  const { stopOrder, stopSignature, stopKeyId, expiresAt } = stop
   if (!stopOrder || !stopSignature || !stopKeyId) return false
   return session.send({
     $case: 'cancelTask',

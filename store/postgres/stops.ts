@@ -1,5 +1,5 @@
 /** Stops: executions whose running scripts are to be stopped, and the signed order that workers answer with. */
-import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { Db } from './pool.js'
 
 export interface StopRequest {
@@ -30,4 +30,28 @@ export async function answerStopRequest(
     'update execution set stop_order = $3, stop_signature = $4, stop_key_id = $5 where scope_id = $1 and id = $2',
     [request.scopeId, request.executionId, signed.order, signed.signature, signed.keyId],
   )
+}
+
+/** A task that may still run although its execution was ended from outside. */
+export interface StrandedTask {
+  hostId: HostId
+  stepExecutionId: StepExecutionId
+  attempt: number
+  stopOrder: Buffer
+  stopSignature: Buffer
+  stopKeyId: string
+  expiresAt: Date
+}
+
+/** Stranded tasks of the last day on these hosts, whose stop has been signed. */
+export async function listStrandedTasks(db: Db, hostIds: readonly HostId[]): Promise<StrandedTask[]> {
+  const result = await db.query<StrandedTask>(
+    `select r.host_id as "hostId", r.step_execution_id as "stepExecutionId", r.attempt, e.stop_order as "stopOrder",
+       e.stop_signature as "stopSignature", e.stop_key_id as "stopKeyId", e.expires_at as "expiresAt"
+     from execution e join host_result r on r.scope_id = e.scope_id and r.execution_id = e.id
+     where e.reason = 'engine_terminated' and e.ended_at > now() - interval '1 day' and e.stop_order is not null
+       and r.state = 'unknown' and r.host_id = any($1) limit 1000`,
+    [hostIds],
+  )
+  return result.rows
 }

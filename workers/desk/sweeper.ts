@@ -15,12 +15,12 @@ import {
 import { transaction } from '../../store/postgres/transaction.js'
 import { EXECUTE_PLAN, type ExecutePlanInput } from '../../workflows/messages.js'
 
-const SWEEP_EVERY_MS = 3_000
+const SWEEP_EVERY_MS = 2_000
 const TIDY_EVERY_MS = 600_000
 const PAGE = 200
 
 // A workflow is closed a moment before its last write is seen: only one that stays so was ended by somebody else.
-const CLOSED_FOR_MS = 5_000
+const CLOSED_FOR_MS = 3_000
 
 export class Sweeper implements AsyncDisposable {
   private readonly timer: NodeJS.Timeout

@@ -249,6 +249,7 @@ create table execution (
 );
 create index execution_open on execution (id) where state not in ('succeeded', 'failed', 'cancelled');
 create index execution_stop on execution (stop_requested_at) where stop_requested_at is not null and stop_order is null;
+create index execution_terminated on execution (ended_at) where reason = 'engine_terminated';
 create index execution_recent on execution (scope_id, id desc);
 
 create table step_execution (

@@ -1,0 +1,138 @@
+/** The engine handled from outside, or away, and gateways that leave: the ledger stays the one that decides. */
+import { randomUUID } from 'node:crypto'
+import { Client, Connection } from '@temporalio/client'
+import type { Platform } from '../../stack/platform/platform'
+import { pause, TestApi } from '../helpers/api'
+import { Effects } from '../helpers/effects'
+import { startTestPlatform } from '../helpers/platform'
+
+describe('the engine', () => {
+  let platform: Platform
+  let api: TestApi
+  let client: Client
+  const effects = new Effects()
+
+  beforeAll(async () => {
+    platform = await startTestPlatform({ agents: 4, gateways: 2 })
+    api = new TestApi(platform)
+    const address = platform.env['DROVER_TEMPORAL_ADDRESS'] ?? ''
+    client = new Client({ connection: await Connection.connect({ address }) })
+  }, 120_000)
+
+  afterAll(async () => {
+    await client?.connection.close()
+    await platform?.close()
+    effects.remove()
+  }, 60_000)
+
+  const starts = (id: string) =>
+    [...effects.count(id)].reduce((sum, [line, n]) => sum + (line.startsWith('start') ? n : 0), 0)
+  const ends = (id: string) =>
+    [...effects.count(id)].reduce((sum, [line, n]) => sum + (line.startsWith('end') ? n : 0), 0)
+  const launch = (body: string, more: Record<string, unknown> = {}) =>
+    api.launch({
+      target: '*',
+      plan: {
+        name: 'engine',
+        steps: [
+          {
+            name: 'only',
+            language: 'sh',
+            script: `${effects.line('start')}\n${body}\n${effects.line('end')}`,
+            graceMs: 300,
+            ...more,
+          },
+        ],
+      },
+    })
+  const workflow = (id: string) => client.workflow.getHandle(`execution/default/${id}`)
+
+  async function reset(id: string): Promise<void> {
+    const { events } = await workflow(id).fetchHistory()
+    const first = events?.find((event) => event.workflowTaskCompletedEventAttributes)
+    await client.workflowService.resetWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId: `execution/default/${id}` },
+      workflowTaskFinishEventId: first!.eventId!,
+      requestId: randomUUID(),
+      reason: 'a test',
+    })
+  }
+
+  it('scenario 07: a finished run reset to its first task starts nothing', async () => {
+    const id = await launch('true')
+    await api.ended(id)
+    await reset(id)
+    await workflow(id).result()
+    expect(starts(id)).toBe(4)
+    expect((await api.get(id)).state).toBe('succeeded')
+  })
+
+  it('scenario 07: a running run reset to its first task goes on, and no script starts twice', async () => {
+    const id = await launch('sleep 4')
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
+    await reset(id)
+    const view = await api.ended(id)
+    expect(view).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 4 } }] })
+    expect([starts(id), ends(id)]).toEqual([4, 4])
+  })
+
+  it('scenario 07: a terminated run is not running after ten seconds, and its scripts are stopped', async () => {
+    const id = await launch('sleep 60')
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
+    await workflow(id).terminate('a test')
+    const view = await api.ended(id, 10_000)
+    expect(view).toMatchObject({ state: 'failed', reason: 'engine_terminated' })
+    const stopped = await api.until(id, (now) => now.steps[0]?.counts['cancelled'] === 4, 15_000)
+    expect(stopped.steps[0]!.counts).toEqual({ cancelled: 4 })
+    expect([starts(id), ends(id)]).toEqual([4, 0])
+  })
+
+  it('takes a cancel from its own UI as a cancel of the run', async () => {
+    const id = await launch('sleep 60')
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
+    await workflow(id).cancel()
+    const view = await api.ended(id, 15_000)
+    expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 4 } }] })
+    expect(ends(id)).toBe(0)
+  })
+
+  it('scenario 10: a cancel is accepted while it is away; scripts stop, nothing starts, and its return starts nothing', async () => {
+    const id = await launch('sleep 60', { concurrency: 2 })
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
+    await platform.child('temporal').stop()
+    const asked = Date.now()
+    const answer = await api.operate(id, { kind: 'cancel' })
+    expect(answer.status).toBeLessThan(300)
+    expect(Date.now() - asked).toBeLessThan(2_500)
+    await api.until(id, (view) => view.steps[0]?.counts['cancelled'] === 2, 15_000)
+    await pause(2_000)
+    expect(starts(id)).toBe(2)
+    platform.child('temporal').start()
+    const view = await api.ended(id, 60_000)
+    expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 4 } }] })
+    expect([starts(id), ends(id)]).toEqual([2, 0])
+  }, 120_000)
+
+  it('takes launches while it is away, and runs them when it is back', async () => {
+    await platform.child('temporal').stop()
+    const id = await launch('true')
+    expect((await api.get(id)).state).toBe('pending')
+    platform.child('temporal').start()
+    expect((await api.ended(id, 60_000)).state).toBe('succeeded')
+    expect(starts(id)).toBe(4)
+  }, 120_000)
+
+  it('loses no run when a gateway is told to end: its hosts go on with the other one', async () => {
+    const ids = [await launch('sleep 3'), await launch('sleep 1')]
+    await pause(500)
+    await platform.child('gateway-1').stop()
+    const more = await launch('true')
+    for (const id of [...ids, more]) {
+      const view = await api.ended(id, 60_000)
+      expect(view).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 4 } }] })
+      expect([starts(id), ends(id)]).toEqual([4, 4])
+    }
+    platform.child('gateway-1').start()
+  }, 120_000)
+})

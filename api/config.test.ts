@@ -98,7 +98,7 @@ describe('the page of keys', () => {
       section(title)
         .split('\n')
         .filter((line) => line.startsWith('| `DROVER_'))
-        .flatMap((line) => line.split(' | ')[0]?.match(/\bDROVER_[A-Z0-9_]+/g) ?? []),
+        .flatMap((line) => line.split('|')[1]?.match(/\bDROVER_[A-Z0-9_]+/g) ?? []),
     )
     // A secret may stand in a file: the code names the key without the ending. In scripts the agent sets keys of its own.
     const given = [...readKeys].filter((key) => key !== 'DROVER_STACK')

@@ -1,6 +1,10 @@
 /** One jest for every suite; DROVER_SUITE picks which tests run (see stack/prepare.mjs). */
 const suites = {
-  unit: { testMatch: ['**/*.test.ts'], testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/test/'], testTimeout: 20_000 },
+  unit: {
+    testMatch: ['**/*.test.ts'],
+    testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/test/'],
+    testTimeout: 20_000,
+  },
   replay: { testMatch: ['<rootDir>/test/replay/**/*.test.ts'], testTimeout: 120_000 },
   integration: { testMatch: ['<rootDir>/test/integration/**/*.test.ts'], testTimeout: 120_000 },
   e2e: { testMatch: ['<rootDir>/test/e2e/**/*.test.ts'], testTimeout: 300_000 },

@@ -32,7 +32,7 @@ export class DroverError extends Error {
 
   /** Whether the same call, with the same Idempotency-Key, may succeed later. */
   get retryable(): boolean {
-    return (this.code === 'unavailable' || this.code === 'rate_limited') && this.details['decided'] !== true
+    return this.code === 'unavailable' && this.details['decided'] !== true
   }
 }
 

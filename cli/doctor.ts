@@ -1,7 +1,7 @@
 /** `drover doctor`: what a person would check first, in the order in which one thing needs the other. */
 import { createDrover, DroverError, type Whoami } from '../sdk/index.js'
 import { exitCodes } from './exit-code.js'
-import { cliVersion } from './program.js'
+import { cliVersion } from './version.js'
 import { readSettings, type Settings } from './settings.js'
 import type { Terminal } from './terminal.js'
 import { formatDuration } from './values.js'

@@ -1,22 +1,9 @@
 /** The commands and their options; what they do is loaded only when it is called, so that help is instant. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { exitCodeHelp } from './exit-code.js'
 import type { Terminal } from './terminal.js'
 import { parseConcurrency, parseCount, parseDuration } from './values.js'
-
-export function cliVersion(): string {
-  for (const up of ['..', '../..']) {
-    try {
-      return (JSON.parse(readFileSync(join(__dirname, up, 'package.json'), 'utf8')) as { version: string })
-        .version
-    } catch {
-      // Sources stand one folder higher than compiled code.
-    }
-  }
-  return 'unknown'
-}
+import { cliVersion } from './version.js'
 
 const asJson = () => new Option('--json', 'print one JSON object')
 const all = (value: string, before: string[]) => [...before, value]

@@ -1,6 +1,6 @@
 /** GET /executions/{executionId}/steps/{position}/hosts: every host's result, in the order of the target. */
 import { type HostState, hostStates } from '../../domain/host-result.js'
-import { listHostResults } from '../../store/postgres/executions.js'
+import { listHostResults } from '../../store/postgres/host-results.js'
 import { operation } from '../operation.js'
 import { decodeCursor, encodeCursor, pageOf, pageQuery, toPage } from '../paging.js'
 import { mustFindStep } from './find-execution.js'

@@ -1,7 +1,7 @@
 /** GET /executions/{executionId}/steps/{position}/groups: hosts whose outcome and output are the same, together. */
 import { z } from 'zod'
 import { foldNodeset } from '../../domain/nodeset.js'
-import { listOutputGroups as readGroups } from '../../store/postgres/executions.js'
+import { listOutputGroups as readGroups } from '../../store/postgres/host-results.js'
 import { idField } from '../fields.js'
 import { operation } from '../operation.js'
 import { mustFindStep } from './find-execution.js'

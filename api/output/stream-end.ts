@@ -2,7 +2,7 @@
 import { isFinalHostState } from '../../domain/host-result.js'
 import { dispatchKey } from '../../store/log/dispatch-key.js'
 import { CHUNK_MAX_BYTES, type OutputLog, type Stream, type StreamKey } from '../../store/log/output.js'
-import type { HostResult } from '../../store/postgres/executions.js'
+import type { HostResult } from '../../store/postgres/host-results.js'
 
 export function streamKey(
   day: string,

@@ -121,14 +121,27 @@ export class ShardRun {
     const hosts = batch.map(({ run, session }) => ({ hostId: run.host.hostId, epoch: session.epoch }))
     const allowed = await markDispatched(this.deps.pool, this.work, hosts, this.deps.self.name)
     for (const { run, session } of batch) {
-      // Not allowed: cancelled, held or ended this very moment; the next look at the flags or the ledger says which.
       if (!allowed.has(run.host.hostId) || run.phase !== 'ready') continue
       const sent = await sendDispatch(this.deps, session, this.work, run.host)
       run.host.state = run.host.state === 'pending' ? 'dispatched' : run.host.state
       if (sent) run.phase = 'sent'
       run.sentAt = Date.now()
     }
-    if (allowed.size < batch.length) await this.compareLedger()
+    if (allowed.size < batch.length)
+      await this.refused(batch.map(({ run }) => run).filter((run) => !allowed.has(run.host.hostId)))
+  }
+
+  /**
+   * Hosts that may not be sent their order: cancelled, held, out of time, ended or given to another shard this very
+   * moment. What was sent nothing is left to the next look at the ledger; what was sent its order is still waited for.
+   */
+  private async refused(runs: readonly HostRun[]): Promise<void> {
+    await this.compareLedger()
+    for (const run of runs) {
+      if (run.phase !== 'ready') continue
+      run.phase = run.host.state === 'pending' ? 'left' : 'sent'
+      run.sentAt = Date.now()
+    }
   }
 
   /** Cancelled or paused: nothing new leaves, and what runs is stopped if a stop was signed. */

@@ -117,7 +117,8 @@ export async function appendHostEvents(tx: Db, changed: readonly ChangedHost[]):
 
 /**
  * Marks hosts of a shard as dispatched, just before their orders are sent, unless the execution is cancelled, paused or
- * over: one statement, so that no order leaves after a cancel was accepted.
+ * over: one statement, so that no order leaves after a cancel was accepted. A host that was sent its order before may be
+ * asked again after the execution's time: its agent answers with what became of it, and starts nothing then.
  * @returns the hosts that may be sent their order
  */
 export async function markDispatched(
@@ -128,14 +129,14 @@ export async function markDispatched(
 ): Promise<Set<HostId>> {
   const result = await db.query<{ hostId: HostId }>(
     `with allowed as (
-       select id from execution where scope_id = $1 and id = $2 and cancel_requested_at is null and pause is null
-         and state in ('running', 'waiting') and expires_at > now() for share)
+       select id, expires_at from execution where scope_id = $1 and id = $2 and cancel_requested_at is null and pause is null
+         and state in ('running', 'waiting') for share)
      update host_result r set state = case when r.state = 'pending' then 'dispatched' else r.state end,
        started = case when r.state = 'pending' then 'no' else r.started end,
        dispatched_at = coalesce(r.dispatched_at, now()), gateway = $6, epoch = greatest(r.epoch, h.epoch)
      from allowed, unnest($5::bigint[], $7::bigint[]) as h (id, epoch)
      where r.scope_id = $1 and r.execution_id = allowed.id and r.step_execution_id = $3 and r.shard_id = $4 and r.host_id = h.id
-       and host_state_rank(r.state) < 3
+       and host_state_rank(r.state) < 3 and (r.state <> 'pending' or allowed.expires_at > now())
      returning r.host_id as "hostId"`,
     [
       shard.scopeId,

@@ -114,7 +114,7 @@ describe('the page of keys', () => {
         ?.map((key) => key.slice(1, -1)),
     )
     const both = section('worker') + section('gateway')
-    for (const key of keys) expect(both).toContain(`\`${key}\``)
+    for (const key of keys) expect(both).toContain(`\`${String(key)}\``)
     for (const [, key = ''] of both.matchAll(/^\| `(DROVER_[A-Z0-9_]+)`/gm)) expect([...keys]).toContain(key)
   })
 })

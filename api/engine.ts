@@ -1,67 +1,26 @@
 /** The engine (Temporal) as the API sees it: workflows are started and told things; it may be away at any time. */
 import {
-  type Client,
   Connection,
   isGrpcServiceError,
   ServiceError,
   WorkflowUpdateFailedError,
-  Client as TemporalClient,
+  Client,
   WorkflowNotFoundError,
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/client'
-import {
-  ApplicationFailure,
-  defineSearchAttributeKey,
-  SearchAttributeType,
-  TypedSearchAttributes,
-} from '@temporalio/common'
+import { ApplicationFailure } from '@temporalio/common'
 import { delay } from '../base/backoff.js'
-import { CONTROL_QUEUE } from '../domain/shard.js'
 import {
   EXECUTE_PLAN,
-  type ExecutePlanInput,
   OPERATE,
   type OperateInput,
   type OperateResult,
   OPERATION_REFUSED,
 } from '../workflows/messages.js'
-
-/** What a new workflow shows of itself in Temporal's web UI. */
-export interface WorkflowStart {
-  workflowId: string
-  input: ExecutePlanInput
-  scopeName: string
-  planName: string
-  actor: string
-  trigger: string
-}
+import { type StartedExecution, startOptions } from '../workflows/start.js'
 
 /** What became of an update: `gone` if no workflow runs under the id, `away` if nobody answered in time. */
 export type UpdateAnswer = OperateResult | { state: 'gone' } | { state: 'away'; why: string }
-
-const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD)
-const attributes = {
-  scope: keyword('DroverScope'),
-  plan: keyword('DroverPlan'),
-  state: keyword('DroverState'),
-  actor: keyword('DroverActor'),
-  trigger: keyword('DroverTrigger'),
-}
-
-// Temporal's limits, in bytes: 255 for a keyword in the databases that it supports, 400 for a summary.
-const KEYWORD_BYTES = 200
-const SUMMARY_BYTES = 380
-
-/** As much of `text` as fits into `max` bytes, without half a character. */
-export function cutBytes(text: string, max: number): string {
-  const bytes = Buffer.from(text)
-  if (bytes.length <= max) return text
-  let end = max
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--
-  return bytes.subarray(0, end).toString()
-}
-
-const keywordText = (text: string) => cutBytes(text, KEYWORD_BYTES)
 
 const RETRY_MS = 100
 const GRPC_UNAVAILABLE = 14
@@ -79,31 +38,13 @@ export class Engine {
       interceptors: [],
       channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 },
     })
-    this.client = new TemporalClient({ connection: this.connection, namespace })
+    this.client = new Client({ connection: this.connection, namespace })
   }
 
   /** Starts the workflow unless it runs or has run. @throws if the engine does not answer within `deadlineMs` */
-  async start(start: WorkflowStart, deadlineMs: number): Promise<void> {
-    const { input } = start
+  async start(execution: StartedExecution, deadlineMs: number): Promise<void> {
     try {
-      await this.within(deadlineMs, () =>
-        this.client.workflow.start(EXECUTE_PLAN, {
-          workflowId: start.workflowId,
-          taskQueue: CONTROL_QUEUE,
-          args: [input],
-          workflowIdConflictPolicy: 'USE_EXISTING',
-          workflowIdReusePolicy: 'REJECT_DUPLICATE',
-          staticSummary: cutBytes(input.title, SUMMARY_BYTES),
-          staticDetails: `Run **r-${input.executionId}** in scope \`${start.scopeName}\`, started by ${start.actor} (${start.trigger}).\n\nSee it with \`drover runs show r-${input.executionId}\`.`,
-          typedSearchAttributes: new TypedSearchAttributes([
-            { key: attributes.scope, value: keywordText(start.scopeName) },
-            { key: attributes.plan, value: keywordText(start.planName) },
-            { key: attributes.state, value: 'pending' },
-            { key: attributes.actor, value: keywordText(start.actor) },
-            { key: attributes.trigger, value: start.trigger },
-          ]),
-        }),
-      )
+      await this.within(deadlineMs, () => this.client.workflow.start(EXECUTE_PLAN, startOptions(execution)))
     } catch (error) {
       // It ran and ended already: started is started.
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error

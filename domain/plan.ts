@@ -3,6 +3,7 @@ import { PlatformError } from './errors.js'
 import type { PlanInput, ScriptStepInput } from './plan.schema.js'
 import { type Language, SCRIPT_MAX_BYTES } from './script.js'
 import type { OnFailure } from './step-execution.js'
+import { utf8Length } from './text.js'
 
 /** Version of the meaning of a compiled plan; the interpreter keeps every one that may still run. */
 export const IR_VERSION = 1
@@ -97,16 +98,6 @@ function checkStep(step: ScriptStepInput, index: number): void {
   if (step.account && !/^[A-Za-z_][A-Za-z0-9_.-]*\$?$/.test(step.account)) {
     throw new PlatformError('plan_invalid', `${where}: "${step.account}" is not a name for an account`)
   }
-}
-
-/** Length of `text` in UTF-8, bytes. */
-function utf8Length(text: string): number {
-  let bytes = 0
-  for (const char of text) {
-    const code = char.codePointAt(0) ?? 0
-    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
-  }
-  return bytes
 }
 
 /** How many of `hosts` run at once: `undefined` is all of them, `25%` at least one. */

@@ -30,3 +30,27 @@ export function cutText(text: string, max: number): string {
   const last = text.charCodeAt(max - 1)
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 1 : max)
 }
+
+/** Length of `text` in UTF-8, bytes. */
+export function utf8Length(text: string): number {
+  let bytes = 0
+  for (const char of text) bytes += utf8Bytes(char)
+  return bytes
+}
+
+/** As much of `text` as fits into `max` bytes of UTF-8, without half a character. */
+export function cutBytes(text: string, max: number): string {
+  let bytes = 0
+  let end = 0
+  for (const char of text) {
+    bytes += utf8Bytes(char)
+    if (bytes > max) return text.slice(0, end)
+    end += char.length
+  }
+  return text
+}
+
+function utf8Bytes(char: string): number {
+  const code = char.codePointAt(0) ?? 0
+  return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+}

@@ -12,22 +12,7 @@ export async function startWorkflow(services: Services, scope: Scope, executionI
   try {
     const execution = await getExecution(services.pool, scope.id, executionId as ExecutionId)
     if (!execution) return
-    const hosts = `${execution.hosts} ${execution.hosts === 1 ? 'host' : 'hosts'}`
-    await services.engine.start(
-      {
-        workflowId: execution.workflowId,
-        input: {
-          scopeId: scope.id,
-          executionId: execution.id,
-          title: `${execution.name} · ${hosts} · by ${execution.launchedBy}`,
-        },
-        scopeName: scope.name,
-        planName: execution.name,
-        actor: execution.launchedBy,
-        trigger: execution.trigger,
-      },
-      START_WITHIN_MS,
-    )
+    await services.engine.start({ ...execution, scopeName: scope.name }, START_WITHIN_MS)
   } catch (error) {
     services.logger.warn(
       { err: error, executionId },

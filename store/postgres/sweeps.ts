@@ -27,10 +27,13 @@ export async function asSweeper(pool: Pool, sweep: () => Promise<void>): Promise
 export interface OpenExecution {
   scopeId: ScopeId
   scopeName: string
-  executionId: ExecutionId
+  id: ExecutionId
+  name: string
+  hosts: number
+  launchedBy: string
+  trigger: string
   workflowId: string
   claimed: boolean
-  cancelRequested: boolean
 }
 
 /** Executions without an end, oldest first; those younger than 3 s are left to whoever launched them. */
@@ -39,9 +42,9 @@ export async function listOpenExecutions(
   page: { after: string; limit: number },
 ): Promise<OpenExecution[]> {
   const result = await db.query<OpenExecution>(
-    `select e.scope_id as "scopeId", s.name as "scopeName", e.id as "executionId", e.workflow_id as "workflowId",
-       e.run_id is not null as claimed, e.cancel_requested_at is not null as "cancelRequested"
-     from execution e join scope s on s.id = e.scope_id
+    `select e.scope_id as "scopeId", s.name as "scopeName", e.id, e.name, e.hosts, p.name as "launchedBy", e.trigger,
+       e.workflow_id as "workflowId", e.run_id is not null as claimed
+     from execution e join scope s on s.id = e.scope_id join principal p on p.id = e.launched_by
      where e.state not in ('succeeded', 'failed', 'cancelled') and e.id > $1 and e.created_at < now() - interval '3 seconds'
      order by e.id limit $2`,
     [page.after, page.limit],

@@ -1,7 +1,6 @@
 /** The sweeper: mends what a crash left half done. One worker at a time sweeps, elected by a lock in the database. */
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
 import type { Logger } from '../../base/logger.js'
-import { CONTROL_QUEUE } from '../../domain/shard.js'
 import { setExecutionState } from '../../store/postgres/executions.js'
 import { endStrandedHosts, requestCancel } from '../../store/postgres/operate.js'
 import type { Pool } from '../../store/postgres/pool.js'
@@ -13,7 +12,8 @@ import {
   removeStale,
 } from '../../store/postgres/sweeps.js'
 import { transaction } from '../../store/postgres/transaction.js'
-import { EXECUTE_PLAN, type ExecutePlanInput } from '../../workflows/messages.js'
+import { EXECUTE_PLAN } from '../../workflows/messages.js'
+import { startOptions } from '../../workflows/start.js'
 
 const SWEEP_EVERY_MS = 2_000
 const TIDY_EVERY_MS = 600_000
@@ -55,7 +55,7 @@ export class Sweeper implements AsyncDisposable {
           for (const execution of page) await this.mend(execution)
           const last = page.at(-1)
           if (!last || page.length < PAGE) return
-          after = last.executionId
+          after = last.id
         }
       })
     } catch (err) {
@@ -76,24 +76,9 @@ export class Sweeper implements AsyncDisposable {
   }
 
   private async start(execution: OpenExecution): Promise<void> {
-    const input: ExecutePlanInput = {
-      scopeId: execution.scopeId,
-      executionId: execution.executionId,
-      title: `r-${execution.executionId}`,
-    }
     try {
-      await this.client.workflow.start(EXECUTE_PLAN, {
-        taskQueue: CONTROL_QUEUE,
-        workflowId: execution.workflowId,
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        args: [input],
-        staticSummary: input.title,
-      })
-      this.logger.info(
-        { executionId: execution.executionId },
-        'an execution that a crash had left was started',
-      )
+      await this.client.workflow.start(EXECUTE_PLAN, startOptions(execution))
+      this.logger.info({ executionId: execution.id }, 'an execution that a crash had left was started')
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
     }
@@ -112,14 +97,12 @@ export class Sweeper implements AsyncDisposable {
   /** Somebody ended the workflow behind our back: what runs is stopped, and the execution does not stay `running`. */
   private async endTerminated(execution: OpenExecution, status: string): Promise<void> {
     this.closedSince.delete(execution.workflowId)
-    this.logger.warn(
-      { executionId: execution.executionId, status },
-      'a workflow ended without ending its execution',
-    )
+    this.logger.warn({ executionId: execution.id, status }, 'a workflow ended without ending its execution')
+    const key = { scopeId: execution.scopeId, executionId: execution.id }
     await transaction(this.pool, async (tx) => {
-      await requestCancel(tx, execution)
-      await endStrandedHosts(tx, execution)
-      await setExecutionState(tx, execution, 'failed', 'engine_terminated')
+      await requestCancel(tx, key)
+      await endStrandedHosts(tx, key)
+      await setExecutionState(tx, key, 'failed', 'engine_terminated')
     })
   }
 

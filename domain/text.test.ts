@@ -1,5 +1,4 @@
-/** What the engine is told, within its limits. */
-import { cutBytes } from './engine.js'
+import { cutBytes, utf8Length } from './text.js'
 
 describe('cutBytes', () => {
   it.each([
@@ -12,5 +11,6 @@ describe('cutBytes', () => {
     ['😀', 4, '😀'],
   ])('of %j to %d bytes is %j', (text, max, cut) => {
     expect(cutBytes(text, max)).toBe(cut)
+    expect(utf8Length(cut)).toBe(Buffer.byteLength(cut))
   })
 })

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DispatchOrder, Started, TaskState } from '../proto/index.js'
+import { DispatchOrder, Started, TaskState } from '../proto/index.js'
 import { processesOfTask } from './process/proc.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { changeOrder, makeDispatch } from './testing/orders.js'
@@ -101,6 +101,22 @@ describe('a script', () => {
     expect([update.state, before]).toEqual([TaskState.TASK_STATE_EXITED, 'before'])
     expect(processesOfTask({ DROVER_TASK: id })).toContain(Number(pid))
     process.kill(Number(pid), 'SIGKILL')
+  })
+
+  const reopening = `i=0; while [ $i -lt 50 ]; do echo "out $i"; echo "to $i" > /dev/stdout; echo "err $i" >&2; echo "again $i" > /dev/stderr; i=$((i+1)); done`
+  const both = (first: string, second: string) =>
+    Array.from({ length: 50 }, (_, n) => `${first} ${n}\n${second} ${n}\n`).join('')
+
+  it('that opens /dev/stdout and /dev/stderr anew loses nothing, in order', async () => {
+    const { stdout, stderr, update } = await gateway.run({ text: reopening })
+    expect([stdout.toString(), stderr.toString()]).toEqual([both('out', 'to'), both('err', 'again')])
+    expect([update.exitCode, update.stdout?.truncated, update.stderr?.truncated]).toEqual([0, false, false])
+  })
+
+  asRoot('of another account may do so too', async () => {
+    const { stdout, stderr, update } = await gateway.run({ text: reopening, account: 'nobody' })
+    expect([stdout.toString(), stderr.toString()]).toEqual([both('out', 'to'), both('err', 'again')])
+    expect(update.exitCode).toBe(0)
   })
 
   it('that is larger than a dispatch may carry is fetched by its hash', async () => {
@@ -283,6 +299,97 @@ describe('a repeated dispatch', () => {
     await gateway.until('update', () => gateway.updates.length > count)
     expect(gateway.updates.at(-1)).toMatchObject({ state: TaskState.TASK_STATE_EXITED, exitCode: 0 })
     expect(readFileSync(proof, 'utf8')).toBe('x\n')
+  })
+})
+
+describe('another order under a known id', () => {
+  const proof = () => join(agent.state, 'conflict-proof')
+
+  async function conflict(first: ReturnType<typeof makeDispatch>, change: Partial<DispatchOrder>) {
+    const id = first.id
+    const other = makeDispatch(
+      gateway,
+      { text: `touch ${proof()}`, ...(change.specSha256 ? {} : { timeoutMs: 1n }) },
+      { ...DispatchOrder.decode(first.order), ...change },
+    )
+    expect(other.id).toBe(id)
+    const count = gateway.updates.length
+    gateway.dispatch(other)
+    await gateway.until('update', () => gateway.updates.length > count)
+    return gateway.updates.at(-1)
+  }
+
+  it.each<[string, Partial<DispatchOrder>]>([
+    ['scope', { scopeId: 77n }],
+    ['execution', { executionId: 77_000n }],
+    ['step', { stepExecutionId: 77_000n }],
+    ['attempt', { attempt: 7 }],
+    ['spec', { specSha256: Buffer.alloc(32, 7) }],
+  ])(
+    'that differs in its %s is refused, and the task that is recorded stays as it is',
+    async (_what, change) => {
+      const first = makeDispatch(gateway, { text: 'exit 3' })
+      gateway.dispatch(first)
+      await gateway.final(first.id)
+      const order = { ...DispatchOrder.decode(first.order), ...change }
+      expect(await conflict(first, change)).toMatchObject({
+        state: TaskState.TASK_STATE_REJECTED,
+        reason: 'dispatch_id_conflict',
+        started: Started.STARTED_NO,
+        exitCode: undefined,
+        executionId: order.executionId,
+        stepExecutionId: order.stepExecutionId,
+        attempt: order.attempt,
+      })
+      expect(existsSync(proof())).toBe(false)
+      const count = gateway.updates.length
+      gateway.dispatch(first)
+      await gateway.until('update', () => gateway.updates.length > count)
+      expect(gateway.updates.at(-1)).toMatchObject({ state: TaskState.TASK_STATE_EXITED, exitCode: 3 })
+    },
+  )
+
+  it('is refused while the recorded one runs, which goes on', async () => {
+    const first = makeDispatch(gateway, { text: 'echo ready; sleep 0.3; exit 4' })
+    gateway.dispatch(first)
+    await gateway.until('chunk', () => gateway.received(first.id, 1) > 0)
+    expect(await conflict(first, { executionId: 88_000n })).toMatchObject({
+      reason: 'dispatch_id_conflict',
+      executionId: 88_000n,
+    })
+    await gateway.update(first.id, (update) => update.exitCode === 4)
+  })
+
+  it('is refused when the recorded one was refused or cancelled before it came', async () => {
+    const refused = makeDispatch(gateway, { text: 'true', account: 'no-such-account' })
+    gateway.dispatch(refused)
+    await gateway.final(refused.id)
+    expect(await conflict(refused, { specSha256: Buffer.alloc(32, 7) })).toMatchObject({
+      reason: 'dispatch_id_conflict',
+    })
+    const cancelled = makeDispatch(gateway, { text: 'true' })
+    gateway.cancel(cancelled)
+    await gateway.final(cancelled.id)
+    const count = gateway.updates.length
+    gateway.dispatch(cancelled)
+    await gateway.until('update', () => gateway.updates.length > count)
+    expect(gateway.updates.at(-1)?.state).toBe(TaskState.TASK_STATE_CANCELLED)
+    expect(await conflict(cancelled, { executionId: 99_000n })).toMatchObject({
+      reason: 'dispatch_id_conflict',
+      executionId: 99_000n,
+    })
+  })
+
+  it('is none when the same task is only signed anew', async () => {
+    const first = makeDispatch(gateway, { text: 'exit 3' })
+    gateway.dispatch(first)
+    await gateway.final(first.id)
+    const { specSha256 } = DispatchOrder.decode(first.order)
+    const later = { issuedAtMs: BigInt(Date.now() + 60_000), expiresAtMs: BigInt(Date.now() + 7_200_000) }
+    expect(await conflict(first, { specSha256, ...later })).toMatchObject({
+      state: TaskState.TASK_STATE_EXITED,
+      exitCode: 3,
+    })
   })
 })
 

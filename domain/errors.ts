@@ -82,6 +82,7 @@ export const catalogue = {
   order_wrong_host: never('permission_denied'),
   order_wrong_journal: never('failed_precondition'),
   order_spec_mismatch: never('permission_denied'),
+  dispatch_id_conflict: never('failed_precondition'),
   script_unavailable: again('unavailable'),
   policy_refused: never('permission_denied'),
   policy_unreadable: never('failed_precondition'),

@@ -49,6 +49,10 @@ export interface Result {
   stepExecutionId: string
   attempt: number
   outputDay: string
+  /** With the three ids above: which task this is. Empty while that is not known; missing in records of old agents. */
+  scopeId?: string
+  /** Hex. */
+  specSha256?: string
   exitCode?: number
   signal: string
   reason: string

@@ -6,6 +6,7 @@ export type RefusalCode =
   | 'order_wrong_host'
   | 'order_wrong_journal'
   | 'order_spec_mismatch'
+  | 'dispatch_id_conflict'
   | 'script_unavailable'
   | 'policy_refused'
   | 'policy_unreadable'

@@ -8,12 +8,14 @@ import { rejected, type Verdict } from './verdict.js'
 /** The rows of the ledger that an order is about. */
 export function rowsOf(
   order: DispatchOrder | undefined,
-): Pick<Result, 'executionId' | 'stepExecutionId' | 'attempt' | 'outputDay'> {
+): Pick<Result, 'executionId' | 'stepExecutionId' | 'attempt' | 'outputDay' | 'scopeId' | 'specSha256'> {
   return {
     executionId: String(order?.executionId ?? 0),
     stepExecutionId: String(order?.stepExecutionId ?? 0),
     attempt: order?.attempt ?? 0,
     outputDay: order?.outputDay ?? '',
+    scopeId: String(order?.scopeId ?? ''),
+    specSha256: order?.specSha256.toString('hex') ?? '',
   }
 }
 

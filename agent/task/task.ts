@@ -5,6 +5,7 @@ import type { TaskFolder } from '../journal/task-folder.js'
 import type { TaskOutput } from '../output/task-output.js'
 import { uptimeMs } from '../process/proc.js'
 import { decodeSpec } from './order.js'
+import { rowsOf } from './result.js'
 
 export type Phase = 'queued' | 'running' | 'ended'
 
@@ -69,6 +70,19 @@ export class Task {
       startedAgoMs: BigInt(running ? Math.max(0, uptimeMs() - (this.startedUptimeMs ?? 0)) : 0),
     }
   }
+}
+
+/**
+ * Whether an order asks for what is recorded under its id. It may be signed anew, with other times. Another task under
+ * the same id comes from a control plane that was restored from an old backup and counts its ids anew.
+ */
+export function isSameTask(task: Task, order: DispatchOrder): boolean {
+  if (isUnclaimed(task)) return true
+  const recorded = task.order ? rowsOf(task.order) : task.result
+  const asked = rowsOf(order)
+  const names = ['executionId', 'stepExecutionId', 'attempt', 'scopeId', 'specSha256'] as const
+  // What an old agent did not record cannot differ.
+  return names.every((name) => recorded?.[name] === undefined || recorded[name] === asked[name])
 }
 
 /** Cancelled before its dispatch came, and it has not come yet: which rows it is about is not known. */

@@ -18,7 +18,7 @@ import { OpenTasks } from './open-tasks.js'
 import { readDispatch, readStop, type SigningKeys, stopApplies } from './order.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import { Runner } from './runner.js'
-import { isUnclaimed, Task } from './task.js'
+import { isSameTask, isUnclaimed, Task } from './task.js'
 import { capOf, refusedUpdate, rowsOf, toResult } from './result.js'
 import { tidyCgroups, tidyScripts, tidyTask } from './tidy.js'
 import { cancelledUnstarted, rejected, type Verdict } from './verdict.js'
@@ -76,6 +76,7 @@ export class Tasks {
     const id = order.dispatchId.toString('hex')
     const folder = new TaskFolder(this.host.journal.taskFolder(id))
     const known = await this.open.find(id)
+    if (known && !isSameTask(known, order)) return this.refuseConflict(known, order)
     if (known && !(await this.dropForeignCancel(known, order))) return this.answerKnown(known, order)
     const intent = await acceptDispatch(dispatch, order, { folder, host: this.host })
     if (isRefusal(intent)) return this.turnDown(order, intent, folder)
@@ -98,6 +99,14 @@ export class Tasks {
     if (!stop || stopApplies(stop, order)) return false
     await task.folder.remove()
     return true
+  }
+
+  /** Says no to the new order and leaves no trace: the id, and all that is told under it, stays the recorded task's. */
+  private refuseConflict(known: Task, order: DispatchOrder): void {
+    const recorded = known.order?.executionId ?? known.result?.executionId
+    const detail = `the journal of this host holds another order under this id (execution ${recorded}): the control plane was restored from an old backup; move its ids past those that were given out, then launch again`
+    log.error({ taskId: known.id, code: 'dispatch_id_conflict' }, 'an order was refused')
+    this.tell(refusedUpdate(order, { code: 'dispatch_id_conflict', detail }))
   }
 
   /** A late or repeated dispatch gets the recorded state and starts nothing. */

@@ -2,7 +2,7 @@
 import { lstat, mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasErrno, isMissing, readIfPresent, readJson, syncFolder, writeFileAtomic } from '../files.js'
-import { RESERVED_BYTES } from '../process/wrapper.js'
+import { copierFile, PIPES, RESERVED_BYTES } from '../process/wrapper.js'
 import {
   type Acked,
   type Cancel,
@@ -15,6 +15,8 @@ import {
   type Timeout,
   type WrapperRecord,
 } from './records.js'
+
+const STREAMS = ['stdout', 'stderr']
 
 /** Where the claims stand: the first slot that is not void, and whether a wrapper has it. */
 export interface Claims {
@@ -33,15 +35,17 @@ export class TaskFolder {
    * Makes the folder and everything that must not fail later, then the intent, flushed. On an error (a full disk, say)
    * nothing of it stays.
    */
-  async create(intent: Intent, outputOwner: { uid: number; gid: number } | undefined): Promise<void> {
+  async create(intent: Intent): Promise<void> {
     // A folder without an intent is what a crash or a full disk left half done: nothing was ever acknowledged of it.
     if (!(await this.readIntent()) && !(await this.readResult())) await this.remove()
     await mkdir(this.path, { mode: 0o700 })
     try {
-      for (const name of ['pid', 'group', 'exit.tmp']) {
-        await this.makeFile(name, `${' '.repeat(RESERVED_BYTES - 1)}\n`)
-      }
-      for (const name of ['stdout', 'stderr']) await this.makeFile(name, '', outputOwner)
+      const blank = `${' '.repeat(RESERVED_BYTES - 1)}\n`
+      await Promise.all([
+        ...['pid', 'group', 'exit.tmp', ...STREAMS.map(copierFile)].map((name) => this.makeFile(name, blank)),
+        ...STREAMS.map((name) => this.makeFile(name, '')),
+        mkdir(join(this.path, PIPES), { mode: 0o700 }),
+      ])
       await this.write('intent.json', intent, true)
       await syncFolder(join(this.path, '..'))
     } catch (error) {
@@ -169,7 +173,9 @@ export class TaskFolder {
 
   /** Gives back the space of output and working files; the verdict stays. */
   async removeOutput(): Promise<void> {
-    for (const name of ['stdout', 'stderr']) await rm(join(this.path, name), { force: true })
+    for (const name of [...STREAMS, ...STREAMS.map(copierFile), PIPES]) {
+      await rm(join(this.path, name), { recursive: true, force: true })
+    }
   }
 
   /** By way of another name, so that a crash never leaves a folder that has lost its verdict under the id. */
@@ -189,12 +195,10 @@ export class TaskFolder {
     return writeFileAtomic(join(this.path, name), JSON.stringify(record), { durable })
   }
 
-  private async makeFile(name: string, content: string, owner?: { uid: number; gid: number }): Promise<void> {
+  private async makeFile(name: string, content: string): Promise<void> {
     const handle = await open(join(this.path, name), 'wx', 0o600)
     try {
       await handle.writeFile(content)
-      // The account may then open /dev/stdout and /dev/stderr again, as scripts do.
-      if (owner) await handle.chown(owner.uid, owner.gid)
     } finally {
       await handle.close()
     }

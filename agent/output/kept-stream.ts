@@ -1,7 +1,8 @@
 /** One output stream of one task: what of the file is kept, its running hash, and how far it was sent and acknowledged. */
 import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import { isMissing } from '../files.js'
+import { isMissing, readIfPresent } from '../files.js'
+import { copierFile, LOST } from '../process/wrapper.js'
 
 const READ_BYTES = 256 * 1024
 const scratch = Buffer.allocUnsafe(READ_BYTES)
@@ -18,8 +19,6 @@ export class KeptStream {
   private readonly path: string
   private hash: Hash | undefined = createHash('sha256')
   private handle: FileHandle | undefined
-  /** Logical offset minus file offset: above 0 once a script has truncated its own output file. */
-  private shift = 0
 
   constructor(path: string) {
     this.path = path
@@ -48,8 +47,9 @@ export class KeptStream {
     const handle = await this.open()
     if (!handle || !this.hash) return 0
     const { size } = await handle.stat()
-    if (size + this.shift < this.kept) this.noteShrunk()
-    const wanted = Math.min(allowance, size + this.shift - this.kept)
+    // Somebody cut the file: a script can where FIFOs cannot be made.
+    if (size < this.kept) this.truncated = true
+    const wanted = Math.min(allowance, size - this.kept)
     let taken = 0
     while (taken < wanted) {
       const n = await this.hashPiece(handle, Math.min(READ_BYTES, wanted - taken))
@@ -67,13 +67,8 @@ export class KeptStream {
     this.sent += length
     const handle = await this.open()
     const data = Buffer.alloc(length)
-    const position = offset - this.shift
-    const { bytesRead } =
-      handle && position >= 0 ? await handle.read(data, 0, length, position) : { bytesRead: 0 }
-    if (bytesRead < length) {
-      // The script took back what was not sent yet; the gap is filled so that offsets keep their meaning.
-      this.truncated = true
-    }
+    // Should somebody have cut the file, the gap stays filled with zeros, so that offsets keep their meaning.
+    await handle?.read(data, 0, length, offset)
     return { offset, data }
   }
 
@@ -98,12 +93,18 @@ export class KeptStream {
     this.sent = this.acked
   }
 
-  /** Throws away what lies behind the kept bytes: the child appends, so its next write lands right after them. */
+  /** Takes in whether the copier had to throw output away. */
+  async noteLoss(): Promise<void> {
+    const text = await readIfPresent(copierFile(this.path))
+    if (text?.trim() === LOST) this.truncated = true
+  }
+
+  /** Throws away what lies behind the kept bytes: the copier appends, so its next write lands right after them. */
   async cut(): Promise<void> {
     const handle = await open(this.path, 'r+').catch(ignoreMissing)
     if (!handle) return
     try {
-      await handle.truncate(Math.max(0, this.kept - this.shift))
+      await handle.truncate(this.kept)
     } finally {
       await handle.close()
     }
@@ -122,19 +123,13 @@ export class KeptStream {
 
   private hashPiece(handle: FileHandle, length: number): Promise<number> {
     const piece = turn.then(async () => {
-      const { bytesRead } = await handle.read(scratch, 0, length, this.kept - this.shift)
+      const { bytesRead } = await handle.read(scratch, 0, length, this.kept)
       this.hash?.update(scratch.subarray(0, bytesRead))
       this.kept += bytesRead
       return bytesRead
     })
     turn = piece.catch(() => undefined)
     return piece
-  }
-
-  /** The script opened its own output with truncation (`> /dev/stdout`): what the file holds now counts as new. */
-  private noteShrunk(): void {
-    this.truncated = true
-    this.shift = this.kept
   }
 
   private async open(): Promise<FileHandle | undefined> {

@@ -4,7 +4,8 @@ import { CHUNK_BYTES, type OutputChunk, OutputStream } from '../../proto/index.j
 import type { Acked, Capped, Result, StreamResult } from '../journal/records.js'
 import { KeptStream } from './kept-stream.js'
 
-// What a flood may lay on the disk beyond the cap between two looks, before it is cut away.
+// What a flood may lay on the disk beyond the cap between two looks, before it is cut away. The copier holds each file to
+// the cap by itself; only both together are cut here, and to the byte.
 const SLACK_BYTES = 1 << 20
 
 export interface OutputEnd {
@@ -73,6 +74,7 @@ export class TaskOutput {
     // Once is enough, and a daemon that goes on writing would make a second look endless.
     await this.advance(saveCap)
     if (this.capped) await this.cutExcess(0)
+    for (const [stream] of this.pairs()) await stream.noteLoss()
     this.ended = true
     const describe = (stream: KeptStream): StreamResult => ({
       bytes: stream.kept,

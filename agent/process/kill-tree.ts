@@ -12,6 +12,8 @@ export interface Tree {
   group: number | undefined
   /** The wrapper's pid: it is left alone, so that it can record the end. */
   wrapper: number | undefined
+  /** Whether the script left the wrapper's process group, in which then only the wrapper and its copiers are. */
+  ownSession: boolean
   cgroup: Cgroup | undefined
 }
 
@@ -51,8 +53,16 @@ async function members(tree: Tree): Promise<number[]> {
   for (const pid of tree.cgroup ? processesIn(tree.cgroup) : []) {
     if (readStat(pid)?.state !== 'Z') pids.add(pid)
   }
-  if (tree.wrapper !== undefined) pids.delete(tree.wrapper)
-  return [...pids]
+  return [...pids].filter((pid) => !isSpared(tree, pid))
+}
+
+/**
+ * The wrapper, and the copiers that bring the last output home and end with it. No process of the script can join their
+ * group from another session; the one that is about to become the script is still in it.
+ */
+function isSpared(tree: Tree, pid: number): boolean {
+  if (tree.wrapper === undefined || pid === tree.group) return false
+  return pid === tree.wrapper || (tree.ownSession && readStat(pid)?.group === tree.wrapper)
 }
 
 function isInCgroup(tree: Tree, pid: number): boolean {

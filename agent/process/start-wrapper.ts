@@ -1,7 +1,5 @@
-/** Starting a wrapper: detached, nothing of the agent's inherited, output straight into the task's files. */
+/** Starting a wrapper: detached, nothing of the agent's inherited; it lays the output into the task's files itself. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { openSync, closeSync, constants } from 'node:fs'
-import { join } from 'node:path'
 
 export interface WrapperStart {
   wrapper: string
@@ -10,33 +8,36 @@ export interface WrapperStart {
   /** `cgroup.procs` to join, or undefined. */
   cgroupProcs: string | undefined
   setsid: string | undefined
+  /** Who may open the script's output anew, when it is another account than the agent's. */
+  owner: { uid: number; gid: number } | undefined
+  /** How large either output file may grow; undefined for no limit. */
+  capBytes: number | undefined
   command: string[]
   environment: Record<string, string>
 }
 
+const BLOCK_BYTES = 512
+
 /** The child has no pipe to the agent, so the agent's death neither blocks nor signals the script. */
 export function startWrapper(start: WrapperStart): ChildProcess {
-  const append = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW
-  const stdout = openSync(join(start.taskFolder, 'stdout'), append)
-  const stderr = openSync(join(start.taskFolder, 'stderr'), append)
-  try {
-    const words = [
-      start.wrapper,
-      start.taskFolder,
-      start.claim,
-      start.cgroupProcs ?? '-',
-      start.setsid ?? '-',
-    ]
-    const child = spawn('/bin/sh', [...words, ...start.command], {
-      detached: true,
-      stdio: ['ignore', stdout, stderr],
-      env: start.environment,
-      cwd: '/',
-    })
-    child.unref()
-    return child
-  } finally {
-    closeSync(stdout)
-    closeSync(stderr)
-  }
+  const { owner, capBytes } = start
+  // A block more than the cap: that more was written than is kept must be seen from the size.
+  const blocks = capBytes === undefined ? '-' : String(Math.floor(capBytes / BLOCK_BYTES) + 1)
+  const words = [
+    start.wrapper,
+    start.taskFolder,
+    start.claim,
+    start.cgroupProcs ?? '-',
+    start.setsid ?? '-',
+    owner ? `${owner.uid}:${owner.gid}` : '-',
+    blocks,
+  ]
+  const child = spawn('/bin/sh', [...words, ...start.command], {
+    detached: true,
+    stdio: 'ignore',
+    env: start.environment,
+    cwd: '/',
+  })
+  child.unref()
+  return child
 }

@@ -1,6 +1,7 @@
 /**
- * The wrapper: POSIX sh between the agent and a script. It claims the task, records who it is, runs the script, and
- * records the end, all without the agent. Its files are the documented protocol of docs/reference/spool.md.
+ * The wrapper: POSIX sh between the agent and a script. It claims the task, records who it is, runs the script, copies
+ * its output into the task's files, and records the end, all without the agent. Its files are the documented protocol of
+ * docs/reference/spool.md.
  */
 
 /** Exit status of a wrapper that lost the claim: somebody else decided about this task. */
@@ -9,23 +10,72 @@ export const CLAIM_LOST = 250
 /** Files that the wrapper overwrites in place; the agent makes them first, so that a full disk cannot stop the record. */
 export const RESERVED_BYTES = 48
 
+/** Folder in a task's folder in which a wrapper makes the FIFOs that its script writes into. */
+export const PIPES = 'pipes'
+
+/** File beside an output file in which its copier tells its pid, and later `lost` when it had to throw output away. */
+export function copierFile(stream: string): string {
+  return `${stream}.copier`
+}
+
+/** What a copier writes there once output did not reach the file: no room, over the file's limit, or killed. */
+export const LOST = 'lost'
+
 // mkdir is the claim because it is atomic in every shell; `: > file` under `set -C` ends dash instead of failing.
 // The script runs in the foreground: a background child of a shell would have SIGINT and SIGQUIT ignored for good.
 // `1<>` overwrites without truncating and so needs no free block.
+//
+// The script writes into FIFOs and not into the files, because scripts open /dev/stderr anew by `>`, which would truncate
+// a file. FIFOs with a name and an owner, because another account could not open a nameless pipe of root again. They lie
+// in a folder of their own, where the agent does not watch for changes. Each open waits for the other end. They are made
+// beside the claim because starting mkfifo and mkdir takes 2 ms each; a claim that is lost leaves two that nobody opens.
+//
+// A copier is a shell that waits for its cat and throws away what cat cannot write, so that a script is neither blocked
+// nor signalled by a full disk. The end of the script is not the end of the pipe when a daemon holds it. Whether all that
+// was written before is in the file is then told by the state of cat: the kernel makes a sleeping reader runnable before
+// write() returns, so a cat seen asleep has read an empty pipe. A daemon that never lets it sleep has pushed everything
+// through once the file grew by more than a pipe (1 MiB at most by default) and the buffer of cat can hold.
 export const WRAPPER = `#!/bin/sh
-# Drover task wrapper. Arguments: task folder, claim, cgroup.procs or -, setsid or -, then the command.
-D=$1 C=$2 G=$3 S=$4
-shift 4
+# Drover task wrapper. Arguments: task folder, claim, cgroup.procs or -, setsid or -, owner of the output or -,
+# limit of an output file in blocks of 512 bytes or -, then the command.
+D=$1 C=$2 G=$3 S=$4 O=$5 B=$6
+shift 6
 umask 077
-mkdir "$D/$C" 2>/dev/null || exit ${CLAIM_LOST}
+F=$D/${PIPES}/$C
+mkfifo "$F.stdout" "$F.stderr" >/dev/null 2>&1 &
+M=$!
+mkdir "$D/$C" 2>/dev/null || { wait "$M"; exit ${CLAIM_LOST}; }
 pick() { shift 19; T=$1; }
 read -r L < "/proc/$$/stat"
 pick \${L##*) }
-printf '%-${RESERVED_BYTES - 1}s\\n' "$$ $T" 1<> "$D/pid"
-exec 3>&1 4>&2 >/dev/null 2>&1
+note() { printf '%-${RESERVED_BYTES - 1}s\\n' "$1" 1<> "$D/$2"; }
+note "$$ $T" pid
+exec >/dev/null 2>&1
+
+copy() {
+  trap '' HUP INT QUIT TERM XFSZ
+  {
+    [ "$B" = - ] || ulimit -f "$B"
+    exec cat <&5 5<&- >> "$D/$1"
+  } &
+  note "$!" "$1.copier"
+  wait "$!" && exit 0
+  [ -e "$D/exit" ] || note ${LOST} "$1.copier"
+  exec cat <&5 5<&-
+}
+if wait "$M" && { [ "$O" = - ] || chown "$O" "$F.stdout" "$F.stderr"; }; then
+  copy stdout 5< "$F.stdout" &
+  P=$!
+  copy stderr 5< "$F.stderr" &
+  Q=$!
+  exec 3> "$F.stdout" 4> "$F.stderr"
+else
+  P='' Q=''
+  exec 3>> "$D/stdout" 4>> "$D/stderr"
+fi
 (
-  read -r P L < /proc/self/stat
-  printf '%-${RESERVED_BYTES - 1}s\\n' "$P" 1<> "$D/group"
+  read -r L R < /proc/self/stat
+  note "$L" group
   [ "$G" = - ] || { echo 0 > "$G"; }
   umask 022
   exec >&3 2>&4 3>&- 4>&-
@@ -34,7 +84,48 @@ exec 3>&1 4>&2 >/dev/null 2>&1
 )
 R=$?
 read -r U L < /proc/uptime
-printf '%-${RESERVED_BYTES - 1}s\\n' "$R $U" 1<> "$D/exit.tmp"
+exec 3>&- 4>&-
+
+# The state of a process, empty when it is gone.
+state() {
+  L=
+  read -r L < "/proc/$1/stat"
+  L=\${L##*) }
+  L=\${L%% *}
+}
+# Waits until all that was written so far is in the file, ten seconds at most if nothing moves. Arguments: copier, stream.
+drain() {
+  I=0 M=
+  while [ "$I" -lt 1500 ]; do
+    K=
+    read -r K < "$D/$2.copier"
+    [ "$K" != ${LOST} ] || K=$1
+    state "\${K:-0}"
+    case $L in
+      S)
+        [ "$K" = "$1" ] || X="$X $K"
+        return ;;
+      '' | Z | X)
+        state "$1"
+        case $L in '' | Z | X) wait "$1"; return ;; esac ;;
+      *)
+        N=
+        read -r L N < "/proc/$K/fdinfo/1"
+        M=\${M:-$N}
+        [ "\${N:-0}" -le "$((\${M:-0} + 2097152))" ] || { X="$X $K"; return; } ;;
+    esac
+    I=$((I + 1))
+    [ "$I" -lt 500 ] || sleep 0.01 || sleep 1
+  done
+}
+X=
+if [ -n "$P" ]; then
+  drain "$P" stdout
+  drain "$Q" stderr
+fi
+note "$R $U" exit.tmp
 mv -f "$D/exit.tmp" "$D/exit"
+# A daemon holds the pipe: from now on its copier throws away.
+[ -z "$X" ] || kill -KILL $X
 exit 0
 `

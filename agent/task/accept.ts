@@ -116,7 +116,7 @@ async function writeIntent(input: {
   try {
     await host.journal.advance()
     await stageScript(plan, task.value, { folder: intent.scriptFolder, content })
-    await folder.create(intent, plan.own ? undefined : plan.account)
+    await folder.create(intent)
     return intent
   } catch (error) {
     await rm(intent.scriptFolder, { recursive: true, force: true })

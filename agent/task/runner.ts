@@ -14,6 +14,7 @@ import type { TaskHost } from './host.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import type { Task } from './task.js'
 import { cancelledUnstarted, decideVerdict, interrupted, rejected, type Verdict } from './verdict.js'
+import { capOf } from './result.js'
 import { Watch } from './watch.js'
 
 const log = createLogger('agent:task')
@@ -107,6 +108,8 @@ export class Runner {
       claim: claimName(slot),
       cgroupProcs: cgroup && makeCgroup(cgroup) ? `${cgroup.folder}/cgroup.procs` : undefined,
       setsid: host.setsid,
+      owner: plan.own ? undefined : plan.account,
+      capBytes: intent && capOf(intent.spec),
       command: scriptCommand(plan, intent?.scriptFolder ?? '', host.tools),
       environment: {
         ...baseEnvironment(plan.account),
@@ -232,16 +235,28 @@ export class Runner {
     this.timeout = timeout
   }
 
+  /** The wrapper is spared, so the script that it is just about to start must be there before anything is killed. */
+  private async awaitGroup(): Promise<number | undefined> {
+    const { wrapper, task } = this
+    const until = performance.now() + RECORD_MS
+    for (;;) {
+      const group = await task.folder.readGroup()
+      const mayCome = wrapper !== undefined && isRunning(wrapper.pid, wrapper.startTicks)
+      if (group !== undefined || !mayCome || performance.now() > until) return group
+      await delay(5)
+    }
+  }
+
   private end(): void {
     const { host, task, wrapper } = this
-    this.ending = task.folder
-      .readGroup()
+    this.ending = this.awaitGroup()
       .then((group) =>
         killTree(
           {
             marker: taskMarker(host.journal.id, task.id),
             group,
             wrapper: wrapper?.pid,
+            ownSession: host.setsid !== undefined,
             cgroup: cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id }),
           },
           task.script.graceMs,

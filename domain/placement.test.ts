@@ -5,6 +5,7 @@ const host: PlacedHost = {
   state: 'pending',
   journalId: null,
   hostState: 'active',
+  hostStateReason: null,
   hostJournalId: 'j',
   gateway: 'gateway-1',
   awayMs: 0,

@@ -12,6 +12,8 @@ export interface PlacedHost {
   state: HostState
   journalId: string | null
   hostState: 'active' | 'quarantined' | 'revoked'
+  /** Why it is quarantined, a code. */
+  hostStateReason: string | null
   hostJournalId: string | null
   gateway: string | null
   awayMs: number
@@ -43,7 +45,7 @@ function placePending(host: PlacedHost, rules: PlacementRules): Placement {
   if (rules.cancelled) return never('cancelled', 'cancelled_by_operator')
   if (rules.expired) return never('rejected', 'execution_expired')
   if (host.hostState === 'revoked') return never('rejected', 'host_revoked')
-  if (host.hostState === 'quarantined') return never('rejected', 'journal_conflict')
+  if (host.hostState === 'quarantined') return never('rejected', quarantineCode(host))
   if (host.gateway) return { do: 'dispatch', gateway: host.gateway }
   return host.awayMs >= OFFLINE_AFTER_MS ? never('offline', 'agent_offline') : { do: 'wait' }
 }
@@ -56,9 +58,13 @@ function placeSent(host: PlacedHost, rules: PlacementRules): Placement {
     reason,
   })
   if (host.hostState === 'revoked') return unknown('host_revoked')
-  if (host.hostState === 'quarantined') return unknown('journal_conflict')
+  if (host.hostState === 'quarantined') return unknown(quarantineCode(host))
   // The journal that could have answered is gone: another one must never be asked to start it.
   if (host.journalId !== null && host.hostJournalId !== host.journalId) return unknown('journal_lost')
   if (host.gateway) return { do: 'dispatch', gateway: host.gateway }
   return host.awayMs >= rules.lostAfterMs ? unknown('agent_lost') : { do: 'wait' }
+}
+
+function quarantineCode(host: PlacedHost): ErrorCode {
+  return host.hostStateReason === 'journal_rolled_back' ? 'journal_rolled_back' : 'journal_conflict'
 }

@@ -1,5 +1,6 @@
 /** What a worker and a gateway are told by their environment. */
 import { EnvReader } from '../base/env.js'
+import { LOST_AFTER_MS } from '../domain/placement.js'
 import { SHARD_MAX_HOSTS } from '../domain/shard.js'
 
 type Env = Record<string, string | undefined>
@@ -47,7 +48,7 @@ export function readControlConfig(from: Env): ControlConfig {
     s3Url: env.text('DROVER_S3_URL', ''),
     workflowBundle: env.text('DROVER_WORKFLOW_BUNDLE', ''),
     healthListen: env.text('DROVER_HEALTH_LISTEN', ''),
-    lostAfterMs: env.integer('DROVER_LOST_AFTER_MS', 300_000, { min: 1_000, max: 7 * 86_400_000 }),
+    lostAfterMs: env.integer('DROVER_LOST_AFTER_MS', LOST_AFTER_MS, { min: 1_000, max: 7 * 86_400_000 }),
     shardMaxHosts: env.integer('DROVER_SHARD_MAX_HOSTS', SHARD_MAX_HOSTS, { min: 1, max: SHARD_MAX_HOSTS }),
   }
   env.finish()

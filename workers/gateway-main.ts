@@ -75,8 +75,8 @@ async function createWorker(config: GatewayConfig, gateway: Gateway): Promise<Wo
     namespace: config.temporalNamespace,
     taskQueue: gatewayQueue(config.name),
     activities: createGatewayActivities(gateway),
-    // One shard is one slot, whatever its hosts.
-    maxConcurrentActivityTaskExecutions: 200,
+    // One shard is one slot, whatever its hosts; a slot is but a wait.
+    maxConcurrentActivityTaskExecutions: 2_000,
     maxConcurrentActivityTaskPolls: 4,
     maxHeartbeatThrottleInterval: '2 s',
     shutdownGraceTime: '2 s',

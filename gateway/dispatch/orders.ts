@@ -1,9 +1,10 @@
 /** Orders on their way to an agent: relayed as they were signed, with the script's text when it is small. */
 import { dispatchId, INLINE_SCRIPT_BYTES, TaskSpec } from '../../proto/index.js'
+import type { ScopeId } from '../../domain/id.js'
 import { findScript } from '../../store/postgres/scripts.js'
 import type { ExecutionFlags, ShardWork } from '../../store/postgres/shards.js'
 import type { GatewayDependencies } from '../dependencies.js'
-import type { Session } from '../session/session.js'
+import type { Session, SessionTask } from '../session/session.js'
 
 // Texts of the shards that are being sent; a shard's hosts all have the same one.
 const texts = new WeakMap<ShardWork, Promise<{ content: Buffer; sha256: string }>>()
@@ -22,26 +23,43 @@ export async function sendDispatch(
     text.catch(() => texts.delete(work))
   }
   const { content, sha256 } = await text
-  const id = dispatchId(work.stepExecutionId, host.attempt, host.hostId)
-  if (!session.tasks.has(id.toString('hex'))) {
-    session.tasks.set(id.toString('hex'), {
-      dispatch: id.toString('hex'),
-      dispatchId: id,
-      scopeId: work.scopeId,
-      executionId: work.executionId,
-      stepExecutionId: work.stepExecutionId,
-      attempt: host.attempt,
-      outputDay: work.outputDay,
-      // An agent that knows the id answers with its state, and waits to be told where its output goes on.
-      expected: host.state === 'pending' ? { 1: 0, 2: 0 } : {},
-    })
-  }
+  // An agent that knows the id answers with its state, and waits to be told where its output goes on.
+  const fresh = host.state === 'pending'
+  registerTask(session, { ...work, attempt: host.attempt }, fresh ? { 1: 0, 2: 0 } : {})
   session.scripts.add(sha256)
   const { order, signature } = host
   return session.send({
     $case: 'dispatch',
     value: { order, signature, keyId: work.keyId, spec: work.spec, content },
   })
+}
+
+export interface TaskFacts {
+  scopeId: ScopeId
+  executionId: string
+  stepExecutionId: string
+  attempt: number
+  outputDay: string
+}
+
+/** Makes a task known to its host's session, so that what the agent tells of it is taken in. @returns its dispatch id */
+function registerTask(session: Session, facts: TaskFacts, expected: SessionTask['expected']): Buffer {
+  const { scopeId, executionId, stepExecutionId, attempt, outputDay } = facts
+  const id = dispatchId(stepExecutionId, attempt, session.hostId)
+  const dispatch = id.toString('hex')
+  if (!session.tasks.has(dispatch)) {
+    session.tasks.set(dispatch, {
+      dispatch,
+      dispatchId: id,
+      scopeId,
+      executionId,
+      stepExecutionId,
+      attempt,
+      outputDay,
+      expected,
+    })
+  }
+  return id
 }
 
 async function loadText(
@@ -61,10 +79,11 @@ async function loadText(
 /** A signed stop, and until when an agent that does not know the task must refuse it. */
 export type SignedStop = Pick<ExecutionFlags, 'stopOrder' | 'stopSignature' | 'stopKeyId' | 'expiresAt'>
 
-/** Tells a host to stop a task, or never to start it; false if there is no session or no signed stop. */
-export function sendCancel(session: Session, stop: SignedStop, id: Buffer): boolean {
+/** Tells a host to stop a task, or never to start it; false if its session has gone or no stop is signed. */
+export function sendCancel(session: Session, stop: SignedStop, task: TaskFacts): boolean {
   const { stopOrder, stopSignature, stopKeyId, expiresAt } = stop
   if (!stopOrder || !stopSignature || !stopKeyId) return false
+  const id = registerTask(session, task, {})
   return session.send({
     $case: 'cancelTask',
     value: {

@@ -2,7 +2,6 @@
 import type { ShardOutcome } from '../../domain/fleet.js'
 import { isFinalHostState } from '../../domain/host-result.js'
 import type { HostId } from '../../domain/id.js'
-import { dispatchId } from '../../proto/index.js'
 import { markDispatched } from '../../store/postgres/ledger.js'
 import { type ExecutionFlags, findShardProgress, type ShardWork } from '../../store/postgres/shards.js'
 import type { GatewayDependencies } from '../dependencies.js'
@@ -16,8 +15,8 @@ type WorkHost = ShardWork['hosts'][number]
 interface HostRun {
   host: WorkHost
   phase: 'ready' | 'sent' | 'settled' | 'left'
-  /** Whether the agent was told to stop it in this session. */
-  stopped: boolean
+  /** The stop order that the agent was told in this session. */
+  stop: Buffer | undefined
   /** Since when its session has been away, ms of the clock; 0 while it is here. */
   awaySince: number
   sentAt: number
@@ -26,6 +25,10 @@ interface HostRun {
 // A session that breaks is mostly back within a second; the workflow waits for the others, and says so.
 const RECONNECT_GRACE_MS = 5_000
 const LEDGER_EVERY_MS = 1_500
+
+// Hosts that are left over gather for this long before the whole shard goes back: agents answer known orders, so that what
+// runs goes on untouched in its next shard.
+const LEFT_OVER_MS = 1_000
 
 // An order without any answer for this long is sent again: it is the agent that keeps it from starting twice.
 const ASK_AGAIN_MS = 15_000
@@ -36,6 +39,7 @@ export class ShardRun {
   private wake: () => void = () => {}
   private woken = false
   private ledgerAt = Date.now()
+  private leftSince = 0
   private readonly deps: GatewayDependencies
   private readonly sessions: SessionRegistry
   private readonly work: ShardWork
@@ -47,7 +51,7 @@ export class ShardRun {
     this.runs = new Map(
       work.hosts.map((host) => [
         host.hostId,
-        { host, phase: 'ready', stopped: false, awaySince: 0, sentAt: 0 },
+        { host, phase: 'ready', stop: undefined, awaySince: 0, sentAt: 0 },
       ]),
     )
   }
@@ -61,7 +65,7 @@ export class ShardRun {
     const run = this.runs.get(hostId)
     if (!run || run.phase === 'settled') return
     run.phase = 'ready'
-    run.stopped = false
+    run.stop = undefined
     this.nudge()
   }
 
@@ -76,9 +80,9 @@ export class ShardRun {
   flagsChanged(flags: ExecutionFlags): void {
     const wasHeld = this.isHeld
     this.flags = flags
-    // What was told to wait may have lost its order meanwhile: agents answer a known one with what became of it.
+    // What was left is taken up again, and what was sent may have lost its order: agents answer a known one with its state.
     if (wasHeld && !this.isHeld)
-      for (const run of this.runs.values()) if (run.phase === 'sent') run.phase = 'ready'
+      for (const run of this.runs.values()) if (run.phase !== 'settled') run.phase = 'ready'
     this.nudge()
   }
 
@@ -92,10 +96,18 @@ export class ShardRun {
     while (!abandoned) {
       await this.turn()
       onProgress(this.count('settled'))
-      if (this.count('ready') + this.count('sent') === 0) break
+      if (this.isOver) break
       await this.next()
     }
     return { settled: this.count('settled'), moved: this.runs.size - this.count('settled') }
+  }
+
+  /** Nothing is left to do here; or hosts were left over that must not wait for the slowest of the others. */
+  private get isOver(): boolean {
+    if (this.count('ready') + this.count('sent') === 0) return true
+    if (this.isHeld || this.count('left') === 0) this.leftSince = 0
+    else this.leftSince ||= Date.now()
+    return this.leftSince > 0 && Date.now() - this.leftSince >= LEFT_OVER_MS
   }
 
   private get isHeld(): boolean {
@@ -153,19 +165,22 @@ export class ShardRun {
         continue
       }
       const session = this.sessionOf(run)
-      const stop = this.flags?.stopOrder ? this.flags : undefined
-      if (session && stop && !run.stopped) run.stopped = sendCancel(session, stop, this.idOf(run.host))
+      const { flags } = this
+      if (session && flags?.stopOrder && !run.stop?.equals(flags.stopOrder)) {
+        const facts = { ...this.work, attempt: run.host.attempt }
+        if (sendCancel(session, flags, facts)) run.stop = flags.stopOrder
+      }
       if (session && run.phase === 'ready') run.phase = 'sent'
     }
-  }
-
-  private idOf(host: WorkHost): Buffer {
-    return dispatchId(this.work.stepExecutionId, host.attempt, host.hostId)
   }
 
   /** The host's session here; one that stays away too long is left to whoever gets it. */
   private sessionOf(run: HostRun): Session | undefined {
     const session = this.sessions.get(run.host.hostId)
+    if (session && !this.mayAsk(session, run.host)) {
+      run.phase = 'left'
+      return undefined
+    }
     if (session) {
       run.awaySince = 0
       return session
@@ -175,20 +190,27 @@ export class ShardRun {
     return undefined
   }
 
+  /** Only the journal that an order was made for may be asked; the ledger decides about a host with another one. */
+  private mayAsk(session: Session, host: WorkHost): boolean {
+    return !session.quarantined && (host.journalId === null || host.journalId === session.journalId)
+  }
+
   /** Takes from the ledger what did not come through this gateway: ends told elsewhere, sessions that moved. */
   private async compareLedger(): Promise<void> {
     this.ledgerAt = Date.now()
-    for (const { hostId, state, elsewhere } of await findShardProgress(
-      this.deps.pool,
-      this.work.shardId,
-      this.deps.self,
-    )) {
-      const run = this.runs.get(hostId)
-      if (!run || run.phase === 'settled') continue
-      run.host.state = state
-      if (isFinalHostState(state)) run.phase = 'settled'
-      else if (elsewhere && !this.sessions.get(hostId)) run.phase = 'left'
-      else if (state === 'dispatched' && run.phase === 'sent' && Date.now() - run.sentAt > ASK_AGAIN_MS)
+    const rows = await findShardProgress(this.deps.pool, this.work.shardId, this.deps.self.bootId)
+    const states = new Map(rows.map((row) => [row.hostId, row]))
+    for (const run of this.runs.values()) {
+      if (run.phase === 'settled') continue
+      const row = states.get(run.host.hostId)
+      // A row that is gone has been given to another shard: by a retry, or because this one was closed.
+      if (!row || (row.elsewhere && !this.sessions.get(run.host.hostId))) {
+        run.phase = 'left'
+        continue
+      }
+      run.host.state = row.state
+      if (isFinalHostState(row.state)) run.phase = 'settled'
+      else if (row.state === 'dispatched' && run.phase === 'sent' && Date.now() - run.sentAt > ASK_AGAIN_MS)
         run.phase = 'ready'
     }
   }

@@ -1,5 +1,4 @@
 /** Stranded tasks: their run was ended in the engine's own UI, so no shard carries them; they are told to stop until they say they have. */
-import { dispatchId } from '../../proto/index.js'
 import { listStrandedTasks } from '../../store/postgres/stops.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import type { SessionRegistry } from '../session/registry.js'
@@ -28,7 +27,7 @@ export class StrandedWatch implements Disposable {
       const hostIds = this.sessions.all().map((session) => session.hostId)
       for (const task of await listStrandedTasks(this.deps.pool, hostIds)) {
         const session = this.sessions.get(task.hostId)
-        if (session) sendCancel(session, task, dispatchId(task.stepExecutionId, task.attempt, task.hostId))
+        if (session) sendCancel(session, task, task)
       }
     } catch (err) {
       this.deps.logger.warn({ err }, 'stranded tasks could not be looked for')

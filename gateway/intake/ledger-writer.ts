@@ -62,7 +62,7 @@ export class LedgerWriter {
       const batch = [...this.queue].slice(0, BATCH)
       for (const [key] of batch) this.queue.delete(key)
       try {
-        await this.write(batch.map(([, entry]) => entry))
+        await this.writeOrSplit(batch.map(([, entry]) => entry))
         failures = 0
       } catch (err) {
         this.logger.warn({ err, updates: batch.length }, 'the ledger cannot be written; trying again')
@@ -78,6 +78,27 @@ export class LedgerWriter {
       const further =
         newer && stateRank(newer.update.state) >= stateRank(entry.update.state) ? newer.update : entry.update
       this.queue.set(key, { update: further, onWritten: [...entry.onWritten, ...(newer?.onWritten ?? [])] })
+    }
+  }
+
+  /** Finds the one update that the database cannot take, so that it holds up nobody else's. */
+  private async writeOrSplit(entries: Entry[]): Promise<void> {
+    try {
+      await this.write(entries)
+    } catch (err) {
+      if (!isRefusal(err)) throw err
+      const [first] = entries
+      if (first && entries.length === 1) {
+        const { hostId, stepExecutionId } = first.update
+        this.logger.error(
+          { err, hostId, stepExecutionId },
+          'the ledger refuses what a host told; it is dropped',
+        )
+        return
+      }
+      const half = Math.ceil(entries.length / 2)
+      await this.writeOrSplit(entries.slice(0, half))
+      await this.writeOrSplit(entries.slice(half))
     }
   }
 
@@ -99,4 +120,10 @@ export class LedgerWriter {
       for (const tell of onWritten) tell(done)
     }
   }
+}
+
+/** Whether the database refuses the data itself (SQLSTATE classes 22 and 23): trying again cannot help. */
+function isRefusal(err: unknown): boolean {
+  const code = (err as { code?: unknown }).code
+  return typeof code === 'string' && /^2[23]/.test(code)
 }

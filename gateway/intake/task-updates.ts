@@ -2,9 +2,24 @@
 import { isErrorCode } from '../../domain/errors.js'
 import type { HostState, Started as HostStarted } from '../../domain/host-result.js'
 import { type ExecutionId, isId, type StepExecutionId } from '../../domain/id.js'
+import { cutText } from '../../domain/text.js'
 import { dispatchId, sha256, Started, TaskState, type TaskUpdate } from '../../proto/index.js'
 import type { HostUpdate } from '../../store/postgres/ledger.js'
 import type { Session, SessionTask } from '../session/session.js'
+
+// What the ledger's columns hold, and what one host may have under way; an agent's word is never trusted to fit.
+const ATTEMPT_MAX = 2 ** 31 - 1
+const AGO_MAX_MS = 366 * 86_400_000
+const TASKS_MAX = 10_000
+
+// Output is kept by the day of its execution, which lasts weeks at most: no agent makes collections of its own choosing.
+const DAYS_NEAR = 60
+
+function isNear(day: string): boolean {
+  const match = /^(20\d\d)(\d\d)(\d\d)$/.exec(day)
+  const at = match ? Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3])) : Number.NaN
+  return Math.abs(Date.now() - at) < DAYS_NEAR * 86_400_000
+}
 
 /**
  * The task that an update is about; undefined if it is not this host's. No look-up is needed: the id of a dispatch is
@@ -16,7 +31,8 @@ export function taskOf(session: Session, update: TaskUpdate): SessionTask | unde
   if (known) return known
   const executionId = update.executionId.toString()
   const stepExecutionId = update.stepExecutionId.toString()
-  if (!isId(executionId) || !isId(stepExecutionId) || !/^20\d{6}$/.test(update.outputDay)) return undefined
+  if (!isId(executionId) || !isId(stepExecutionId) || !isNear(update.outputDay)) return undefined
+  if (update.attempt > ATTEMPT_MAX || session.tasks.size >= TASKS_MAX) return undefined
   if (!dispatchId(stepExecutionId, update.attempt, session.hostId).equals(id)) return undefined
   const { attempt, outputDay } = update
   const task = {
@@ -56,7 +72,7 @@ export function toHostUpdate(
     detail: update.detail ? cleanText(update.detail) : undefined,
     exitCode: update.exitCode,
     signal: update.signal ? cleanText(update.signal).slice(0, 16) : undefined,
-    startedAgoMs: number(update.startedAgoMs),
+    startedAgoMs: Math.min(number(update.startedAgoMs), AGO_MAX_MS),
     durationMs: number(update.durationMs),
     ...outputOf(update),
   }
@@ -106,7 +122,7 @@ const DETAIL_MAX = 1_000
 
 /** Text that the database can keep and a page can show, whatever the agent sent. */
 function cleanText(text: string): string {
-  return text.replaceAll(/\p{Surrogate}|\p{Cc}/gu, '\u{fffd}').slice(0, DETAIL_MAX)
+  return cutText(text.replaceAll(/\p{Surrogate}|\p{Cc}/gu, '\u{fffd}'), DETAIL_MAX)
 }
 
 function cleanCode(code: string): string {

@@ -50,10 +50,11 @@ export class Beats implements Disposable {
     const open = this.sessions.all()
     if (!open.length) return
     try {
-      for (const { hostId, revoked } of await findStaleSessions(this.deps.pool, open)) {
+      for (const { hostId, epoch, revoked } of await findStaleSessions(this.deps.pool, open)) {
         const code = revoked ? 'certificate_revoked' : 'session_superseded'
         const message = revoked ? 'the host was revoked' : 'a newer session of this host has taken over'
-        this.sessions.get(hostId)?.end({ code, message })
+        const session = this.sessions.get(hostId)
+        if (session?.epoch === epoch) session.end({ code, message })
       }
     } catch (err) {
       this.deps.logger.warn({ err }, 'sessions could not be compared with the database')

@@ -11,13 +11,20 @@ import type { PeerHost } from './peer.js'
 export interface Opening {
   epoch: string
   protocol: number
-  hostName: string
   /** Why the host gets no work, if so. */
   quarantined: string | undefined
 }
 
-/** @throws PlatformError protocol_unsupported (the host stays visible), certificate_revoked */
-export async function open(deps: GatewayDependencies, peer: PeerHost, hello: Hello): Promise<Opening> {
+/**
+ * @param isGone whether the stream has ended meanwhile; nothing is recorded then
+ * @throws PlatformError protocol_unsupported (the host stays visible), certificate_revoked, session_superseded
+ */
+export async function open(
+  deps: GatewayDependencies,
+  peer: PeerHost,
+  hello: Hello,
+  isGone: () => boolean,
+): Promise<Opening> {
   const protocol = Math.min(PROTOCOL.max, hello.protocolMax)
   if (protocol < Math.max(PROTOCOL.min, hello.protocolMin)) {
     await recordUnusable(deps.pool, peer, {
@@ -46,12 +53,13 @@ export async function open(deps: GatewayDependencies, peer: PeerHost, hello: Hel
     if (opened.state === 'revoked')
       throw new PlatformError('certificate_revoked', 'the host was revoked; join again with a new token')
     await replaceFacts(tx, peer.scopeId, peer.hostId, cleanFacts(hello.facts))
+    if (isGone())
+      throw new PlatformError('session_superseded', 'the agent has gone before its hello was answered')
     const suspicion = suspect(opened, hello)
     if (suspicion) await quarantineHost(tx, peer.scopeId, peer.hostId, suspicion)
     return {
       epoch: opened.epoch,
       protocol,
-      hostName: opened.name,
       quarantined: suspicion ?? (opened.state === 'quarantined' ? 'quarantined' : undefined),
     }
   })

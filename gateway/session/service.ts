@@ -69,6 +69,7 @@ async function join(
 /** One stream from its first message to its end; messages are handled in the order in which they came. */
 class Conversation {
   private session: Session | undefined
+  private gone = false
   private readonly parts: SessionParts
   private readonly stream: SessionStream
 
@@ -115,9 +116,13 @@ class Conversation {
       throw new PlatformError('gateway_draining', 'this gateway is stopping; connect to another')
     const hello = request.message.value
     const peer = await this.identify()
-    const opening = await open(deps, peer, hello)
-    const session = new Session(this.stream, { ...peer, epoch: opening.epoch, hostName: opening.hostName })
+    // An agent that gave up waiting has gone elsewhere: its hello must not win over the session that it has there.
+    const opening = await open(deps, peer, hello, () => this.gone)
+    const { epoch } = opening
+    const quarantined = opening.quarantined !== undefined
+    const session = new Session(this.stream, { ...peer, epoch, journalId: hello.journalId, quarantined })
     this.session = session
+    if (this.gone) return this.over()
     session.send({
       $case: 'welcome',
       value: {
@@ -165,7 +170,6 @@ class Conversation {
     const { message } = request
     switch (message?.$case) {
       case 'heartbeat':
-        session.lastBeatAt = Date.now()
         this.parts.beats.add({
           hostId: session.hostId,
           clockSkewMs: skew(message.value.clockMs),
@@ -232,6 +236,7 @@ class Conversation {
   }
 
   private over(): void {
+    this.gone = true
     const { session } = this
     this.session = undefined
     if (!session) return

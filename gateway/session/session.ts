@@ -21,28 +21,36 @@ export interface SessionTask {
   asking?: boolean
 }
 
+export interface SessionHost {
+  scopeId: ScopeId
+  hostId: HostId
+  epoch: string
+  journalId: string
+  quarantined: boolean
+}
+
 export class Session {
   /** Tasks by dispatch id, hex. */
   readonly tasks = new Map<string, SessionTask>()
   /** Texts (sha256, hex) that orders of this session name: the only ones that its host may fetch. */
   readonly scripts = new Set<string>()
-  lastBeatAt = Date.now()
   ended = false
   readonly scopeId: ScopeId
   readonly hostId: HostId
   readonly epoch: string
-  readonly hostName: string
+  /** The journal that its agent writes; orders made for another one are not sent to it. */
+  readonly journalId: string
+  /** A quarantined host is heard, and given nothing to do. */
+  readonly quarantined: boolean
   private readonly stream: SessionStream
 
-  constructor(
-    stream: SessionStream,
-    host: { scopeId: ScopeId; hostId: HostId; epoch: string; hostName: string },
-  ) {
+  constructor(stream: SessionStream, host: SessionHost) {
     this.stream = stream
     this.scopeId = host.scopeId
     this.hostId = host.hostId
     this.epoch = host.epoch
-    this.hostName = host.hostName
+    this.journalId = host.journalId
+    this.quarantined = host.quarantined
   }
 
   /** Sends a message; false if the session has ended. What is lost with the connection is sent again by whoever needs it. */

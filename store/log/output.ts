@@ -48,6 +48,14 @@ const idOf = (key: StreamKey, offset: number) =>
 const bucketOf = (key: StreamKey, offset: number) =>
   `${key.dispatch}:${key.stream}:${Math.floor(offset / BUCKET_BYTES)}`
 
+/** The buckets in which chunks around `offset` begin: its own, and the one before if a chunk may reach over from there. */
+function bucketsAt(key: StreamKey, offset: number): string[] {
+  const keys = [bucketOf(key, offset)]
+  if (offset % BUCKET_BYTES < CHUNK_MAX_BYTES && offset >= BUCKET_BYTES)
+    keys.unshift(bucketOf(key, offset - BUCKET_BYTES))
+  return keys
+}
+
 export class OutputLog {
   private readonly indexed = new Map<string, Promise<unknown>>()
   private readonly db: Db
@@ -56,32 +64,75 @@ export class OutputLog {
     this.db = db
   }
 
-  /** Stores chunks; those that are there already are left as they are. Resolves when all are durable. */
+  /**
+   * Stores chunks; what is there already is left as it is. A chunk that begins where a shorter one is stored (it was sent
+   * again, and more had been written meanwhile) is stored from that one's end on. Resolves when all are durable.
+   */
   async insert(chunks: readonly Chunk[]): Promise<void> {
     const byDay = new Map<string, Chunk[]>()
-    for (const chunk of chunks) byDay.set(chunk.day, [...(byDay.get(chunk.day) ?? []), chunk])
-    for (const [day, list] of byDay) {
-      const collection = await this.collection(day)
-      const documents = await Promise.all(list.map(toDocument))
+    for (const chunk of chunks) {
+      const list = byDay.get(chunk.day)
+      if (list) list.push(chunk)
+      else byDay.set(chunk.day, [chunk])
+    }
+    for (const [day, list] of byDay) await this.insertDay(day, list)
+  }
+
+  private async insertDay(day: string, chunks: Chunk[]): Promise<void> {
+    const collection = await this.collection(day)
+    for (let left = chunks; left.length; ) {
+      const documents = await Promise.all(left.map(toDocument))
       try {
         await collection.insertMany(documents, { ordered: false })
+        return
       } catch (error) {
-        if (!isOnlyDuplicates(error)) throw error
+        const taken = duplicatesOf(error)
+        if (!taken) throw error
+        left = await this.restOf(
+          collection,
+          taken.flatMap((index) => left[index] ?? []),
+        )
       }
     }
   }
 
-  /** The end of what is stored without a gap from `from`, which must itself be stored or 0. */
-  async contiguousEnd(key: StreamKey, from: number): Promise<number> {
-    let end = from
+  /** Of chunks whose place is taken: what lies beyond the stored ones. */
+  private async restOf(collection: Collection<ChunkDocument>, chunks: readonly Chunk[]): Promise<Chunk[]> {
+    const rests = await Promise.all(
+      chunks.map(async (chunk) => {
+        const stored = await collection.findOne({ _id: idOf(chunk, chunk.offset) }, { projection: { n: 1 } })
+        const length = stored?.n ?? 0
+        if (length >= chunk.data.length) return []
+        return [{ ...chunk, offset: chunk.offset + length, data: chunk.data.subarray(length) }]
+      }),
+    )
+    return rests.flat()
+  }
+
+  /** The end of what is stored without a gap. @param hint up to where its sender believes it is, checked before it is used */
+  async contiguousEnd(key: StreamKey, hint: number): Promise<number> {
+    let end =
+      hint > 0 && (await this.ends(key, hint - 1)).some((chunk) => chunk.offset < hint && chunk.end >= hint)
+        ? hint
+        : 0
     for (;;) {
-      const reached = (await this.bucket(key, end)).reduce(
-        (at, chunk) => (chunk.offset <= at ? Math.max(at, chunk.end) : at),
-        end,
-      )
+      const chunks = await this.ends(key, end)
+      const reached = chunks.reduce((at, chunk) => (chunk.offset <= at ? Math.max(at, chunk.end) : at), end)
       if (reached === end) return end
       end = reached
     }
+  }
+
+  /** Where the chunks around `offset` begin and end; not their bytes. */
+  private async ends(key: StreamKey, offset: number): Promise<{ offset: number; end: number }[]> {
+    const collection = await this.collection(key.day)
+    const found = await Promise.all(
+      bucketsAt(key, offset).map((k) => collection.find({ k }, { projection: { o: 1, n: 1 } }).toArray()),
+    )
+    return found
+      .flat()
+      .map((document) => ({ offset: Number(document.o), end: Number(document.o) + document.n }))
+      .sort((a, b) => a.offset - b.offset)
   }
 
   /** The bytes from `from` up to `to` (exclusive), in pieces, ending early where nothing more is stored. */
@@ -106,10 +157,9 @@ export class OutputLog {
   /** Chunks that start in the bucket of `offset`, or in the one before and may reach into it; in order. */
   private async bucket(key: StreamKey, offset: number) {
     const collection = await this.collection(key.day)
-    const keys = [bucketOf(key, offset)]
-    if (offset % BUCKET_BYTES < CHUNK_MAX_BYTES && offset >= BUCKET_BYTES)
-      keys.unshift(bucketOf(key, offset - BUCKET_BYTES))
-    const found = await Promise.all(keys.map((k) => collection.find({ k }, { promoteLongs: true }).toArray()))
+    const found = await Promise.all(
+      bucketsAt(key, offset).map((k) => collection.find({ k }, { promoteLongs: true }).toArray()),
+    )
     return found
       .flat()
       .map((document) => ({
@@ -151,8 +201,10 @@ async function toDocument(chunk: Chunk): Promise<ChunkDocument> {
 
 const DUPLICATE_KEY = 11000
 
-function isOnlyDuplicates(error: unknown): boolean {
-  if (!(error instanceof MongoBulkWriteError)) return false
+/** The places of the documents that were there already; undefined if something else went wrong too. */
+function duplicatesOf(error: unknown): number[] | undefined {
+  if (!(error instanceof MongoBulkWriteError)) return undefined
   const faults = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors]
-  return faults.length > 0 && faults.every((fault) => fault.code === DUPLICATE_KEY)
+  if (!faults.length || faults.some((fault) => fault.code !== DUPLICATE_KEY)) return undefined
+  return faults.map((fault) => fault.index)
 }

@@ -14,7 +14,8 @@ export async function claimGateway(db: Db, gateway: GatewayProcess): Promise<boo
   const result = await db.query(
     `insert into gateway (scope_id, name, boot_id, address) values ($1, $2, $3, $4)
      on conflict (scope_id, name) do update
-       set boot_id = excluded.boot_id, address = excluded.address, started_at = now(), last_seen_at = now(), draining = false
+       set boot_id = excluded.boot_id, address = excluded.address, started_at = now(), last_seen_at = now(), alive_since = now(),
+           draining = false
        where gateway.boot_id = excluded.boot_id or gateway.last_seen_at < now() - interval '10 seconds'`,
     [gateway.scopeId, gateway.name, gateway.bootId, gateway.address],
   )
@@ -24,7 +25,9 @@ export async function claimGateway(db: Db, gateway: GatewayProcess): Promise<boo
 /** Says that the process lives. False if another one has taken the name: this one must stop. */
 export async function beatGateway(db: Db, gateway: GatewayProcess, draining: boolean): Promise<boolean> {
   const result = await db.query(
-    'update gateway set last_seen_at = now(), draining = $4 where scope_id = $1 and name = $2 and boot_id = $3',
+    `update gateway set last_seen_at = now(), draining = $4,
+       alive_since = case when last_seen_at < now() - interval '10 seconds' then now() else alive_since end
+     where scope_id = $1 and name = $2 and boot_id = $3`,
     [gateway.scopeId, gateway.name, gateway.bootId, draining],
   )
   return result.rowCount === 1

@@ -44,6 +44,11 @@ export interface ChangedHost {
 export const returningChanged = `returning r.scope_id as "scopeId", r.execution_id as "executionId",
   r.step_execution_id as "stepExecutionId", r.host_id as "hostId", r.state, r.exit_code as "exitCode", r.reason, false as amended`
 
+// A refusal says that this journal never started it. That is the whole truth only if no other journal can have been asked
+// before: the host must not be running, and the journal must be the one that the order was first made for.
+const perhapsStarted = `(u.state = 'rejected' and (r.state = 'running'
+    or (r.dispatches > 1 and u.reason in ('order_wrong_journal', 'dispatch_id_conflict', 'order_signature_invalid'))))`
+
 const WRITE = `
 with news as (
   select * from jsonb_to_recordset($1::jsonb) as u (
@@ -56,7 +61,9 @@ with news as (
     = (u."scopeId", u."executionId", u."stepExecutionId", u."hostId")
   order by r.execution_id, r.step_execution_id, r.host_id for update of r
 )
-update host_result r set state = u.state, started = u.started, reason = u.reason, detail = u.detail, exit_code = u."exitCode", signal = u.signal,
+update host_result r set
+  state = case when ${perhapsStarted} then 'unknown' else u.state end,
+  started = case when ${perhapsStarted} then 'maybe' else u.started end, reason = u.reason, detail = u.detail, exit_code = u."exitCode", signal = u.signal,
   gateway = u.gateway, epoch = u.epoch, duration_ms = u."durationMs",
   started_at = coalesce(r.started_at, now() - u."startedAgoMs" * interval '1 ms'),
   ended_at = case when host_state_rank(u.state) = 3 then coalesce(r.ended_at, now()) end,
@@ -93,8 +100,11 @@ const CHANGES_PER_EVENT = 500
 /** Tells of changed rows, in the transaction that changed them. */
 export async function appendHostEvents(tx: Db, changed: readonly ChangedHost[]): Promise<void> {
   const bySteps = new Map<StepExecutionId, ChangedHost[]>()
-  for (const row of changed)
-    bySteps.set(row.stepExecutionId, [...(bySteps.get(row.stepExecutionId) ?? []), row])
+  for (const row of changed) {
+    const rows = bySteps.get(row.stepExecutionId)
+    if (rows) rows.push(row)
+    else bySteps.set(row.stepExecutionId, [row])
+  }
   for (const [stepExecutionId, rows] of bySteps) {
     const [first] = rows
     if (!first) continue
@@ -132,11 +142,12 @@ export async function markDispatched(
        select id, expires_at from execution where scope_id = $1 and id = $2 and cancel_requested_at is null and pause is null
          and state in ('running', 'waiting') for share)
      update host_result r set state = case when r.state = 'pending' then 'dispatched' else r.state end,
-       started = case when r.state = 'pending' then 'no' else r.started end,
+       started = case when r.state = 'pending' then 'no' else r.started end, dispatches = r.dispatches + 1,
        dispatched_at = coalesce(r.dispatched_at, now()), gateway = $6, epoch = greatest(r.epoch, h.epoch)
      from allowed, unnest($5::bigint[], $7::bigint[]) as h (id, epoch)
      where r.scope_id = $1 and r.execution_id = allowed.id and r.step_execution_id = $3 and r.shard_id = $4 and r.host_id = h.id
        and host_state_rank(r.state) < 3 and (r.state <> 'pending' or allowed.expires_at > now())
+       and exists (select from host where host.scope_id = $1 and host.id = r.host_id and host.state = 'active')
      returning r.host_id as "hostId"`,
     [
       shard.scopeId,

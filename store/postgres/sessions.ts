@@ -102,13 +102,13 @@ export async function beatSessions(
   )
 }
 
-/** Of these sessions, the hosts whose session is no longer the newest or whose host may not be connected any more. */
+/** Of these sessions, those that are no longer the newest of their host, or whose host was revoked. */
 export async function findStaleSessions(
   db: Db,
-  sessions: { hostId: HostId; epoch: string }[],
-): Promise<{ hostId: HostId; revoked: boolean }[]> {
-  const result = await db.query<{ hostId: HostId; revoked: boolean }>(
-    `select h.id as "hostId", h.state = 'revoked' as revoked
+  sessions: readonly { hostId: HostId; epoch: string }[],
+): Promise<{ hostId: HostId; epoch: string; revoked: boolean }[]> {
+  const result = await db.query<{ hostId: HostId; epoch: string; revoked: boolean }>(
+    `select h.id as "hostId", mine.epoch, h.state = 'revoked' as revoked
      from unnest($1::bigint[], $2::bigint[]) as mine (id, epoch)
      join host h on h.id = mine.id
      join agent_session s on s.scope_id = h.scope_id and s.host_id = h.id
@@ -118,14 +118,14 @@ export async function findStaleSessions(
   return result.rows
 }
 
-/** Keeps a host visible that was heard of but cannot be worked with. */
+/** Keeps a host visible that was heard of but cannot be worked with: for a run it is as good as away. */
 export async function recordUnusable(
   db: Db,
   host: { scopeId: ScopeId; hostId: HostId },
   state: { agentVersion: string; condition: string },
 ): Promise<void> {
   await db.query(
-    'update host set agent_version = $3, protocol = null, conditions = array[$4], last_seen_at = now() where scope_id = $1 and id = $2',
+    'update host set agent_version = $3, protocol = null, conditions = array[$4] where scope_id = $1 and id = $2',
     [host.scopeId, host.hostId, state.agentVersion, state.condition],
   )
 }

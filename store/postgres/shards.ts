@@ -13,6 +13,7 @@ export interface OpenHost {
   /** The journal that this attempt's order was first made for. */
   journalId: string | null
   hostState: 'active' | 'quarantined' | 'revoked'
+  hostStateReason: string | null
   hostJournalId: string | null
   hostBootId: string | null
   /** The gateway that holds its session now. */
@@ -21,6 +22,11 @@ export interface OpenHost {
   awayMs: number
 }
 
+// How long agents have had a door to knock at, s: while no gateway was up, or the database that gateways tell of sessions
+// was away, no host can be said to have been away.
+const openFor = `(select extract(epoch from now() - min(o.alive_since)) from gateway o
+           where o.last_seen_at > now() - interval '10 seconds' and not o.draining)`
+
 /** Open hosts of a step in target order. */
 export async function listOpenHosts(
   db: Db,
@@ -28,9 +34,12 @@ export async function listOpenHosts(
 ): Promise<OpenHost[]> {
   const result = await db.query<OpenHost>(
     `select r.host_id as "hostId", r.host_name as "hostName", r.attempt, r.state, r.journal_id as "journalId", h.state as "hostState",
+       h.state_reason as "hostStateReason",
        h.journal_id as "hostJournalId", h.boot_id as "hostBootId", case when ${liveSession} and not coalesce(g.draining, true) then s.gateway end as gateway,
-       case when ${liveSession} then 0 else extract(epoch from now() - coalesce(greatest(h.last_seen_at, s.disconnected_at,
-         case when s.disconnected_at is null and g.boot_id = s.gateway_boot then g.last_seen_at end), h.created_at)) * 1000 end::float8 as "awayMs"
+       case when ${liveSession} then 0 else coalesce(least(
+         extract(epoch from now() - coalesce(greatest(h.last_seen_at, s.disconnected_at,
+           case when s.disconnected_at is null and g.boot_id = s.gateway_boot then g.last_seen_at end), h.created_at)),
+         ${openFor}), 0) * 1000 end::float8 as "awayMs"
      from host_result r
      join host h on h.scope_id = r.scope_id and h.id = r.host_id
      left join agent_session s on s.scope_id = r.scope_id and s.host_id = r.host_id
@@ -121,7 +130,15 @@ export interface ShardWork {
   keyId: string
   spec: Buffer
   /** Hosts without an end yet. */
-  hosts: { hostId: HostId; attempt: number; state: HostState; order: Buffer; signature: Buffer }[]
+  hosts: {
+    hostId: HostId
+    attempt: number
+    state: HostState
+    /** The journal that its order is for; no other may be asked. */
+    journalId: string | null
+    order: Buffer
+    signature: Buffer
+  }[]
 }
 
 /** An open shard with its unfinished hosts; undefined once it is closed. */
@@ -135,7 +152,7 @@ export async function findShardWork(db: Db, shardId: ShardId): Promise<ShardWork
   const [row] = shard.rows
   if (!row) return undefined
   const hosts = await db.query<ShardWork['hosts'][number]>(
-    `select o.host_id as "hostId", r.attempt, r.state, o.wire as order, o.signature
+    `select o.host_id as "hostId", r.attempt, r.state, r.journal_id as "journalId", o.wire as order, o.signature
      from shard d, unnest(d.host_ids, d.orders, d.signatures) with ordinality as o (host_id, wire, signature, n)
      join host_result r on r.host_id = o.host_id
      where d.id = $1 and r.scope_id = $2 and r.execution_id = $3 and r.step_execution_id = $4 and r.shard_id = d.id
@@ -168,25 +185,17 @@ export async function listExecutionFlags(
   return result.rows
 }
 
-/** Of a shard's hosts: which have an end, and which have their session elsewhere. */
+/** A shard's hosts as the ledger has them: which have an end, and which have their session at another gateway. */
 export async function findShardProgress(
   db: Db,
   shardId: ShardId,
-  gateway: { name: string; bootId: string },
-): Promise<{ hostId: HostId; state: HostState; here: boolean; elsewhere: boolean; awayMs: number }[]> {
-  const result = await db.query<{
-    hostId: HostId
-    state: HostState
-    here: boolean
-    elsewhere: boolean
-    awayMs: number
-  }>(
-    `select r.host_id as "hostId", r.state, coalesce(s.gateway_boot = $2 and s.disconnected_at is null, false) as here,
-       coalesce(s.gateway_boot <> $2 and ${liveSession}, false) as elsewhere,
-       case when s.disconnected_at is null then 0 else extract(epoch from now() - s.disconnected_at) * 1000 end::float8 as "awayMs"
+  gatewayBoot: string,
+): Promise<{ hostId: HostId; state: HostState; elsewhere: boolean }[]> {
+  const result = await db.query<{ hostId: HostId; state: HostState; elsewhere: boolean }>(
+    `select r.host_id as "hostId", r.state, coalesce(s.gateway_boot <> $2 and ${liveSession}, false) as elsewhere
      from host_result r left join agent_session s on s.scope_id = r.scope_id and s.host_id = r.host_id
      where r.shard_id = $1`,
-    [shardId, gateway.bootId],
+    [shardId, gatewayBoot],
   )
   return result.rows
 }

@@ -34,6 +34,9 @@ export async function answerStopRequest(
 
 /** A task that may still run although its execution was ended from outside. */
 export interface StrandedTask {
+  scopeId: ScopeId
+  executionId: ExecutionId
+  outputDay: string
   hostId: HostId
   stepExecutionId: StepExecutionId
   attempt: number
@@ -46,11 +49,11 @@ export interface StrandedTask {
 /** Stranded tasks of the last day on these hosts, whose stop has been signed. */
 export async function listStrandedTasks(db: Db, hostIds: readonly HostId[]): Promise<StrandedTask[]> {
   const result = await db.query<StrandedTask>(
-    `select r.host_id as "hostId", r.step_execution_id as "stepExecutionId", r.attempt, e.stop_order as "stopOrder",
+    `select e.scope_id as "scopeId", e.id as "executionId", e.output_day as "outputDay", r.host_id as "hostId", r.step_execution_id as "stepExecutionId", r.attempt, e.stop_order as "stopOrder",
        e.stop_signature as "stopSignature", e.stop_key_id as "stopKeyId", e.expires_at as "expiresAt"
      from execution e join host_result r on r.scope_id = e.scope_id and r.execution_id = e.id
      where e.reason = 'engine_terminated' and e.ended_at > now() - interval '1 day' and e.stop_order is not null
-       and r.state = 'unknown' and r.host_id = any($1) limit 1000`,
+       and r.state = 'unknown' and r.host_id = any($1) order by random() limit 1000`,
     [hostIds],
   )
   return result.rows

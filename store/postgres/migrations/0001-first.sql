@@ -134,6 +134,8 @@ create table gateway (
   address text not null,
   started_at timestamptz not null default now(),
   last_seen_at timestamptz not null default now(),
+  -- Since when it has been heard of without a gap: a database that was away must not make hosts look away.
+  alive_since timestamptz not null default now(),
   draining boolean not null default false,
   primary key (scope_id, name)
 );
@@ -168,6 +170,7 @@ create table certificate (
   unique (serial),
   foreign key (scope_id, host_id) references host (scope_id, id)
 );
+create unique index certificate_fingerprint on certificate (fingerprint);
 create index certificate_host on certificate (scope_id, host_id);
 
 -- Gateways cannot sign: they leave the request here and a worker answers it.
@@ -319,6 +322,8 @@ create table host_result (
   sequence bigint not null default 0,
   journal_id text,
   dispatched_at timestamptz,
+  -- How often its order was sent: only after the first can it be said that nobody else may have started it.
+  dispatches int not null default 0,
   started_at timestamptz,
   ended_at timestamptz,
   duration_ms bigint,

@@ -242,7 +242,7 @@ describe('the gateway', () => {
         executionId: BigInt(id),
         stepExecutionId: BigInt(view.steps[0]!.id),
         attempt: 1,
-        outputDay: '20261121',
+        outputDay: new Date().toISOString().slice(0, 10).replaceAll('-', ''),
         exitCode: 66,
         signal: '',
         reason: '',
@@ -286,7 +286,7 @@ describe('the gateway', () => {
         executionId: BigInt(id),
         stepExecutionId: BigInt(ended.steps[0]!.id),
         attempt: 1,
-        outputDay: '20261121',
+        outputDay: new Date().toISOString().slice(0, 10).replaceAll('-', ''),
         exitCode: 0,
         signal: '',
         reason: '',
@@ -303,6 +303,150 @@ describe('the gateway', () => {
       expect(after).toMatchObject({ state: 'failed', steps: [{ counts: { succeeded: 1 } }] })
       expect((await api.hosts(id))[0]).toMatchObject({ state: 'succeeded', resolvedAt: expect.any(String) })
       back.close()
+    })
+
+    const news = (hostId: string, id: string, stepId: string, more: Record<string, unknown> = {}) => ({
+      dispatchId: dispatchId(stepId, 1, hostId),
+      state: TaskState.TASK_STATE_RUNNING,
+      sequence: 2n,
+      executionId: BigInt(id),
+      stepExecutionId: BigInt(stepId),
+      attempt: 1,
+      outputDay: today(),
+      exitCode: undefined,
+      signal: '',
+      reason: '',
+      detail: '',
+      started: Started.STARTED_YES,
+      durationMs: 1n,
+      stdout: undefined,
+      stderr: undefined,
+      startedAgoMs: 1n,
+      ...more,
+    })
+    const today = () => new Date().toISOString().slice(0, 10).replaceAll('-', '')
+    const launchOn = (name: string) =>
+      api.launch({
+        target: `name:${name}`,
+        plan: { name, steps: [{ name: 'only', language: 'sh', script: 'true' }] },
+      })
+
+    it('scenario 09: is told to cancel what it never saw, and its word ends the run', async () => {
+      const host = await joinHost('cancel-first')
+      const hello = makeHello()
+      const session = host.open(hello)
+      await session.next('welcome')
+      const id = await launchOn('cancel-first')
+      await session.next('dispatch')
+      session.close()
+      await api.operate(id, { kind: 'cancel' })
+      const back = host.open({ ...hello, journalSequence: 5n })
+      const { dispatchId: cancelled } = await back.next('cancelTask', 20_000)
+      // An agent that never saw the dispatch knows nothing of it but its id.
+      const answer = news('0', '1', '1', {
+        dispatchId: cancelled,
+        executionId: 0n,
+        stepExecutionId: 0n,
+        attempt: 0,
+        outputDay: '',
+      })
+      back.send({
+        $case: 'taskUpdate',
+        value: { ...answer, state: TaskState.TASK_STATE_CANCELLED, started: Started.STARTED_NO },
+      })
+      const view = await api.ended(id, 20_000)
+      expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 1 } }] })
+      expect((await api.hosts(id))[0]).toMatchObject({ state: 'cancelled', started: 'no' })
+      back.close()
+    })
+
+    it('scenario 04: is not asked again once its journal has gone backwards', async () => {
+      const host = await joinHost('snapshot')
+      const hello = makeHello({ journalSequence: 40n })
+      const session = host.open(hello)
+      await session.next('welcome')
+      const id = await launchOn('snapshot')
+      await session.next('dispatch')
+      session.close()
+      const restored = host.open({ ...hello, journalSequence: 3n })
+      await restored.next('welcome')
+      const view = await api.ended(id, 30_000)
+      expect(view.steps[0]!.counts).toEqual({ unknown: 1 })
+      expect((await api.hosts(id))[0]).toMatchObject({ started: 'maybe', reason: 'journal_rolled_back' })
+      expect(restored.received.filter((message) => message.$case === 'dispatch')).toEqual([])
+      restored.close()
+    })
+
+    it('is not asked for what another journal was sent', async () => {
+      const host = await joinHost('new-journal')
+      const session = host.open()
+      await session.next('welcome')
+      const id = await launchOn('new-journal')
+      await session.next('dispatch')
+      session.close()
+      await api.until(id, () => true)
+      await pause(500)
+      const other = host.open(makeHello())
+      await other.next('welcome')
+      const view = await api.ended(id, 30_000)
+      expect(view.steps[0]!.counts).toEqual({ unknown: 1 })
+      expect((await api.hosts(id))[0]).toMatchObject({ started: 'maybe', reason: 'journal_lost' })
+      expect(other.received.filter((message) => message.$case === 'dispatch')).toEqual([])
+      other.close()
+    })
+
+    it('cannot say "never started" of what it has said to run', async () => {
+      const host = await joinHost('two-tongues')
+      const session = host.open()
+      await session.next('welcome')
+      const id = await launchOn('two-tongues')
+      await session.next('dispatch')
+      const stepId = (await api.get(id)).steps[0]!.id
+      session.send({ $case: 'taskUpdate', value: news(host.hostId, id, stepId) })
+      await api.until(id, (view) => view.steps[0]?.counts['running'] === 1)
+      const refusal = {
+        state: TaskState.TASK_STATE_REJECTED,
+        started: Started.STARTED_NO,
+        reason: 'order_wrong_journal',
+      }
+      session.send({ $case: 'taskUpdate', value: news(host.hostId, id, stepId, refusal) })
+      await api.ended(id, 20_000)
+      expect((await api.hosts(id))[0]).toMatchObject({
+        state: 'unknown',
+        started: 'maybe',
+        reason: 'order_wrong_journal',
+      })
+      session.close()
+    })
+
+    it('cannot hold up the results of others with words that no table can keep', async () => {
+      const host = await joinHost('poison')
+      const session = host.open()
+      await session.next('welcome')
+      const id = await launchOn('poison')
+      await session.next('dispatch')
+      const stepId = (await api.get(id)).steps[0]!.id
+      const huge = 2n ** 64n - 1n
+      for (const poison of [
+        { detail: `${'x'.repeat(999)}\u{1f600}` },
+        { detail: 'a\u0000b', reason: 'z\u0000', signal: '\u0000'.repeat(100) },
+        { startedAgoMs: huge, durationMs: huge, exitCode: -(2 ** 31) },
+        { attempt: 2 ** 32 - 1, dispatchId: dispatchId(stepId, 2 ** 32 - 1, host.hostId) },
+        { outputDay: '20991231' },
+      ]) {
+        session.send({ $case: 'taskUpdate', value: news(host.hostId, id, stepId, poison) })
+      }
+      const other = await api.launch({
+        target: 'name:rack-a-1',
+        plan: { name: 'other', steps: [{ name: 'only', language: 'sh', script: 'true' }] },
+      })
+      expect((await api.ended(other, 20_000)).state).toBe('succeeded')
+      session.send({
+        $case: 'taskUpdate',
+        value: news(host.hostId, id, stepId, { state: TaskState.TASK_STATE_EXITED, exitCode: 0 }),
+      })
+      expect((await api.ended(id, 20_000)).state).toBe('succeeded')
+      session.close()
     })
   })
 })

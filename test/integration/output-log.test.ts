@@ -1,0 +1,90 @@
+/** The log of output on a real server: the same bytes whatever is sent twice, in pieces or out of order. */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { type Embedded, startEmbedded } from '../../stack/embedded/embedded.js'
+import { connectLog } from '../../store/log/connect.js'
+import { seeded } from '../helpers/random'
+
+describe('the log of output', () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'drover-log-'))
+  let embedded: Embedded
+  let kept: ReturnType<typeof connectLog>
+
+  beforeAll(async () => {
+    embedded = await startEmbedded({ data, prefix: 'DROVER_TEST_', fsync: false })
+    kept = connectLog(embedded.urls.mongo)
+  }, 60_000)
+
+  afterAll(async () => {
+    await kept?.client.close()
+    await embedded?.close()
+    rmSync(data, { recursive: true, force: true })
+  })
+
+  const newKey = () => ({
+    day: '20261121',
+    dispatch: randomBytes(32).toString('hex'),
+    stream: 'stdout' as const,
+  })
+
+  async function all(key: ReturnType<typeof newKey>, from = 0, to?: number): Promise<Buffer> {
+    const pieces: Buffer[] = []
+    for await (const piece of kept.log.read(key, from, to)) pieces.push(piece)
+    return Buffer.concat(pieces)
+  }
+
+  it('gives back any range of what was stored in pieces of any size', async () => {
+    const random = seeded(11)
+    const bytes = randomBytes(3_500_000)
+    const key = newKey()
+    const chunks = []
+    for (let offset = 0; offset < bytes.length; ) {
+      const length = Math.min(1 + Math.floor(random() * 65_536), bytes.length - offset)
+      chunks.push({ ...key, offset, data: bytes.subarray(offset, offset + length) })
+      offset += length
+    }
+    await kept.log.insert(chunks.reverse())
+    expect((await all(key)).equals(bytes)).toBe(true)
+    for (let i = 0; i < 20; i++) {
+      const from = Math.floor(random() * bytes.length)
+      const to = from + Math.floor(random() * 200_000)
+      expect((await all(key, from, to)).equals(bytes.subarray(from, to))).toBe(true)
+    }
+    expect(await kept.log.contiguousEnd(key, 0)).toBe(bytes.length)
+  })
+
+  it('keeps the tail of a chunk that is sent again with more', async () => {
+    const key = newKey()
+    const bytes = randomBytes(50_000)
+    await kept.log.insert([{ ...key, offset: 0, data: bytes.subarray(0, 10) }])
+    await kept.log.insert([{ ...key, offset: 0, data: bytes }])
+    await kept.log.insert([{ ...key, offset: 0, data: bytes.subarray(0, 20_000) }])
+    expect((await all(key)).equals(bytes)).toBe(true)
+    expect(await kept.log.contiguousEnd(key, 0)).toBe(50_000)
+  })
+
+  it('says where a gap begins, and does not believe a hint that it cannot find', async () => {
+    const key = newKey()
+    const piece = (offset: number) => ({ ...key, offset, data: Buffer.alloc(100, 'x') })
+    await kept.log.insert([piece(0), piece(100), piece(300)])
+    expect(await kept.log.contiguousEnd(key, 0)).toBe(200)
+    expect(await kept.log.contiguousEnd(key, 200)).toBe(200)
+    expect(await kept.log.contiguousEnd(key, 5_000_000)).toBe(200)
+    expect((await all(key)).length).toBe(200)
+  })
+
+  it('keeps streams and tasks apart', async () => {
+    const key = newKey()
+    const other = { ...key, stream: 'stderr' as const }
+    await kept.log.insert([
+      { ...key, offset: 0, data: Buffer.from('out') },
+      { ...other, offset: 0, data: Buffer.from('err') },
+    ])
+    expect([(await all(key)).toString(), (await all(newKey())).length]).toEqual(['out', 0])
+    const pieces: Buffer[] = []
+    for await (const part of kept.log.read(other, 0)) pieces.push(part)
+    expect(Buffer.concat(pieces).toString()).toBe('err')
+  })
+})

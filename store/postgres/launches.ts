@@ -34,9 +34,10 @@ export async function insertLaunch(
   const executionId = one(drawn).id
   const workflowId = workflowIdOf(launch.scopeName, executionId, 0)
   await tx.query(
-    `insert into execution (scope_id, id, name, state, plan_hash, workflow_id, trigger, launched_by, target, hosts, expires_at, output_day)
+    `insert into execution (scope_id, id, name, state, plan_hash, workflow_id, trigger, launched_by, target, hosts, expires_at,
+       expires_in_ms, output_day)
      overriding system value
-     values ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, now() + $10 * interval '1 ms', to_char(now() at time zone 'utc', 'YYYYMMDD'))`,
+     values ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, now() + $10::bigint * interval '1 ms', $10::bigint, to_char(now() at time zone 'utc', 'YYYYMMDD'))`,
     [
       scopeId,
       executionId,

@@ -27,18 +27,21 @@ export async function requestCancel(tx: Db, key: Key): Promise<void> {
 }
 
 // Neither the API nor a gateway can order a stop: a worker answers with a signed one (stops.ts).
-const askForStop = 'stop_requested_at = now(), stop_order = null, stop_signature = null, stop_key_id = null'
+const noStopOrder = 'stop_order = null, stop_signature = null, stop_key_id = null'
+const askForStop = `stop_requested_at = now(), ${noStopOrder}`
+// A stop that is over must not be sent again by the next hold.
+const dropStop = `stop_requested_at = null, ${noStopOrder}`
 
 /** Holds the execution: gateways send nothing new. A hard pause stops what runs, too. */
 export async function requestPause(tx: Db, key: Key, hard: boolean): Promise<void> {
   await tx.query(
-    `update execution set pause = $3 ${hard ? `, ${askForStop}` : ''} where scope_id = $1 and id = $2`,
+    `update execution set pause = $3, ${hard ? askForStop : dropStop} where scope_id = $1 and id = $2`,
     [key.scopeId, key.executionId, hard ? 'hard' : 'soft'],
   )
 }
 
 export async function clearPause(tx: Db, key: Key): Promise<void> {
-  await tx.query('update execution set pause = null where scope_id = $1 and id = $2', [
+  await tx.query(`update execution set pause = null, ${dropStop} where scope_id = $1 and id = $2`, [
     key.scopeId,
     key.executionId,
   ])
@@ -79,7 +82,7 @@ async function giveNewAttempt(
   )
   const result = await tx.query<{ host_id: string }>(
     `update host_result set attempt = attempt + 1, state = 'pending', started = 'no', reason = null, detail = null, exit_code = null, signal = null,
-       shard_id = null, gateway = null, epoch = null, journal_id = null, dispatched_at = null, started_at = null, ended_at = null,
+       shard_id = null, gateway = null, epoch = null, journal_id = null, dispatched_at = null, dispatches = 0, started_at = null, ended_at = null,
        duration_ms = null, stdout_bytes = null, stderr_bytes = null, output_sha256 = null, truncated = false, resolved_at = null
      where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5) returning host_id`,
     params,
@@ -149,7 +152,7 @@ export async function reopenExecution(
   const workflowId = workflowIdOf(scopeName, key.executionId, continuation)
   await tx.query(
     `update execution set state = 'running', reason = null, run_id = null, continuation = $3, workflow_id = $4, ended_at = null, pause = null,
-       cancel_requested_at = null, stop_requested_at = null, expires_at = greatest(expires_at, now() + (expires_at - created_at))
+       cancel_requested_at = null, ${dropStop}, expires_at = now() + expires_in_ms * interval '1 ms'
      where scope_id = $1 and id = $2`,
     [key.scopeId, key.executionId, continuation, workflowId],
   )

@@ -241,6 +241,8 @@ create table execution (
   stop_signature bytea,
   stop_key_id text,
   expires_at timestamptz not null,
+  -- How long orders may be carried out, from the launch and from each continuation.
+  expires_in_ms bigint not null,
   output_day text not null,
   next_seq bigint not null default 1,
   created_at timestamptz not null default now(),
@@ -266,6 +268,8 @@ create table step_execution (
   state text not null check (state in ('pending', 'running', 'waiting', 'paused', 'cancelling', 'succeeded', 'failed', 'cancelled', 'skipped', 'ignored')),
   reason text,
   hosts int not null,
+  -- The newest look that a workflow took at its hosts: an older one that comes late changes nothing.
+  look bigint not null default 0,
   started_at timestamptz,
   ended_at timestamptz,
   primary key (scope_id, id),
@@ -392,6 +396,7 @@ create table operation (
   foreign key (scope_id, execution_id) references execution (scope_id, id)
 );
 create index operation_execution on operation (scope_id, execution_id, created_at);
+create index operation_open on operation (created_at) where state = 'requested';
 
 create table idempotency (
   scope_id bigint not null references scope,

@@ -78,6 +78,20 @@ suite('on a full disk', () => {
     expect(gateway.received(dispatch.id, 1)).toBe(0)
   })
 
+  it('a script whose output fills it lives on, and what is missing is marked', async () => {
+    await start({})
+    const { update, stdout } = await gateway.run({
+      text: 'head -c 20000000 /dev/zero && echo whole >&2; exit 3',
+    })
+    expect([update.state, update.exitCode, update.stdout?.truncated]).toEqual([
+      TaskState.TASK_STATE_EXITED,
+      3,
+      true,
+    ])
+    expect(stdout.length).toBeGreaterThan(1 << 20)
+    expect(stdout.length).toBeLessThan(8 << 20)
+  })
+
   it('a script that fills the disk itself still has its end recorded', async () => {
     await start({})
     const dispatch = makeDispatch(gateway, {

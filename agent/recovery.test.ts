@@ -1,6 +1,15 @@
 /** An agent that dies: no task runs twice, none is forgotten, and what cannot be known is said to be unknown. */
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,6 +98,29 @@ describe('after a crash of the agent', () => {
       }
     },
   )
+
+  it('a flood is held to the cap while no agent runs, and the script lives on', async () => {
+    const text = `echo early; while [ ! -e ${folder}/go ]; do sleep 0.02; done; head -c 9000000 /dev/zero; echo last >&2; exit 5`
+    const dispatch = makeDispatch(gateway, { text, outputCapBytes: 1_000_000n })
+    gateway.dispatch(dispatch)
+    await gateway.until('chunk', () => gateway.received(dispatch.id, 1) > 0)
+    await agent.kill()
+    gateway.drop()
+    writeFileSync(join(folder, 'go'), '')
+    while (!existsSync(join(taskFolder(dispatch.id), 'exit'))) await delay(20)
+    const held = statSync(join(taskFolder(dispatch.id), 'stdout')).size
+    expect(held).toBeGreaterThan(1_000_000)
+    expect(held).toBeLessThanOrEqual(1_000_448)
+    agent.start()
+    const update = await gateway.final(dispatch.id)
+    expect([update.exitCode, Number(update.stdout?.bytes), update.stdout?.truncated]).toEqual([
+      5,
+      1_000_000,
+      true,
+    ])
+    await gateway.outputOf(dispatch.id, update)
+    expect(sha256(gateway.text(dispatch.id, 1))).toBe(update.stdout?.sha256.toString('hex'))
+  })
 
   it('a script that ended meanwhile is reported with its time', async () => {
     const dispatch = makeDispatch(gateway, { text: 'echo a; sleep 0.3; echo b; exit 2' })

@@ -74,6 +74,24 @@ describe.each([
     expect(gateway.text(dispatch.id, 1).toString()).toBe('ready\nbye\n')
   })
 
+  it('a script that is cancelled while it starts does not run on', async () => {
+    for (let round = 0; round < 8; round++) {
+      const dispatch = makeDispatch(gateway, {
+        text: 'trap "" TERM; while :; do sleep 0.1; done',
+        graceMs: 50,
+      })
+      gateway.dispatch(dispatch)
+      const count = gateway.updates.length
+      await gateway.until('update', () => gateway.updates.length > count)
+      // Somewhere between the claim and the script's first line.
+      if (round % 2)
+        await gateway.update(dispatch.id, (update) => update.state === TaskState.TASK_STATE_RUNNING)
+      gateway.cancel(dispatch)
+      expect((await gateway.final(dispatch.id)).state).toBe(TaskState.TASK_STATE_CANCELLED)
+      expect(processesOfTask({ DROVER_TASK: dispatch.id })).toEqual([])
+    }
+  })
+
   it('a script that is over its time ends as timed out', async () => {
     const { update } = await gateway.run({ text: 'sleep 60', timeoutMs: 200n })
     expect([update.state, update.started]).toEqual([TaskState.TASK_STATE_TIMED_OUT, Started.STARTED_YES])

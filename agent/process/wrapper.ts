@@ -35,6 +35,8 @@ export const LOST = 'lost'
 // was written before is in the file is then told by the state of cat: the kernel makes a sleeping reader runnable before
 // write() returns, so a cat seen asleep has read an empty pipe. A daemon that never lets it sleep has pushed everything
 // through once the file grew by more than a pipe (1 MiB at most by default) and the buffer of cat can hold.
+// Four looks, because processes that die let go of the pipe a moment after nobody finds them any more.
+// `(:)` makes way: the copiers were woken on this processor and would else wait for the end of our time slice (1.5 ms).
 export const WRAPPER = `#!/bin/sh
 # Drover task wrapper. Arguments: task folder, claim, cgroup.procs or -, setsid or -, owner of the output or -,
 # limit of an output file in blocks of 512 bytes or -, then the command.
@@ -60,7 +62,10 @@ copy() {
   } &
   note "$!" "$1.copier"
   wait "$!" && exit 0
-  [ -e "$D/exit" ] || note ${LOST} "$1.copier"
+  L=
+  read -r L < "$D/exit.tmp"
+  [ -n "$L" ] || [ -e "$D/exit" ] || note ${LOST} "$1.copier"
+  unset DROVER_TASK DROVER_JOURNAL
   exec cat <&5 5<&-
 }
 if wait "$M" && { [ "$O" = - ] || chown "$O" "$F.stdout" "$F.stderr"; }; then
@@ -86,46 +91,53 @@ R=$?
 read -r U L < /proc/uptime
 exec 3>&- 4>&-
 
-# The state of a process, empty when it is gone.
+# The state of a process, empty when it is gone. From status, for read takes a system call a byte and stat is long.
 state() {
+  while read -r N L M; do
+    [ "$N" != State: ] || return 0
+  done < "/proc/$1/status"
   L=
-  read -r L < "/proc/$1/stat"
-  L=\${L##*) }
-  L=\${L%% *}
+}
+copier() {
+  K=
+  read -r K < "$D/$2.copier"
+  [ "$K" != ${LOST} ] || K=$1
 }
 # Waits until all that was written so far is in the file, ten seconds at most if nothing moves. Arguments: copier, stream.
 drain() {
-  I=0 M=
-  while [ "$I" -lt 1500 ]; do
-    K=
-    read -r K < "$D/$2.copier"
-    [ "$K" != ${LOST} ] || K=$1
+  I=0 A= H=0
+  copier "$1" "$2"
+  while [ "$I" -lt 1000 ]; do
+    L=
     state "\${K:-0}"
     case $L in
       S)
-        [ "$K" = "$1" ] || X="$X $K"
-        return ;;
+        H=$((H + 1))
+        [ "$H" -lt 4 ] || { [ "$K" = "$1" ] || X="$X $K"; return; } ;;
       '' | Z | X)
+        L=
         state "$1"
-        case $L in '' | Z | X) wait "$1"; return ;; esac ;;
+        case $L in '' | Z | X) wait "$1"; return ;; esac
+        copier "$1" "$2" ;;
       *)
         N=
         read -r L N < "/proc/$K/fdinfo/1"
-        M=\${M:-$N}
-        [ "\${N:-0}" -le "$((\${M:-0} + 2097152))" ] || { X="$X $K"; return; } ;;
+        A=\${A:-$N}
+        [ "\${N:-0}" -le "$((\${A:-0} + 2097152))" ] || { X="$X $K"; return; } ;;
     esac
     I=$((I + 1))
-    [ "$I" -lt 500 ] || sleep 0.01 || sleep 1
+    if [ "$I" -lt 30 ]; then (:); else sleep 0.01 || sleep 1; fi
   done
 }
 X=
 if [ -n "$P" ]; then
+  (:)
   drain "$P" stdout
   drain "$Q" stderr
 fi
 note "$R $U" exit.tmp
-mv -f "$D/exit.tmp" "$D/exit"
 # A daemon holds the pipe: from now on its copier throws away.
 [ -z "$X" ] || kill -KILL $X
+mv -f "$D/exit.tmp" "$D/exit"
 exit 0
 `

@@ -57,6 +57,7 @@ function registerTask(session: Session, facts: TaskFacts, expected: SessionTask[
       attempt,
       outputDay,
       expected,
+      pieces: {},
     })
   }
   return id

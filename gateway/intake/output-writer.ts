@@ -12,6 +12,11 @@ const BATCH_BYTES = 4 * 1024 * 1024
 /** Beyond this many bytes waiting, sessions that send output are not read from, until half of it is stored. */
 const SATURATED_BYTES = 128 * 1024 * 1024
 
+// A stream in so many pieces that are so small on average is worth rewriting: a script that says a line a second makes
+// thousands of documents of a few bytes.
+const MERGE_FROM_PIECES = 16
+const MERGE_BELOW_BYTES = 16 * 1024
+
 interface Entry {
   session: Session
   task: SessionTask
@@ -24,6 +29,7 @@ export class OutputWriter {
   private queue: Entry[] = []
   private pendingBytes = 0
   private running: Promise<void> | undefined
+  private merging: Promise<void> = Promise.resolve()
   private readonly paused = new Set<Session>()
   private readonly log: OutputLog
   private readonly hints: HintSender
@@ -95,8 +101,34 @@ export class OutputWriter {
     })
   }
 
+  /** A task has ended: once all of its output is stored, small pieces are merged and the session forgets the task. */
+  finish(session: Session, task: SessionTask, ends: { stdout: number; stderr: number }): void {
+    task.ends = {
+      [OutputStream.OUTPUT_STREAM_STDOUT]: ends.stdout,
+      [OutputStream.OUTPUT_STREAM_STDERR]: ends.stderr,
+    }
+    this.forgetIfStored(session, task)
+  }
+
+  private forgetIfStored(session: Session, task: SessionTask): void {
+    const { ends } = task
+    if (!ends || this.queue.some((entry) => entry.task === task)) return
+    const streams = [OutputStream.OUTPUT_STREAM_STDOUT, OutputStream.OUTPUT_STREAM_STDERR]
+    if (streams.some((stream) => (task.expected[stream] ?? -1) < (ends[stream] ?? 0))) return
+    session.tasks.delete(task.dispatch)
+    for (const stream of streams) {
+      const bytes = ends[stream] ?? 0
+      const pieces = task.pieces[stream] ?? 0
+      if (pieces < MERGE_FROM_PIECES || bytes / pieces > MERGE_BELOW_BYTES) continue
+      this.merging = this.merging
+        .then(() => this.log.merge(keyOf(task, nameOf(stream)), bytes))
+        .catch((err) => this.logger.debug({ err }, 'output was left in small pieces'))
+    }
+  }
+
   async drain(): Promise<void> {
     while (this.running) await this.running
+    await this.merging
   }
 
   private tellWanted(session: Session, task: SessionTask): void {
@@ -140,9 +172,12 @@ export class OutputWriter {
       this.pendingBytes -= entry.data.length
       ends.set(`${entry.task.dispatch}:${entry.stream}:${entry.session.epoch}`, entry)
       this.hints.add(entry.task.executionId)
+      entry.task.pieces[entry.stream] = (entry.task.pieces[entry.stream] ?? 0) + 1
     }
-    for (const { session, task, stream, offset, data } of ends.values())
+    for (const { session, task, stream, offset, data } of ends.values()) {
       acknowledge(session, task, stream, offset + data.length)
+      this.forgetIfStored(session, task)
+    }
     if (this.pendingBytes * 2 > SATURATED_BYTES) return
     for (const session of this.paused) session.resume()
     this.paused.clear()

@@ -28,8 +28,9 @@ function isNear(day: string): boolean {
 export function taskOf(session: Session, update: TaskUpdate): SessionTask | undefined {
   const id = Buffer.from(update.dispatchId)
   const known = session.tasks.get(id.toString('hex'))
-  if (known) return known
   const executionId = update.executionId.toString()
+  // A journal may hold an older task under the same id (of a database that was restored since): not this one's news.
+  if (known) return update.executionId === 0n || executionId === known.executionId ? known : undefined
   const stepExecutionId = update.stepExecutionId.toString()
   if (!isId(executionId) || !isId(stepExecutionId) || !isNear(update.outputDay)) return undefined
   if (update.attempt > ATTEMPT_MAX || session.tasks.size >= TASKS_MAX) return undefined
@@ -44,6 +45,7 @@ export function taskOf(session: Session, update: TaskUpdate): SessionTask | unde
     attempt,
     outputDay,
     expected: {},
+    pieces: {},
   }
   session.tasks.set(task.dispatch, task)
   return task

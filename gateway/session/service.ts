@@ -196,9 +196,11 @@ class Conversation {
     const news = task && toHostUpdate(session, task, update, this.parts.deps.self.name)
     if (!task || !news) return
     if (!isFinalHostState(news.state)) return this.parts.ledger.add(news)
+    const { stdoutBytes, stderrBytes } = news
     this.parts.ledger.add(news, (settled) => {
       if (!settled) return
       session.send({ $case: 'taskSettled', value: { dispatchId: task.dispatchId } })
+      this.parts.output.finish(session, task, { stdout: stdoutBytes ?? 0, stderr: stderrBytes ?? 0 })
       this.parts.onSettled(task.stepExecutionId, session.hostId, task.attempt)
     })
   }

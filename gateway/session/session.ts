@@ -17,6 +17,10 @@ export interface SessionTask {
   outputDay: string
   /** The next byte expected of each stream; undefined until the store has said how far it got. */
   expected: { [S in OutputStream]?: number }
+  /** How many pieces of each stream this session stored. */
+  pieces: { [S in OutputStream]?: number }
+  /** Where each stream ends, once the final update has said so. */
+  ends?: { [S in OutputStream]?: number }
   /** Whether the store is being asked for that. */
   asking?: boolean
 }

@@ -48,6 +48,23 @@ const idOf = (key: StreamKey, offset: number) =>
 const bucketOf = (key: StreamKey, offset: number) =>
   `${key.dispatch}:${key.stream}:${Math.floor(offset / BUCKET_BYTES)}`
 
+/** Runs of chunks that touch each other and fit into one document together. */
+function smallRuns<C extends { offset: number; end: number }>(chunks: readonly C[]): C[][] {
+  const runs: C[][] = []
+  let run: C[] = []
+  for (const chunk of chunks) {
+    const [first] = run
+    const last = run.at(-1)
+    const fits = first && last && chunk.offset === last.end && chunk.end - first.offset <= CHUNK_MAX_BYTES
+    if (!fits) {
+      run = []
+      runs.push(run)
+    }
+    run.push(chunk)
+  }
+  return runs
+}
+
 /** The buckets in which chunks around `offset` begin: its own, and the one before if a chunk may reach over from there. */
 function bucketsAt(key: StreamKey, offset: number): string[] {
   const keys = [bucketOf(key, offset)]
@@ -120,6 +137,27 @@ export class OutputLog {
       const reached = chunks.reduce((at, chunk) => (chunk.offset <= at ? Math.max(at, chunk.end) : at), end)
       if (reached === end) return end
       end = reached
+    }
+  }
+
+  /**
+   * Rewrites a stream that has ended in as few documents as its bytes need. Readers never miss a byte meanwhile: the first
+   * document of a run of small ones takes in the others before they are removed, and what lies under it is skipped.
+   */
+  async merge(key: StreamKey, end: number): Promise<void> {
+    const collection = await this.collection(key.day)
+    for (let bucket = 0; bucket < end; bucket += BUCKET_BYTES) {
+      const chunks = await this.bucket(key, bucket + CHUNK_MAX_BYTES)
+      for (const run of smallRuns(chunks)) {
+        const [first, ...rest] = run
+        if (!first || !rest.length) continue
+        const data = Buffer.concat(await Promise.all(run.map((chunk) => chunk.bytes())))
+        const { _id, ...merged } = await toDocument({ ...key, offset: first.offset, data })
+        await collection.replaceOne({ _id }, merged)
+        await collection.bulkWrite(
+          rest.map((chunk) => ({ deleteOne: { filter: { _id: idOf(key, chunk.offset) } } })),
+        )
+      }
     }
   }
 

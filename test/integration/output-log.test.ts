@@ -75,6 +75,37 @@ describe('the log of output', () => {
     expect((await all(key)).length).toBe(200)
   })
 
+  it('merges small pieces into few documents, and no reader misses a byte meanwhile', async () => {
+    const key = newKey()
+    const bytes = randomBytes(1_300_000)
+    const chunks = []
+    for (let offset = 0; offset < bytes.length; offset += 1_000)
+      chunks.push({ ...key, offset, data: bytes.subarray(offset, offset + 1_000) })
+    await kept.log.insert(chunks)
+    let merged = false
+    const merging = kept.log.merge(key, bytes.length).finally(() => {
+      merged = true
+    })
+    let reads = 0
+    do {
+      expect((await all(key)).equals(bytes)).toBe(true)
+      reads++
+    } while (!merged)
+    await merging
+    expect(reads).toBeGreaterThan(0)
+    const documents = kept.client.db().collection<{ _id: string }>('output_20261121')
+    const ids = (await documents.find({}, { projection: { _id: 1 } }).toArray()).map(
+      (document) => document._id,
+    )
+    expect(ids.filter((id) => id.startsWith(key.dispatch)).length).toBeLessThanOrEqual(
+      Math.ceil(bytes.length / 65_000) + 2,
+    )
+    expect((await all(key)).equals(bytes)).toBe(true)
+    await kept.log.insert(chunks.slice(5, 9))
+    expect((await all(key)).equals(bytes)).toBe(true)
+    expect(await kept.log.contiguousEnd(key, 0)).toBe(bytes.length)
+  })
+
   it('keeps streams and tasks apart', async () => {
     const key = newKey()
     const other = { ...key, stream: 'stderr' as const }

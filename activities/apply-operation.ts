@@ -2,13 +2,11 @@
 import { PlatformError } from '../domain/errors.js'
 import { isFinalExecutionState } from '../domain/execution.js'
 import { retriedStates, summarize } from '../domain/host-result.js'
-import type { ExecutionId, ScopeId } from '../domain/id.js'
 import { routeOperation } from '../domain/operation.js'
 import type { StepState } from '../domain/step-execution.js'
 import {
   type Execution,
   listSteps,
-  lockExecution,
   setExecutionState,
   setStepState,
   type StepExecution,
@@ -17,6 +15,7 @@ import {
   clearPause,
   requestCancel,
   requestPause,
+  resumeHosts,
   retryHosts,
   skipStep,
   statesToRetry,
@@ -26,19 +25,17 @@ import type { Db } from '../store/postgres/pool.js'
 import { transaction } from '../store/postgres/transaction.js'
 import type { ControlActivities, OperationOutcome } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
-
-type Key = { scopeId: ScopeId; executionId: ExecutionId }
+import { type Key, lockOwned, readStanding, standingOf } from './owner.js'
 
 export function createApplyOperation({ pool }: ControlDependencies): ControlActivities['applyOperation'] {
   return (input) =>
     transaction(pool, async (tx): Promise<OperationOutcome> => {
-      const key = { scopeId: input.scopeId as ScopeId, executionId: input.executionId as ExecutionId }
-      const execution = await lockExecution(tx, key.scopeId, key.executionId)
+      const { key, execution } = await lockOwned(tx, input)
       const operation = await getOperation(tx, key.scopeId, input.operationId)
-      if (!execution || !operation)
+      if (!operation)
         throw new PlatformError('execution_unknown', `there is no operation ${input.operationId}`)
       if (operation.state === 'requested' && isFinalExecutionState(execution.state))
-        return { state: 'ended', steps: [] }
+        return { state: 'ended', steps: [], standing: standingOf(execution) }
       if (operation.state === 'requested') await decide(tx, key, execution, operation)
       const decided = await getOperation(tx, key.scopeId, input.operationId)
       const steps: StepState[] = (await listSteps(tx, key.scopeId, key.executionId)).map((step) => step.state)
@@ -46,6 +43,7 @@ export function createApplyOperation({ pool }: ControlDependencies): ControlActi
         state: decided?.state === 'accepted' ? 'accepted' : 'refused',
         reason: decided?.reason ?? undefined,
         steps,
+        standing: await readStanding(tx, key),
       }
     })
 }
@@ -88,7 +86,10 @@ async function apply(
     case 'resume':
       await clearPause(tx, key)
       await setExecutionState(tx, key, 'running')
-      if (running) await setStepState(tx, { ...key, stepExecutionId: running.id }, 'running')
+      if (!running) return undefined
+      // A hard pause ended those that waited at their agents: no script of theirs began.
+      await resumeHosts(tx, key, running)
+      await setStepState(tx, { ...key, stepExecutionId: running.id }, 'running')
       return undefined
     case 'retry': {
       const states = statesToRetry(operation.args.includeUnknown === true)

@@ -6,6 +6,7 @@ import { getExecution } from '../store/postgres/executions.js'
 import { listOpenHosts } from '../store/postgres/shards.js'
 import type { ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
+import { isOwner } from './owner.js'
 
 const LOOK_EVERY_MS = 500
 
@@ -22,7 +23,7 @@ export function createAwaitHosts({
     const before = await getExecution(pool, key.scopeId, key.executionId)
     for (;;) {
       const execution = await getExecution(pool, key.scopeId, key.executionId)
-      if (!execution || execution.pause !== before?.pause) return
+      if (!execution || !isOwner(execution, input) || execution.pause !== before?.pause) return
       const rules = {
         cancelled: execution.cancelRequestedAt !== null,
         expired: execution.expiresAt.getTime() <= Date.now(),

@@ -6,12 +6,13 @@ import { findPlan } from '../store/postgres/plans.js'
 import { transaction } from '../store/postgres/transaction.js'
 import type { Claim, ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
+import { standingOf } from './owner.js'
 
 export function createClaimExecution({ pool }: ControlDependencies): ControlActivities['claimExecution'] {
   return (input) =>
     transaction(pool, async (tx): Promise<Claim> => {
       const key = { scopeId: input.scopeId as ScopeId, executionId: input.executionId as ExecutionId }
-      if (!(await claimExecution(tx, key, input.firstRunId))) {
+      if (!(await claimExecution(tx, key, input))) {
         return { claimed: false, why: `run r-${key.executionId} is carried on by another workflow` }
       }
       const execution = await getExecution(tx, key.scopeId, key.executionId)
@@ -27,8 +28,7 @@ export function createClaimExecution({ pool }: ControlDependencies): ControlActi
         plan: execution.planHash.toString('hex').slice(0, 12),
         actor: execution.launchedBy,
         hosts: execution.hosts,
-        paused: execution.pause !== null,
-        cancelRequested: execution.cancelRequestedAt !== null,
+        standing: standingOf(execution),
         steps: steps.map((step) => ({
           stepExecutionId: step.id,
           name: step.name,

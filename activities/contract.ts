@@ -5,9 +5,21 @@ import type { ShardOutcome } from '../domain/fleet.js'
 import type { OnFailure, StepState } from '../domain/step-execution.js'
 import type { ShardRef } from '../domain/shard.js'
 
+/** An execution, and who asks: the ledger answers only the workflow that it names, in the chain of runs that claimed it. */
 export interface ExecutionRef {
   scopeId: string
   executionId: string
+  workflowId: string
+  /** First Temporal run of the chain. */
+  firstRunId: string
+}
+
+/** What operators have asked of the execution, as its row says. */
+export interface Standing {
+  paused: boolean
+  cancelRequested: boolean
+  /** Grows with each change of the execution: of two answers the one with the higher number is the newer. */
+  seq: number
 }
 
 export interface StepRef extends ExecutionRef {
@@ -35,8 +47,7 @@ export type Claim =
       actor: string
       hosts: number
       steps: ClaimedStep[]
-      paused: boolean
-      cancelRequested: boolean
+      standing: Standing
     }
 
 /** Where a step's hosts stand, and the shards that were made for those that are ready. */
@@ -47,30 +58,38 @@ export interface Resolution {
   /** Hosts that wait for the step's concurrency limit. */
   held: number
   counts: HostCounts
+  /** The step's, after it; a final one was skipped or ended meanwhile, and nothing was done. */
+  state: StepState
+  standing: Standing
 }
 
 export interface ControlActivities {
   /** Takes the execution for this chain of runs: the ledger decides that it starts once. */
-  claimExecution(input: ExecutionRef & { firstRunId: string }): Promise<Claim>
+  claimExecution(input: ExecutionRef): Promise<Claim>
   /**
    * Closes every shard of the step but the active ones, ends hosts that can have no other end, and makes signed shards of
    * those that are ready. A shard whose making was not heard of is closed like a finished one.
+   * @param input look: grows with each look of the workflow's at this step; one that comes late or again changes nothing
    */
-  resolveShards(input: StepRef & { activeShards: string[] }): Promise<Resolution>
+  resolveShards(input: StepRef & { look: number; activeShards: string[] }): Promise<Resolution>
   /** Returns when a host that was missing has come back or is given up, or when the execution is cancelled or held. */
   awaitHosts(input: StepRef): Promise<void>
   /** Gives the step its verdict from its hosts' results; no verdict while a host has no end. */
   closeStep(
-    input: StepRef & { onFailure: OnFailure },
-  ): Promise<{ state: StepState; open: number; counts: HostCounts }>
-  endExecution(
-    input: ExecutionRef & { state: Extract<ExecutionState, 'succeeded' | 'failed' | 'cancelled'> },
-  ): Promise<void>
+    input: StepRef & { look: number; onFailure: OnFailure },
+  ): Promise<{ state: StepState; open: number; counts: HostCounts; standing: Standing }>
+  /** Ends the execution if its rows say that nothing is left to do. */
+  endExecution(input: ExecutionRef): Promise<Ending>
   /** A cancel that came through the engine's own UI or client rather than through an operation. */
-  cancelFromEngine(input: ExecutionRef): Promise<void>
+  cancelFromEngine(input: ExecutionRef): Promise<Standing>
   /** Applies an operation to the rows and decides it; the same answer again if it was decided before. */
   applyOperation(input: ExecutionRef & { operationId: string }): Promise<OperationOutcome>
 }
+
+/** `ended: false`: an operation has given it more to do meanwhile. */
+export type Ending =
+  | { ended: true; state: ExecutionState }
+  | { ended: false; steps: StepState[]; standing: Standing }
 
 export interface OperationOutcome {
   /** `ended`: nothing was decided, for the execution has ended; whoever asked must continue it instead. */
@@ -78,6 +97,7 @@ export interface OperationOutcome {
   reason?: string | undefined
   /** The steps' states after it. */
   steps: StepState[]
+  standing: Standing
 }
 
 export interface GatewayActivities {

@@ -1,24 +1,31 @@
 /** Ends an execution; a cancelled one takes every host and step that was not begun with it. */
-import type { ExecutionId, ScopeId } from '../domain/id.js'
+import { isFinalExecutionState, nextStep } from '../domain/execution.js'
 import { isFinalStepState } from '../domain/step-execution.js'
-import { listSteps, lockExecution, setExecutionState, setStepState } from '../store/postgres/executions.js'
+import { listSteps, setExecutionState, setStepState } from '../store/postgres/executions.js'
 import { cancelPendingHosts } from '../store/postgres/operate.js'
 import { transaction } from '../store/postgres/transaction.js'
-import type { ControlActivities } from './contract.js'
+import type { ControlActivities, Ending } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
+import { lockOwned, standingOf } from './owner.js'
 
 export function createEndExecution({ pool }: ControlDependencies): ControlActivities['endExecution'] {
   return (input) =>
-    transaction(pool, async (tx) => {
-      const key = { scopeId: input.scopeId as ScopeId, executionId: input.executionId as ExecutionId }
-      await lockExecution(tx, key.scopeId, key.executionId)
-      if (input.state === 'cancelled') {
+    transaction(pool, async (tx): Promise<Ending> => {
+      const { key, execution } = await lockOwned(tx, input)
+      if (isFinalExecutionState(execution.state)) return { ended: true, state: execution.state }
+      const steps = await listSteps(tx, key.scopeId, key.executionId)
+      const states = steps.map((step) => step.state)
+      const standing = standingOf(execution)
+      const next = nextStep(states, standing.cancelRequested)
+      if (next.do !== 'end') return { ended: false, steps: states, standing }
+      if (next.state === 'cancelled') {
         await cancelPendingHosts(tx, key, 'cancelled_by_operator')
-        for (const step of await listSteps(tx, key.scopeId, key.executionId)) {
+        for (const step of steps) {
           if (!isFinalStepState(step.state))
             await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'cancelled_by_operator')
         }
       }
-      await setExecutionState(tx, key, input.state)
+      await setExecutionState(tx, key, next.state)
+      return { ended: true, state: next.state }
     })
 }

@@ -1,19 +1,22 @@
 /** Resolves a step's open hosts into signed shards, one gateway each; hosts that can have no other end get it here. */
 import { PlatformError } from '../domain/errors.js'
+import { isFinalExecutionState } from '../domain/execution.js'
 import type { HostState } from '../domain/host-result.js'
-import type { ExecutionId, ScopeId, ShardId, StepExecutionId } from '../domain/id.js'
+import type { ShardId, StepExecutionId } from '../domain/id.js'
 import { placeHost, type Placement } from '../domain/placement.js'
 import { type CompiledStep, concurrencyLimit } from '../domain/plan.js'
 import { shareLimit, splitShards, type ShardRef } from '../domain/shard.js'
+import { isFinalStepState } from '../domain/step-execution.js'
 import {
   type Execution,
-  findStepPosition,
+  findStepState,
   listSteps,
-  lockExecution,
+  readClock,
   setExecutionState,
   setStepState,
 } from '../store/postgres/executions.js'
 import { endHosts } from '../store/postgres/ledger.js'
+import { listOpenShards, takeLook } from '../store/postgres/looks.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
 import {
@@ -26,6 +29,7 @@ import {
 import { transaction } from '../store/postgres/transaction.js'
 import type { ControlActivities, Resolution } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
+import { type Key as ExecutionKey, lockOwned, standingOf, superseded } from './owner.js'
 import { encodeSpec } from './signer.js'
 
 interface Placed {
@@ -36,46 +40,61 @@ interface Placed {
 export function createResolveShards(deps: ControlDependencies): ControlActivities['resolveShards'] {
   return (input) =>
     transaction(deps.pool, async (tx): Promise<Resolution> => {
-      const key = {
-        scopeId: input.scopeId as ScopeId,
-        executionId: input.executionId as ExecutionId,
-        stepExecutionId: input.stepExecutionId as StepExecutionId,
-      }
-      const execution = await lockExecution(tx, key.scopeId, key.executionId)
-      if (!execution) throw new PlatformError('execution_unknown', `there is no run r-${key.executionId}`)
-      await closeShardsBut(tx, key, input.activeShards as ShardId[])
-      const cancelled = execution.cancelRequestedAt !== null
-      if (!cancelled && !execution.pause) {
-        await setExecutionState(tx, key, 'running')
-        await setStepState(tx, key, 'running')
-      }
-      const rules = {
-        cancelled,
-        expired: execution.expiresAt.getTime() <= Date.now(),
-        lostAfterMs: deps.lostAfterMs,
-      }
-      const placed = (await listOpenHosts(tx, key)).map((host) => ({
-        host,
-        placement: placeHost(host, rules),
-      }))
-      await endPlaced(tx, key, placed)
-      const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
-      const paused = execution.pause !== null && !cancelled
-      const { shards, held } = paused
-        ? { shards: [], held: 0 }
-        : await makeShards(tx, deps, { key, execution, ready })
+      const { key: owned, execution } = await lockOwned(tx, input)
+      const key = { ...owned, stepExecutionId: input.stepExecutionId as StepExecutionId }
+      const step = await findStepState(tx, key)
+      if (!step) throw stepUnknown(key)
+      const found = isFinalStepState(step.state)
+        ? nothing
+        : await look(tx, deps, { key, execution, ...input })
       const steps = await listSteps(tx, key.scopeId, key.executionId)
-      const counts = steps.find((step) => step.id === key.stepExecutionId)?.counts ?? {}
+      const after = steps.find(({ id }) => id === key.stepExecutionId)
       return {
-        shards,
-        held,
-        missing: paused ? 0 : placed.filter(({ placement }) => placement.do === 'wait').length,
-        counts,
+        ...found,
+        counts: after?.counts ?? {},
+        state: after?.state ?? step.state,
+        standing: standingOf(execution),
       }
     })
 }
 
-type Key = { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId }
+type Key = ExecutionKey & { stepExecutionId: StepExecutionId }
+type Found = Pick<Resolution, 'shards' | 'missing' | 'held'>
+
+const nothing: Found = { shards: [], missing: 0, held: 0 }
+
+interface Look {
+  key: Key
+  execution: Execution
+  look: number
+  activeShards: string[]
+}
+
+async function look(tx: Db, deps: ControlDependencies, looking: Look): Promise<Found> {
+  const { key, execution, activeShards } = looking
+  if (isFinalExecutionState(execution.state)) throw superseded(key)
+  const cancelled = execution.cancelRequestedAt !== null
+  const paused = execution.pause !== null && !cancelled
+  const isNew = await takeLook(tx, key, looking.look)
+  if (isNew) await closeShardsBut(tx, key, activeShards as ShardId[])
+  const at = await readClock(tx)
+  const rules = { cancelled, expired: execution.expiresAt <= at, lostAfterMs: deps.lostAfterMs }
+  const placed = (await listOpenHosts(tx, key)).map((host) => ({ host, placement: placeHost(host, rules) }))
+  if (!isNew) {
+    // Its answer was lost, or a newer look has been taken. What it made is told again, and what is left is for the next.
+    const made = (await listOpenShards(tx, key)).filter((shard) => !activeShards.includes(shard.shardId))
+    return { shards: made, missing: paused ? 0 : placed.length, held: 0 }
+  }
+  if (!cancelled && !paused) {
+    await setExecutionState(tx, key, 'running')
+    await setStepState(tx, key, 'running')
+  }
+  await endPlaced(tx, key, placed)
+  if (paused) return nothing
+  const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
+  const missing = placed.filter(({ placement }) => placement.do === 'wait').length
+  return { ...(await makeShards(tx, deps, { key, execution, ready, at })), missing }
+}
 
 async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<void> {
   const ends = placed.flatMap(({ host, placement }) =>
@@ -98,6 +117,8 @@ interface Making {
   key: Key
   execution: Execution
   ready: readonly Placed[]
+  /** The time of the orders. */
+  at: Date
 }
 
 async function makeShards(
@@ -105,7 +126,7 @@ async function makeShards(
   deps: ControlDependencies,
   making: Making,
 ): Promise<{ shards: ShardRef[]; held: number }> {
-  const { key, execution, ready } = making
+  const { key, execution, ready, at } = making
   if (!ready.length) return { shards: [], held: 0 }
   const step = await compiledStep(tx, key, execution)
   const cancelled = execution.cancelRequestedAt !== null
@@ -136,7 +157,7 @@ async function makeShards(
     }
     const hosts = hostIds.flatMap((id) => byId.get(id) ?? [])
     shards.push({
-      shardId: await signShard(tx, deps, { key, execution, step, gateway, hosts, hostLimit }),
+      shardId: await signShard(tx, deps, { key, execution, step, gateway, hosts, hostLimit, at }),
       gateway,
       hosts: hosts.length,
     })
@@ -148,13 +169,16 @@ const isPending = (state: HostState) => state === 'pending'
 
 async function compiledStep(tx: Db, key: Key, execution: Execution): Promise<CompiledStep> {
   const plan = await findPlan(tx, key.scopeId, execution.planHash)
-  const step = plan?.steps[(await findStepPosition(tx, key)) ?? -1]
-  if (!step)
-    throw new PlatformError(
-      'step_unknown',
-      `run r-${key.executionId} has no step execution ${key.stepExecutionId}`,
-    )
+  const step = plan?.steps[(await findStepState(tx, key))?.position ?? -1]
+  if (!step) throw stepUnknown(key)
   return step
+}
+
+function stepUnknown(key: Key): PlatformError {
+  return new PlatformError(
+    'step_unknown',
+    `run r-${key.executionId} has no step execution ${key.stepExecutionId}`,
+  )
 }
 
 interface ShardFacts {
@@ -164,6 +188,7 @@ interface ShardFacts {
   gateway: string
   hosts: OpenHost[]
   hostLimit: number
+  at: Date
 }
 
 async function signShard(tx: Db, { signer }: ControlDependencies, facts: ShardFacts): Promise<ShardId> {
@@ -180,6 +205,7 @@ async function signShard(tx: Db, { signer }: ControlDependencies, facts: ShardFa
         attempt: host.attempt,
         hostId: host.hostId,
         journalId: journalIds[index] ?? '',
+        issuedAt: facts.at,
         expiresAt: execution.expiresAt,
         outputDay: execution.outputDay,
       },

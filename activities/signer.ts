@@ -21,6 +21,8 @@ export interface OrderFacts {
   attempt: number
   hostId: HostId
   journalId: string
+  /** The database's time, under the execution's lock: an agent obeys a stop only if it was issued after the order. */
+  issuedAt: Date
   expiresAt: Date
   outputDay: string
 }
@@ -30,10 +32,10 @@ export interface Signer {
   /** The order for one host to carry out `spec` (an encoded TaskSpec). */
   signDispatch(facts: OrderFacts, spec: Buffer): SignedOrder
   /** The order to stop what was ordered for an execution up to now. */
-  signStop(facts: { scopeId: ScopeId; executionId: ExecutionId; reason: string }): SignedOrder
+  signStop(facts: { scopeId: ScopeId; executionId: ExecutionId; issuedAt: Date; reason: string }): SignedOrder
 }
 
-export function createSigner(signingKey: PrivateKey, now: () => number = Date.now): Signer {
+export function createSigner(signingKey: PrivateKey): Signer {
   const key = { keyId: signingKey.id, privateKey: createPrivateKey(signingKey.privatePart) }
   return {
     keyId: key.keyId,
@@ -47,7 +49,7 @@ export function createSigner(signingKey: PrivateKey, now: () => number = Date.no
         hostId: BigInt(facts.hostId),
         journalId: facts.journalId,
         specSha256: sha256(spec),
-        issuedAtMs: BigInt(now()),
+        issuedAtMs: BigInt(facts.issuedAt.getTime()),
         expiresAtMs: BigInt(facts.expiresAt.getTime()),
         outputDay: facts.outputDay,
       }).finish()
@@ -57,7 +59,7 @@ export function createSigner(signingKey: PrivateKey, now: () => number = Date.no
       const order = StopOrder.encode({
         scopeId: BigInt(facts.scopeId),
         executionId: BigInt(facts.executionId),
-        issuedAtMs: BigInt(now()),
+        issuedAtMs: BigInt(facts.issuedAt.getTime()),
         reason: facts.reason,
       }).finish()
       return signOrder(Buffer.from(order), key)

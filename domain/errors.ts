@@ -73,6 +73,7 @@ export const catalogue = {
 
   execution_expired: never('deadline_exceeded'),
   engine_terminated: never('internal'),
+  execution_superseded: never('failed_precondition'),
   unavailable: again('unavailable'),
   internal: again('internal'),
 

@@ -25,6 +25,9 @@ export type OperationRoute = { route: 'live' | 'continue' } | { route: 'refuse';
 
 const refuse = (why: string): OperationRoute => ({ route: 'refuse', why })
 
+/** Reason of an operation that the engine could not be asked about in time. */
+export const ENGINE_AWAY = 'unavailable'
+
 /** Decides an operation's way; the same rule answers the API and the workflow's validators. */
 export function routeOperation(
   kind: OperationKind,

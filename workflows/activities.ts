@@ -1,5 +1,10 @@
 /** The activities as a workflow calls them: timeouts, retries and cancellation stand here and nowhere else. */
-import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow'
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  proxyActivities,
+  proxyLocalActivities,
+} from '@temporalio/workflow'
 import type { ControlActivities, GatewayActivities } from '../activities/contract.js'
 import type { ShardOutcome } from '../domain/fleet.js'
 import { gatewayQueue, type ShardRef } from '../domain/shard.js'
@@ -25,6 +30,12 @@ export const ledger = {
   endExecution: local('endExecution', 'the end of the run'),
   cancelFromEngine: local('cancelFromEngine', 'a cancel from the Temporal UI'),
   applyOperation: local('applyOperation', 'what an operator asked for'),
+}
+
+/** Whether the ledger refused, because another workflow carries the execution on or it was ended from outside. */
+export function isSuperseded(error: unknown): boolean {
+  const cause = error instanceof ActivityFailure ? error.cause : error
+  return cause instanceof ApplicationFailure && cause.type === 'execution_superseded'
 }
 
 /** The wait for hosts that are away; as long as it takes. */

@@ -6,8 +6,9 @@ import {
   continueAsNew,
   workflowInfo,
 } from '@temporalio/workflow'
+import type { ExecutionRef } from '../activities/contract.js'
 import { nextStep } from '../domain/execution.js'
-import { ledger } from './activities.js'
+import { isSuperseded, ledger } from './activities.js'
 import { FanOut } from './fan-out.js'
 import type { ExecutePlanInput } from './messages.js'
 import { handleOperations } from './operate.js'
@@ -22,7 +23,10 @@ export interface ExecutePlanResult {
 
 export async function executePlan(input: ExecutePlanInput): Promise<ExecutePlanResult> {
   const run = new RunState()
-  handleOperations(input, run)
+  const { workflowId, firstExecutionRunId } = workflowInfo()
+  const { scopeId, executionId } = input
+  const ref = { scopeId, executionId, workflowId, firstRunId: firstExecutionRunId }
+  handleOperations(ref, run)
   // A cancel from the engine's own UI must not tear the run down: it becomes a cancel like any other.
   let engineCancels = false
   CancellationScope.current().cancelRequested.catch(() => {
@@ -30,25 +34,42 @@ export async function executePlan(input: ExecutePlanInput): Promise<ExecutePlanR
     run.changes++
   })
   return CancellationScope.nonCancellable(async () => {
-    void condition(() => engineCancels).then(async () => {
-      await ledger.cancelFromEngine(input)
-      run.cancelRequested = true
-      run.changes++
-    })
-    return interpret(input, run)
+    void condition(() => engineCancels && run.claim === 'taken').then(() => cancel(ref, run))
+    try {
+      return await interpret(input, ref, run)
+    } catch (error) {
+      if (!isSuperseded(error)) throw error
+      await condition(allHandlersFinished)
+      return { state: 'superseded' }
+    }
   })
 }
 
-async function interpret(input: ExecutePlanInput, run: RunState): Promise<ExecutePlanResult> {
-  const ref = { scopeId: input.scopeId, executionId: input.executionId }
-  const claim = await ledger.claimExecution({ ...ref, firstRunId: workflowInfo().firstExecutionRunId })
-  if (!claim.claimed) return { state: 'not claimed', why: claim.why }
+async function cancel(ref: ExecutionRef, run: RunState): Promise<void> {
+  try {
+    run.adopt(await ledger.cancelFromEngine(ref), new Map())
+  } catch (error) {
+    if (!isSuperseded(error)) throw error
+  }
+  run.changes++
+}
+
+async function interpret(
+  input: ExecutePlanInput,
+  ref: ExecutionRef,
+  run: RunState,
+): Promise<ExecutePlanResult> {
+  const claim = await ledger.claimExecution(ref)
+  run.claim = claim.claimed ? 'taken' : 'refused'
+  if (!claim.claimed) {
+    await condition(allHandlersFinished)
+    return { state: 'not claimed', why: claim.why }
+  }
   run.name = claim.name
   run.actor = claim.actor
   run.hosts = claim.hosts
   run.steps = claim.steps
-  run.paused ||= claim.paused
-  run.cancelRequested ||= claim.cancelRequested
+  run.adopt(claim.standing, new Map())
   const display = new Display()
   display.show(run)
   for (;;) {
@@ -66,10 +87,14 @@ async function interpret(input: ExecutePlanInput, run: RunState): Promise<Execut
     // An operation that came with the last step's end may have changed what comes next.
     const seen = run.changes
     await condition(allHandlersFinished)
-    if (next.do !== 'end' || seen !== run.changes) continue
-    await ledger.endExecution({ ...ref, state: next.state })
+    if (seen !== run.changes) continue
+    const ending = await ledger.endExecution(ref)
+    if (!ending.ended) {
+      run.adopt(ending.standing, run.byStep(ending.steps))
+      continue
+    }
     await condition(allHandlersFinished)
-    display.show(run, next.state)
-    return { state: next.state }
+    display.show(run, ending.state)
+    return { state: ending.state }
   }
 }

@@ -2,6 +2,7 @@
 import { condition, sleep } from '@temporalio/workflow'
 import type { ClaimedStep, ExecutionRef } from '../activities/contract.js'
 import type { ShardRef } from '../domain/shard.js'
+import { isFinalStepState } from '../domain/step-execution.js'
 import { awaitHosts, ledger, runShard } from './activities.js'
 import type { RunState } from './run-state.js'
 import type { Display } from './show.js'
@@ -36,6 +37,8 @@ export class FanOut {
     for (;;) {
       const seen = this.run.changes
       if (this.look) await this.resolve()
+      // It was skipped meanwhile, or has been ended from outside.
+      if (isFinalStepState(this.step.state)) return
       if (this.done && seen === this.run.changes && (await this.close())) return
       if (this.look) continue
       this.say()
@@ -57,12 +60,13 @@ export class FanOut {
   private async resolve(): Promise<void> {
     this.look = false
     const activeShards = [...this.active]
-    const { shards, missing, held, counts } = await ledger.resolveShards({ ...this.stepRef, activeShards })
+    const look = this.run.nextLook()
+    const resolution = await ledger.resolveShards({ ...this.stepRef, look, activeShards })
+    const { shards, missing, held, counts } = resolution
     this.run.setCounts(this.step, counts)
+    this.run.adopt(resolution.standing, new Map([[this.step, resolution.state]]))
     this.missing = missing
     this.held = held
-    if (this.step.state !== 'running' && this.mayGoOn && !this.run.cancelRequested)
-      this.step.state = 'running'
     for (const shard of shards) void this.carry(shard)
     if (missing && !this.awaiting) void this.awaitMissing(missing)
   }
@@ -95,11 +99,13 @@ export class FanOut {
 
   /** @returns whether the step has its verdict */
   private async close(): Promise<boolean> {
-    const { state, open, counts } = await ledger.closeStep({
+    const { state, open, counts, standing } = await ledger.closeStep({
       ...this.stepRef,
+      look: this.run.nextLook(),
       onFailure: this.step.onFailure,
     })
     this.run.setCounts(this.step, counts)
+    this.run.adopt(standing, new Map())
     if (open) {
       // A host was left without an end that no shard told of: looked at again, but never in a tight loop.
       await sleep(AFTER_FAILURE_MS, { summary: `${open} left over; looking again` })

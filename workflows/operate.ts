@@ -1,8 +1,8 @@
 /** Operations on a running execution: refused before anything is written, or applied to the ledger first. */
-import { ApplicationFailure, defineUpdate, setHandler } from '@temporalio/workflow'
+import { ApplicationFailure, condition, defineUpdate, setHandler } from '@temporalio/workflow'
 import { routeOperation } from '../domain/operation.js'
 import type { ExecutionRef } from '../activities/contract.js'
-import { ledger } from './activities.js'
+import { isSuperseded, ledger } from './activities.js'
 import { OPERATE, OPERATION_REFUSED, type OperateInput, type OperateResult } from './messages.js'
 import type { RunState } from './run-state.js'
 
@@ -25,16 +25,17 @@ export function handleOperations(ref: ExecutionRef, run: RunState): void {
 }
 
 async function apply(ref: ExecutionRef, run: RunState, input: OperateInput): Promise<OperateResult> {
-  const outcome = await ledger.applyOperation({ ...ref, operationId: input.operationId })
-  if (outcome.state === 'accepted') {
-    if (input.kind === 'cancel') run.cancelRequested = true
-    if (input.kind === 'pause') run.paused = true
-    if (input.kind === 'resume') run.paused = false
-    for (const [index, state] of outcome.steps.entries()) {
-      const step = run.steps[index]
-      if (step) step.state = state
-    }
+  await condition(() => run.claim !== 'open')
+  if (run.claim === 'refused') return { state: 'ended' }
+  try {
+    const outcome = await ledger.applyOperation({ ...ref, operationId: input.operationId })
+    // Never from the operation's kind: one that was decided long ago may be asked again.
+    run.adopt(outcome.standing, run.byStep(outcome.steps))
+    return { state: outcome.state, reason: outcome.reason }
+  } catch (error) {
+    if (isSuperseded(error)) return { state: 'ended' }
+    throw error
+  } finally {
+    run.changes++
   }
-  run.changes++
-  return { state: outcome.state, reason: outcome.reason }
 }

@@ -2,9 +2,14 @@
 import { type HostCounts, summarize } from '../domain/host-result.js'
 import type { OperationView } from '../domain/operation.js'
 import type { StepState } from '../domain/step-execution.js'
-import type { ClaimedStep } from '../activities/contract.js'
+import type { ClaimedStep, Standing } from '../activities/contract.js'
+
+// Room for the looks of one workflow task, in a number that stays exact until the year 2255.
+const LOOKS_PER_MS = 1_000
 
 export class RunState {
+  /** Nothing is asked of the ledger before the execution is this workflow's. */
+  claim: 'open' | 'taken' | 'refused' = 'open'
   name = ''
   actor = ''
   hosts = 0
@@ -15,6 +20,8 @@ export class RunState {
   waiting: string | undefined
   /** Grows with each operation, so that whoever waits looks again. */
   changes = 0
+  private seq = -1
+  private lastLook = 0
   private readonly counts = new Map<string, HostCounts>()
 
   get stepStates(): StepState[] {
@@ -28,6 +35,37 @@ export class RunState {
       cancelRequested: this.cancelRequested,
       steps: this.stepStates,
     }
+  }
+
+  /**
+   * Takes over what the ledger says of the execution, and of its steps: it decides, whatever was asked of it. Answers may
+   * come in another order than they were given in: an older one is dropped.
+   */
+  adopt(standing: Standing, steps: ReadonlyMap<ClaimedStep, StepState>): void {
+    if (standing.seq < this.seq) return
+    this.seq = standing.seq
+    this.paused = standing.paused
+    this.cancelRequested = standing.cancelRequested
+    for (const [step, state] of steps) step.state = state
+  }
+
+  /** The states of all steps, by step. */
+  byStep(states: readonly StepState[]): Map<ClaimedStep, StepState> {
+    return new Map(
+      this.steps.flatMap((step, index): [ClaimedStep, StepState][] => {
+        const state = states[index]
+        return state === undefined ? [] : [[step, state]]
+      }),
+    )
+  }
+
+  /**
+   * The number of the next look. It holds the time of the workflow task, so that a task which another worker does again
+   * has higher numbers than the first one, whose activities may still be under way.
+   */
+  nextLook(): number {
+    this.lastLook = Math.max(this.lastLook + 1, Date.now() * LOOKS_PER_MS)
+    return this.lastLook
   }
 
   setCounts(step: ClaimedStep, counts: HostCounts): void {

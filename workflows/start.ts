@@ -48,7 +48,7 @@ export function startOptions(execution: StartedExecution) {
     typedSearchAttributes: new TypedSearchAttributes([
       { key: attributes.scope, value: keywordText(scopeName) },
       { key: attributes.plan, value: keywordText(name) },
-      { key: attributes.state, value: 'pending' },
+      { key: attributes.state, value: 'running' },
       { key: attributes.actor, value: keywordText(launchedBy) },
       { key: attributes.trigger, value: trigger },
     ]),

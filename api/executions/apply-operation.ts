@@ -6,7 +6,7 @@ import {
   type Execution,
   listSteps,
   lockExecution,
-  setStepState,
+  overrideStepState,
   type StepExecution,
 } from '../../store/postgres/executions.js'
 import { sendHint } from '../../store/postgres/hints.js'
@@ -18,7 +18,7 @@ import {
   skipStep,
   statesToRetry,
 } from '../../store/postgres/operate.js'
-import { decideOperation } from '../../store/postgres/operations.js'
+import { decideOperation, getOperation } from '../../store/postgres/operations.js'
 import type { Db } from '../../store/postgres/pool.js'
 import type { Scope } from '../../store/postgres/scopes.js'
 import { executionUnknown } from './find-execution.js'
@@ -30,8 +30,8 @@ export interface Request {
   args: OperationArgs
 }
 
-/** `live`: the running workflow must answer; the others are decided already. */
-export type Applied = 'live' | 'refused' | 'cancelling' | 'continued'
+/** `live`: the running workflow must answer; `decided`: it was already, and nothing was done now. */
+export type Applied = 'live' | 'decided' | 'refused' | 'cancelling' | 'continued'
 
 /**
  * The operation's row must be there. Decides it unless only the running workflow can.
@@ -41,6 +41,8 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
   const { kind, args } = request
   const execution = await lockExecution(tx, scope.id, request.executionId as ExecutionId)
   if (!execution) throw executionUnknown(request.executionId)
+  // A repeated request may come when the run has long gone on from what it asked for.
+  if ((await getOperation(tx, scope.id, request.operationId))?.state !== 'requested') return 'decided'
   const steps = await listSteps(tx, scope.id, execution.id)
   const route = routeOperation(kind, args, {
     execution: execution.state,
@@ -94,5 +96,5 @@ async function applyToStep(
   if (action === 'skip') return skipStep(tx, key, row)
   if (action === 'retry') await retryHosts(tx, key, row, statesToRetry(args.includeUnknown ?? false))
   else await resumeHosts(tx, key, row)
-  await setStepState(tx, { ...key, stepExecutionId: row.id }, 'pending')
+  await overrideStepState(tx, { ...key, stepExecutionId: row.id }, 'pending')
 }

@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
-import { operationKinds } from '../../domain/operation.js'
+import type { ExecutionId } from '../../domain/id.js'
+import { ENGINE_AWAY, operationKinds } from '../../domain/operation.js'
+import { lockExecution } from '../../store/postgres/executions.js'
 import {
   decideOperation,
   getOperation,
@@ -12,7 +14,7 @@ import {
 import { transaction } from '../../store/postgres/transaction.js'
 import { operation, type ScopedCall } from '../operation.js'
 import { type Applied, applyOperation, type Request } from './apply-operation.js'
-import { mustFindExecution } from './find-execution.js'
+import { executionUnknown, mustFindExecution } from './find-execution.js'
 import { executionParams, operationSchema, operationView } from './schema.js'
 import { startWorkflow } from './start-workflow.js'
 
@@ -20,8 +22,6 @@ import { startWorkflow } from './start-workflow.js'
 const LIVE_WITHIN_MS = 2_000
 /** The row has cancelled it already; the update only makes the workflow look at once. */
 const CANCEL_WITHIN_MS = 800
-
-const ENGINE_AWAY = 'unavailable'
 
 const operateSchema = z
   .strictObject({
@@ -63,7 +63,9 @@ export const operateExecution = operation({
   async write(call, tx) {
     const { scope, caller, params, body } = call
     const { kind, hard, step, includeUnknown } = body
-    const execution = await mustFindExecution(tx, scope.id, params.executionId)
+    // Before the operation's row: whoever locks both does it in this order.
+    const execution = await lockExecution(tx, scope.id, params.executionId as ExecutionId)
+    if (!execution) throw executionUnknown(params.executionId)
     const id = body.operationId ?? operationIdOf(call)
     const args = { hard, step, includeUnknown }
     const row = {
@@ -86,8 +88,9 @@ export const operateExecution = operation({
     const { executionId } = call.params
     const { id: operationId, kind, args } = answer
     const request = { operationId, executionId, kind, args }
-    if (answer.state === 'requested')
-      return operationView(answerFor(await askWorkflow(call, request), replayed))
+    // The stored answer is the first one: what was only requested then may have been decided since.
+    const { state } = await mustFindOperation(call, operationId)
+    if (state === 'requested') return operationView(answerFor(await askWorkflow(call, request), replayed))
     if (answer.state === 'accepted' && !replayed)
       await follow(call, request, kind === 'cancel' ? 'cancelling' : 'continued')
     return operationView(answerFor(await mustFindOperation(call, operationId), replayed))
@@ -173,7 +176,8 @@ async function decide(
   request: Request,
   decision: { state: 'accepted' | 'refused'; reason?: string },
 ): Promise<void> {
-  await transaction(call.services.pool, (tx) =>
-    decideOperation(tx, call.scope.id, request.operationId, decision),
-  )
+  await transaction(call.services.pool, async (tx) => {
+    await lockExecution(tx, call.scope.id, request.executionId as ExecutionId)
+    await decideOperation(tx, call.scope.id, request.operationId, decision)
+  })
 }

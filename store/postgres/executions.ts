@@ -5,7 +5,7 @@ import type { ExecutionId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { StepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
 import { sendHint } from './hints.js'
-import type { Db } from './pool.js'
+import { type Db, one } from './pool.js'
 
 export interface Execution {
   id: ExecutionId
@@ -61,14 +61,22 @@ export async function getExecution(
   return result.rows[0]
 }
 
-/** The same, holding its row until the transaction ends. */
+/**
+ * The same, holding its row until the transaction ends. Everything that changes an execution takes this lock first, before
+ * rows of operations, steps and hosts. It leaves room for the foreign keys of new rows, whose own lock it would wait for.
+ */
 export async function lockExecution(
   tx: Db,
   scopeId: ScopeId,
   id: ExecutionId,
 ): Promise<Execution | undefined> {
-  await tx.query('select from execution where scope_id = $1 and id = $2 for update', [scopeId, id])
+  await tx.query('select from execution where scope_id = $1 and id = $2 for no key update', [scopeId, id])
   return getExecution(tx, scopeId, id)
+}
+
+/** The database's clock, one for all workers. Read under an execution's lock, it tells what was ordered before what. */
+export async function readClock(db: Db): Promise<Date> {
+  return one(await db.query<{ now: Date }>('select clock_timestamp() as now')).now
 }
 
 /** Executions, newest first, older than a cursor. */
@@ -103,16 +111,16 @@ export async function listSteps(
   return result.rows
 }
 
-/** Where a step stands in its plan, from 0. */
-export async function findStepPosition(
+/** Where a step stands in its plan, from 0, and its state: without its hosts. */
+export async function findStepState(
   db: Db,
-  step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
-): Promise<number | undefined> {
-  const result = await db.query<{ position: number }>(
-    'select position from step_execution where scope_id = $1 and id = $2',
-    [step.scopeId, step.stepExecutionId],
+  step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+): Promise<{ position: number; state: StepState } | undefined> {
+  const result = await db.query<{ position: number; state: StepState }>(
+    'select position, state from step_execution where scope_id = $1 and execution_id = $2 and id = $3',
+    [step.scopeId, step.executionId, step.stepExecutionId],
   )
-  return result.rows[0]?.position
+  return result.rows[0]
 }
 
 // The conservation law of design 2: a host that is lost from the counts must never pass for a small run.
@@ -136,15 +144,16 @@ export async function findStep(
   return result.rows[0]?.id
 }
 
-/** Gives an execution to the chain of runs that `firstRunId` began; false if another one has it. */
+/** Gives an execution to the chain of runs that `firstRunId` began; false if another one has it, or another workflow is to. */
 export async function claimExecution(
   tx: Db,
   key: { scopeId: ScopeId; executionId: ExecutionId },
-  firstRunId: string,
+  owner: { workflowId: string; firstRunId: string },
 ): Promise<boolean> {
   const result = await tx.query(
-    'update execution set run_id = $3 where scope_id = $1 and id = $2 and (run_id is null or run_id = $3)',
-    [key.scopeId, key.executionId, firstRunId],
+    `update execution set run_id = $4
+     where scope_id = $1 and id = $2 and workflow_id = $3 and (run_id is null or run_id = $4)`,
+    [key.scopeId, key.executionId, owner.workflowId, owner.firstRunId],
   )
   return result.rowCount === 1
 }
@@ -171,19 +180,35 @@ export async function setExecutionState(
   return true
 }
 
-/** Moves a step on, with an event; false if nothing changed. */
-export async function setStepState(
+interface StepKey {
+  scopeId: ScopeId
+  executionId: ExecutionId
+  stepExecutionId: StepExecutionId
+}
+
+/** Moves a step on, with an event; false if nothing changed, as when it has ended. */
+export function setStepState(tx: Db, key: StepKey, state: StepState, reason?: string): Promise<boolean> {
+  return moveStep(tx, key, { state, reason, from: `state not in (${finalStates})` })
+}
+
+/** The same for a step that may have ended: only an operation may take it back, or past its end. */
+export function overrideStepState(tx: Db, key: StepKey, state: StepState, reason?: string): Promise<boolean> {
+  return moveStep(tx, key, { state, reason, from: 'true' })
+}
+
+const finalStates = `'succeeded', 'failed', 'cancelled', 'skipped', 'ignored'`
+
+async function moveStep(
   tx: Db,
-  key: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
-  state: StepState,
-  reason?: string,
+  key: StepKey,
+  move: { state: StepState; reason: string | undefined; from: string },
 ): Promise<boolean> {
-  const ends = ['succeeded', 'failed', 'cancelled', 'skipped', 'ignored'].includes(state)
+  const { state, reason, from } = move
   const result = await tx.query<{ position: number; name: string }>(
-    `update step_execution set state = $3, reason = $4, ended_at = case when $5 then now() end,
+    `update step_execution set state = $3, reason = $4, ended_at = case when $3 in (${finalStates}) then now() end,
        started_at = case when $3 in ('pending', 'skipped') then started_at else coalesce(started_at, now()) end
-     where scope_id = $1 and id = $2 and (state, reason) is distinct from ($3, $4) returning position, name`,
-    [key.scopeId, key.stepExecutionId, state, reason ?? null, ends],
+     where scope_id = $1 and id = $2 and ${from} and (state, reason) is distinct from ($3, $4) returning position, name`,
+    [key.scopeId, key.stepExecutionId, state, reason ?? null],
   )
   const [row] = result.rows
   if (!row) return false

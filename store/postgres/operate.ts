@@ -4,7 +4,7 @@ import { workflowIdOf } from '../../domain/execution.js'
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
 import { isFinalStepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
-import { listSteps, setStepState, type StepExecution } from './executions.js'
+import { listSteps, overrideStepState, setStepState, type StepExecution } from './executions.js'
 import { appendHostEvents, type ChangedHost, returningChanged } from './ledger.js'
 import type { Db } from './pool.js'
 
@@ -106,7 +106,7 @@ export async function skipStep(tx: Db, key: Key, step: StepExecution): Promise<v
     [key.scopeId, key.executionId, step.id],
   )
   await appendHostEvents(tx, skipped.rows)
-  await setStepState(tx, { ...key, stepExecutionId: step.id }, 'skipped', 'step_skipped')
+  await overrideStepState(tx, { ...key, stepExecutionId: step.id }, 'skipped', 'step_skipped')
 }
 
 /** Ends every host that was never sent an order: what a cancel leaves of them. */

@@ -1,24 +1,32 @@
 /** Stops: executions whose running scripts are to be stopped, and the signed order that workers answer with. */
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../../domain/id.js'
+import { readClock } from './executions.js'
 import type { Db } from './pool.js'
 
 export interface StopRequest {
   scopeId: ScopeId
   executionId: ExecutionId
   requestedAt: Date
+  /** Later than every order of the execution that was signed before: both are timed under its row's lock. */
+  issuedAt: Date
   reason: 'cancelled_by_operator' | 'paused_hard'
 }
 
-/** Takes requests that have no order yet; other workers skip them until the transaction ends. */
+/**
+ * Takes requests that have no order yet; other workers skip them until the transaction ends. One whose execution is just
+ * being changed is left to the next look.
+ */
 export async function takeStopRequests(tx: Db, limit: number): Promise<StopRequest[]> {
-  const result = await tx.query<StopRequest>(
+  const result = await tx.query<Omit<StopRequest, 'issuedAt'>>(
     `select scope_id as "scopeId", id as "executionId", stop_requested_at as "requestedAt",
        case when cancel_requested_at is null then 'paused_hard' else 'cancelled_by_operator' end as reason
      from execution where stop_requested_at is not null and stop_order is null order by stop_requested_at limit $1
      for no key update skip locked`,
     [limit],
   )
-  return result.rows
+  if (!result.rows.length) return []
+  const issuedAt = await readClock(tx)
+  return result.rows.map((row) => ({ ...row, issuedAt }))
 }
 
 export async function answerStopRequest(

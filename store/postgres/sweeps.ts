@@ -34,6 +34,8 @@ export interface OpenExecution {
   trigger: string
   workflowId: string
   claimed: boolean
+  /** A cancel was written long enough ago that its workflow should have looked. */
+  cancelIsOld: boolean
 }
 
 /** Executions without an end, oldest first; those younger than 3 s are left to whoever launched them. */
@@ -43,11 +45,23 @@ export async function listOpenExecutions(
 ): Promise<OpenExecution[]> {
   const result = await db.query<OpenExecution>(
     `select e.scope_id as "scopeId", s.name as "scopeName", e.id, e.name, e.hosts, p.name as "launchedBy", e.trigger,
-       e.workflow_id as "workflowId", e.run_id is not null as claimed
+       e.workflow_id as "workflowId", e.run_id is not null as claimed,
+       coalesce(e.cancel_requested_at < now() - interval '3 seconds', false) as "cancelIsOld"
      from execution e join scope s on s.id = e.scope_id join principal p on p.id = e.launched_by
      where e.state not in ('succeeded', 'failed', 'cancelled') and e.id > $1 and e.created_at < now() - interval '3 seconds'
      order by e.id limit $2`,
     [page.after, page.limit],
+  )
+  return result.rows
+}
+
+/** Operations that nobody has decided within 30 s: whoever was to ask the workflow has died. */
+export async function listForgottenOperations(
+  db: Db,
+): Promise<{ scopeId: ScopeId; executionId: ExecutionId; id: string }[]> {
+  const result = await db.query<{ scopeId: ScopeId; executionId: ExecutionId; id: string }>(
+    `select scope_id as "scopeId", execution_id as "executionId", id from operation
+     where state = 'requested' and created_at < now() - interval '30 seconds' order by created_at limit 200`,
   )
   return result.rows
 }

@@ -5,6 +5,7 @@ import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
 import { startTestPlatform } from '../helpers/platform'
+import { createPool } from '../../store/postgres/pool'
 
 describe('the engine', () => {
   let platform: Platform
@@ -113,6 +114,51 @@ describe('the engine', () => {
     expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 4 } }] })
     expect([starts(id), ends(id)]).toEqual([2, 0])
   }, 120_000)
+
+  it('takes a cancel of a paused run while it is away, and ends the run when it is back', async () => {
+    const id = await launch('sleep 60', { concurrency: 2 })
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
+    await api.operate(id, { kind: 'pause' })
+    await api.until(id, (view) => view.state === 'paused')
+    await platform.child('temporal').stop()
+    expect((await api.operate(id, { kind: 'cancel' })).status).toBeLessThan(300)
+    await api.until(id, (view) => view.steps[0]?.counts['cancelled'] === 2, 15_000)
+    platform.child('temporal').start()
+    const view = await api.ended(id, 40_000)
+    expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 4 } }] })
+    expect([starts(id), ends(id)]).toEqual([2, 0])
+  }, 120_000)
+
+  it('ends a run whose workflow was terminated before it could take the run', async () => {
+    await platform.child('worker-1').stop()
+    const id = await launch('true')
+    await workflow(id).terminate('a test')
+    platform.child('worker-1').start()
+    expect(await api.ended(id, 30_000)).toMatchObject({ state: 'failed', reason: 'engine_terminated' })
+    expect(starts(id)).toBe(0)
+  }, 60_000)
+
+  it('refuses an operation that nobody asked the workflow about, because the API died', async () => {
+    const id = await launch('sleep 60')
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
+    const { searchAttributes } = await workflow(id).describe()
+    expect(searchAttributes['DroverState']).toEqual(['running'])
+    const pool = createPool(platform.env['DROVER_POSTGRES_URL'] ?? '', 1)
+    await pool.query(
+      `insert into operation (scope_id, id, execution_id, kind, args, principal_id, created_at)
+       select scope_id, $2, id, 'pause', '{}', launched_by, now() - interval '31 seconds' from execution where id = $1`,
+      [id, randomUUID()],
+    )
+    await pool.end()
+    const list = () =>
+      api.insist<{ items: { state: string; reason: string | null }[] }>('GET', `/executions/${id}/operations`)
+    for (const until = Date.now() + 10_000; Date.now() < until; await pause(100))
+      if ((await list()).body.items[0]?.state !== 'requested') break
+    expect((await list()).body.items).toMatchObject([{ state: 'refused', reason: 'unavailable' }])
+    expect((await api.get(id)).state).toBe('running')
+    await api.operate(id, { kind: 'cancel' })
+    await api.ended(id, 20_000)
+  })
 
   it('takes launches while it is away, and runs them when it is back', async () => {
     await platform.child('temporal').stop()

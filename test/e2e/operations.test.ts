@@ -1,4 +1,5 @@
 /** Operations on running and ended executions, on a real platform; what scripts did is told by the files they wrote. */
+import { randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
@@ -157,6 +158,45 @@ describe('operations', () => {
     expect(starts(id, view.steps[0]!.id)).toBe(4 + (before.steps[0]?.counts['failed'] ?? 0))
   })
 
+  it('answers a repeated request from its first decision, whatever the run has become since', async () => {
+    const id = await api.launch({
+      target: '*',
+      plan: plan([{ name: 'mixed', body: 'case $DROVER_HOST in *[13579]) exit 3;; *) sleep 3;; esac' }]),
+    })
+    await api.until(id, ({ steps: [step] }) => step?.counts['failed'] === 2 && step.counts['running'] === 2)
+    const key = randomUUID()
+    const retry = () =>
+      api.call<{ state?: string }>('POST', `/executions/${id}/operations`, { kind: 'retry' }, key)
+    expect((await retry()).body.state).toBe('accepted')
+    const first = await api.ended(id)
+    expect(starts(id, first.steps[0]!.id)).toBe(6)
+    await api.operate(id, { kind: 'retry' })
+    const second = await api.until(id, (now) => now.continuation === 1 && now.state === 'failed')
+    expect(starts(id, second.steps[0]!.id)).toBe(8)
+    expect((await retry()).body.state).toBe('accepted')
+    await pause(2_000)
+    expect(await api.get(id)).toMatchObject({ state: 'failed', continuation: 1 })
+    expect(starts(id, second.steps[0]!.id)).toBe(8)
+  })
+
+  it('does not pause again when an accepted pause is asked for again after the resume', async () => {
+    const id = await api.launch({
+      target: '*',
+      plan: plan([{ name: 'one by one', body: 'sleep 1', concurrency: 1 }]),
+    })
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 1)
+    const key = randomUUID()
+    const hold = () =>
+      api.call<{ state?: string }>('POST', `/executions/${id}/operations`, { kind: 'pause' }, key)
+    expect((await hold()).body.state).toBe('accepted')
+    await api.operate(id, { kind: 'resume' })
+    expect((await hold()).body.state).toBe('accepted')
+    expect(await api.ended(id, 20_000)).toMatchObject({
+      state: 'succeeded',
+      steps: [{ counts: { succeeded: 4 } }],
+    })
+  })
+
   it('skips a step of an ended run and goes on', async () => {
     const id = await api.launch({
       target: '*',
@@ -231,4 +271,43 @@ describe('operations', () => {
     })
     platform.child(away).start()
   }, 150_000)
+})
+
+describe('a hard pause', () => {
+  let platform: Platform
+  let api: TestApi
+  const effects = new Effects()
+
+  beforeAll(async () => {
+    platform = await startTestPlatform({ agents: 1, env: { agent: { DROVER_AGENT_MAX_TASKS: '1' } } })
+    api = new TestApi(platform)
+  }, 120_000)
+
+  afterAll(async () => {
+    await platform?.close()
+    effects.remove()
+  }, 60_000)
+
+  it('ends hosts whose script waits at its agent; the resume takes them up', async () => {
+    const launch = (script: string) => {
+      const step = { name: 'only', language: 'sh', script, graceMs: 300 }
+      return api.launch({ target: '*', plan: { name: 'queued', steps: [step] } })
+    }
+    const before = await launch('sleep 300')
+    await api.until(before, (view) => view.steps[0]?.counts['running'] === 1)
+    const id = await launch(effects.line('start'))
+    await api.until(id, (view) => view.steps[0]?.counts['dispatched'] === 1)
+    await api.operate(id, { kind: 'pause', hard: true })
+    await api.until(id, (view) => view.steps[0]?.counts['cancelled'] === 1)
+    expect(await api.hosts(id)).toMatchObject([{ started: 'no', reason: 'paused_hard' }])
+    await api.operate(before, { kind: 'cancel' })
+    await api.ended(before, 20_000)
+    expect((await api.operate(id, { kind: 'resume' })).status).toBeLessThan(300)
+    expect(await api.ended(id, 20_000)).toMatchObject({
+      state: 'succeeded',
+      continuation: 0,
+      steps: [{ counts: { succeeded: 1 } }],
+    })
+    expect([...effects.count(id).values()]).toEqual([1])
+  })
 })

@@ -115,19 +115,32 @@ describe('the engine', () => {
     expect([starts(id), ends(id)]).toEqual([2, 0])
   }, 120_000)
 
-  it('takes a cancel of a paused run while it is away, and ends the run when it is back', async () => {
-    const id = await launch('sleep 60', { concurrency: 2 })
-    await api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
-    await api.operate(id, { kind: 'pause' })
-    await api.until(id, (view) => view.state === 'paused')
-    await platform.child('temporal').stop()
-    expect((await api.operate(id, { kind: 'cancel' })).status).toBeLessThan(300)
-    await api.until(id, (view) => view.steps[0]?.counts['cancelled'] === 2, 15_000)
-    platform.child('temporal').start()
-    const view = await api.ended(id, 40_000)
-    expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 4 } }] })
-    expect([starts(id), ends(id)]).toEqual([2, 0])
-  }, 120_000)
+  // Held softly, the end of a script makes the workflow look; held hard, nothing does but the sweeper.
+  it.each([
+    ['softly', false],
+    ['hard', true],
+  ])(
+    'takes a cancel of a run paused %s while it is away, and ends it when it is back',
+    async (_how, hard) => {
+      const id = await launch('sleep 60', { concurrency: 2 })
+      await api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
+      await api.operate(id, { kind: 'pause', hard })
+      await api.until(
+        id,
+        ({ state, steps: [step] }) => state === 'paused' && (!hard || step?.counts['cancelled'] === 2),
+      )
+      // The workflow is to have nothing under way.
+      await pause(1_500)
+      await platform.child('temporal').stop()
+      expect((await api.operate(id, { kind: 'cancel' })).status).toBeLessThan(300)
+      await api.until(id, (view) => view.steps[0]?.counts['cancelled'] === 2, 15_000)
+      platform.child('temporal').start()
+      const view = await api.ended(id, 40_000)
+      expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 4 } }] })
+      expect([starts(id), ends(id)]).toEqual([2, 0])
+    },
+    120_000,
+  )
 
   it('ends a run whose workflow was terminated before it could take the run', async () => {
     await platform.child('worker-1').stop()

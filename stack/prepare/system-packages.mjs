@@ -6,8 +6,8 @@ import { capture } from './run.mjs'
 
 /** `probe` exits 0 when the program is there; `usedBy` names the suites that need it. Add a line for a new need. */
 const needs = [
+  { name: 'busybox', probe: ['busybox', '--help'], apt: ['busybox'], usedBy: ['unit'] },
   { name: 'chromium', probe: ['/usr/bin/chromium', '--version'], apt: ['chromium'], usedBy: ['e2e'] },
-  { name: 'chromium', probe: ['chromium', '--version'], apt: ['chromium'], usedBy: ['e2e'] },
   { name: 'buildah', probe: ['buildah', '--version'], apt: ['buildah'], usedBy: ['e2e'] },
   { name: 'debootstrap', probe: ['debootstrap', '--version'], apt: ['debootstrap'], usedBy: ['e2e'] },
 ]

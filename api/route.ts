@@ -2,6 +2,7 @@
 import type { Request, RequestHandler, Response } from 'express'
 import { z } from 'zod'
 import { PlatformError } from '../domain/errors.js'
+import { sortKeys } from '../domain/sort-keys.js'
 import { authorize } from './auth/authorize.js'
 import { runWrite } from './idempotency.js'
 import { isScoped, type Operation, type ScopedCall } from './operation.js'
@@ -68,21 +69,10 @@ export function answerOf(op: Operation, services: Services, body: unknown): unkn
   const parsed = op.response.safeParse(body)
   if (!parsed.success)
     throw new Error(`the answer of ${op.name} does not match its schema: ${z.prettifyError(parsed.error)}`)
-  if (services.strictAnswers && JSON.stringify(sorted(parsed.data)) !== JSON.stringify(sorted(body))) {
+  if (services.strictAnswers && JSON.stringify(sortKeys(parsed.data)) !== JSON.stringify(sortKeys(body))) {
     throw new Error(`the answer of ${op.name} has fields that its schema does not name`)
   }
   return parsed.data
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, inner]) => inner !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  )
 }
 
 function endOf(response: Response, services: Services): AbortSignal {

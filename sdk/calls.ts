@@ -1,7 +1,7 @@
 /** What every group of methods builds on: one connection, one scope, a key for each mutation. */
 import { type ApiClient, createApiClient } from './client.js'
 import type { Connection } from './transport.js'
-import type { DroverOptions, WriteOptions } from './types.js'
+import type { DroverOptions, WriteOptions } from './vocabulary.js'
 
 /** Most items of a page: lists are read with few requests. */
 export const PAGE = 1_000

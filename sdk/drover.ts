@@ -20,7 +20,7 @@ import type {
   OutputPlace,
   Whoami,
   WriteOptions,
-} from './types.js'
+} from './vocabulary.js'
 
 /** Output may come after the verdict; it is waited for this long. */
 const LATE_OUTPUT_MS = 10_000

@@ -2,7 +2,15 @@
 import { Calls, defined, keyOf, PAGE } from './calls.js'
 import { dataOf } from './client.js'
 import { allItems } from './paging.js'
-import type { Group, GroupMember, Host, JoinToken, NewJoinToken, Schemas, WriteOptions } from './types.js'
+import type {
+  Group,
+  GroupMember,
+  Host,
+  JoinToken,
+  NewJoinToken,
+  Schemas,
+  WriteOptions,
+} from './vocabulary.js'
 
 export class FleetCalls extends Calls {
   hosts(query: { target?: string; includeRevoked?: boolean } = {}): AsyncGenerator<Host> {

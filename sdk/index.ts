@@ -1,6 +1,6 @@
 /** The public face of the SDK: a typed client of Drover's API. */
 import { Drover } from './drover.js'
-import type { DroverOptions } from './types.js'
+import type { DroverOptions } from './vocabulary.js'
 
 export function createDrover(options: DroverOptions): Drover {
   return new Drover(options)
@@ -11,4 +11,4 @@ export { DroverError } from './error.js'
 export type * from './events.js'
 export { type FoldedLine, type FoldedOutput, foldLines } from './fold.js'
 export { changedLines, unifiedDiff } from './line-diff.js'
-export type * from './types.js'
+export type * from './vocabulary.js'

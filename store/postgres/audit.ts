@@ -1,6 +1,7 @@
 /** The audit log: written before the thing is done, each row holding the hash of the one before it. */
 import { createHash } from 'node:crypto'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
+import { sortKeys } from '../../domain/sort-keys.js'
 import { type Pool, one } from './pool.js'
 import { transaction } from './transaction.js'
 
@@ -59,21 +60,10 @@ function auditHash(entry: AuditEntry, seq: string, at: Date, previous: Buffer): 
     action,
     resource,
     requestId,
-    sorted(detail),
+    // jsonb does not keep the order of keys: the hash must not depend on it.
+    sortKeys(detail),
   ]
   return createHash('sha256').update(previous).update(JSON.stringify(facts)).digest()
-}
-
-/** jsonb does not keep the order of keys: the hash must not depend on it. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, inner]) => inner !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  )
 }
 
 interface AuditRow {

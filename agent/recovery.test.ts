@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { delay } from '../base/backoff.js'
 import { Started, TaskState, type TaskUpdate } from '../proto/index.js'
 import { processesOfTask } from './process/proc.js'
+import { expectNoneOfTask } from './testing/leftovers.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { makeDispatch } from './testing/orders.js'
 import { TestGateway } from './testing/test-gateway.js'
@@ -204,7 +205,7 @@ describe('after a crash of the agent', () => {
     await delay(500)
     agent.start()
     expect((await gateway.final(dispatch.id)).state).toBe(TaskState.TASK_STATE_TIMED_OUT)
-    expect(processesOfTask({ DROVER_TASK: dispatch.id })).toEqual([])
+    await expectNoneOfTask({ DROVER_TASK: dispatch.id })
   })
 
   it('a cancel that was journalled is carried out', async () => {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { Started, TaskState } from '../proto/index.js'
 import { processesOfTask } from './process/proc.js'
+import { expectNoneOfTask } from './testing/leftovers.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { makeDispatch, type ScriptInput } from './testing/orders.js'
 import { TestGateway } from './testing/test-gateway.js'
@@ -88,7 +89,7 @@ describe.each([
         await gateway.update(dispatch.id, (update) => update.state === TaskState.TASK_STATE_RUNNING)
       gateway.cancel(dispatch)
       expect((await gateway.final(dispatch.id)).state).toBe(TaskState.TASK_STATE_CANCELLED)
-      expect(processesOfTask({ DROVER_TASK: dispatch.id })).toEqual([])
+      await expectNoneOfTask({ DROVER_TASK: dispatch.id })
     }
   })
 
@@ -105,14 +106,14 @@ describe.each([
     gateway.cancel(dispatch)
     const update = await gateway.final(dispatch.id)
     expect(update.state).toBe(TaskState.TASK_STATE_CANCELLED)
-    expect(processesOfTask({ DROVER_TASK: dispatch.id })).toEqual([])
+    await expectNoneOfTask({ DROVER_TASK: dispatch.id })
   })
 
   it('a fork bomb of 200 dies', async () => {
     const dispatch = await startReady({ language: 'perl', text: bomb, graceMs: 100 })
     gateway.cancel(dispatch)
     await gateway.final(dispatch.id)
-    expect(processesOfTask({ DROVER_TASK: dispatch.id })).toEqual([])
+    await expectNoneOfTask({ DROVER_TASK: dispatch.id })
   })
 
   it('no cgroup is left behind', async () => {

@@ -25,7 +25,6 @@ export function createClaimExecution({ pool }: ControlDependencies): ControlActi
       return {
         claimed: true,
         name: execution.name,
-        plan: execution.planHash.toString('hex').slice(0, 12),
         actor: execution.launchedBy,
         hosts: execution.hosts,
         standing: standingOf(execution),

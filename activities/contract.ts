@@ -43,7 +43,6 @@ export type Claim =
   | {
       claimed: true
       name: string
-      plan: string
       actor: string
       hosts: number
       steps: ClaimedStep[]

@@ -35,6 +35,8 @@ export interface Credentials {
 }
 
 const BEAT_EVERY_MS = 2_000
+
+// Agents of a gateway that ends come back at 500 a second, so that those which take them in are not overrun.
 const DRAIN_SPREAD_PER_MS = 0.5
 
 export class Gateway implements Fleet {

@@ -65,7 +65,6 @@ async function interpret(
     await condition(allHandlersFinished)
     return { state: 'not claimed', why: claim.why }
   }
-  run.name = claim.name
   run.actor = claim.actor
   run.hosts = claim.hosts
   run.steps = claim.steps

@@ -10,7 +10,6 @@ const LOOKS_PER_MS = 1_000
 export class RunState {
   /** Nothing is asked of the ledger before the execution is this workflow's. */
   claim: 'open' | 'taken' | 'refused' = 'open'
-  name = ''
   actor = ''
   hosts = 0
   steps: ClaimedStep[] = []

@@ -15,7 +15,6 @@ export interface OpenHost {
   hostState: 'active' | 'quarantined' | 'revoked'
   hostStateReason: string | null
   hostJournalId: string | null
-  hostBootId: string | null
   /** The gateway that holds its session now. */
   gateway: string | null
   /** Since when it has had none, ms; 0 if it has one. */
@@ -35,7 +34,7 @@ export async function listOpenHosts(
   const result = await db.query<OpenHost>(
     `select r.host_id as "hostId", r.host_name as "hostName", r.attempt, r.state, r.journal_id as "journalId", h.state as "hostState",
        h.state_reason as "hostStateReason",
-       h.journal_id as "hostJournalId", h.boot_id as "hostBootId", case when ${liveSession} and not coalesce(g.draining, true) then s.gateway end as gateway,
+       h.journal_id as "hostJournalId", case when ${liveSession} and not coalesce(g.draining, true) then s.gateway end as gateway,
        case when ${liveSession} then 0 else coalesce(least(
          extract(epoch from now() - coalesce(greatest(h.last_seen_at, s.disconnected_at,
            case when s.disconnected_at is null and g.boot_id = s.gateway_boot then g.last_seen_at end), h.created_at)),

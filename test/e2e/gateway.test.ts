@@ -235,24 +235,8 @@ describe('the gateway', () => {
       const red = await joinHost('red-team')
       const session = red.open()
       await session.next('welcome')
-      const lie = (hostId: string) => ({
-        dispatchId: dispatchId(view.steps[0]!.id, 1, hostId),
-        state: TaskState.TASK_STATE_EXITED,
-        sequence: 99n,
-        executionId: BigInt(id),
-        stepExecutionId: BigInt(view.steps[0]!.id),
-        attempt: 1,
-        outputDay: new Date().toISOString().slice(0, 10).replaceAll('-', ''),
-        exitCode: 66,
-        signal: '',
-        reason: '',
-        detail: '',
-        started: Started.STARTED_YES,
-        durationMs: 1n,
-        stdout: undefined,
-        stderr: undefined,
-        startedAgoMs: 1n,
-      })
+      const lie = (hostId: string) =>
+        news(hostId, id, view.steps[0]!.id, { state: TaskState.TASK_STATE_EXITED, exitCode: 66 })
       session.send({ $case: 'taskUpdate', value: lie(victim.hostId) })
       session.send({ $case: 'taskUpdate', value: lie(red.hostId) })
       const end = await api.ended(id)
@@ -279,24 +263,9 @@ describe('the gateway', () => {
         started: 'maybe',
         reason: 'agent_lost',
       })
-      const task = {
-        dispatchId: dispatchId(ended.steps[0]!.id, 1, host.hostId),
-        state: TaskState.TASK_STATE_EXITED,
-        sequence: 5n,
-        executionId: BigInt(id),
-        stepExecutionId: BigInt(ended.steps[0]!.id),
-        attempt: 1,
-        outputDay: new Date().toISOString().slice(0, 10).replaceAll('-', ''),
-        exitCode: 0,
-        signal: '',
-        reason: '',
-        detail: '',
-        started: Started.STARTED_YES,
-        durationMs: 12n,
-        stdout: { bytes: 0n, sha256: Buffer.alloc(32), truncated: false, acknowledged: 0n },
-        stderr: { bytes: 0n, sha256: Buffer.alloc(32), truncated: false, acknowledged: 0n },
-        startedAgoMs: 12n,
-      }
+      const nothing = { bytes: 0n, sha256: Buffer.alloc(32), truncated: false, acknowledged: 0n }
+      const end = { state: TaskState.TASK_STATE_EXITED, exitCode: 0, stdout: nothing, stderr: nothing }
+      const task = news(host.hostId, id, ended.steps[0]!.id, end)
       const back = host.open({ ...hello, journalSequence: 9n, tasks: [task] })
       await back.next('taskSettled')
       const after = await api.get(id)

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DispatchOrder, Started, TaskState } from '../proto/index.js'
-import { processesOfTask } from './process/proc.js'
+import { processesOfTask, taskMarker } from './process/proc.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { changeOrder, makeDispatch } from './testing/orders.js'
 import { TestGateway } from './testing/test-gateway.js'
@@ -99,7 +99,7 @@ describe('a script', () => {
     const { id, update, stdout } = await gateway.run({ text: 'echo before; (sleep 60; echo late) & echo $!' })
     const [before, pid] = stdout.toString().trim().split('\n')
     expect([update.state, before]).toEqual([TaskState.TASK_STATE_EXITED, 'before'])
-    expect(processesOfTask({ DROVER_TASK: id })).toContain(Number(pid))
+    expect(processesOfTask(taskMarker(gateway.journalId, id))).toContain(Number(pid))
     process.kill(Number(pid), 'SIGKILL')
   })
 

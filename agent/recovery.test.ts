@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../base/backoff.js'
 import { Started, TaskState, type TaskUpdate } from '../proto/index.js'
-import { processesOfTask } from './process/proc.js'
+import { processesOfTask, taskMarker } from './process/proc.js'
 import { expectNoneOfTask } from './testing/leftovers.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { makeDispatch } from './testing/orders.js'
@@ -145,7 +145,8 @@ describe('after a crash of the agent', () => {
     await started(dispatch.id)
     while (lines('starts').length === 0) await delay(10)
     await agent.kill()
-    for (const pid of processesOfTask({ DROVER_TASK: dispatch.id })) process.kill(pid, 'SIGKILL')
+    for (const pid of processesOfTask(taskMarker(gateway.journalId, dispatch.id)))
+      process.kill(pid, 'SIGKILL')
     gateway.drop()
     agent.start()
     const update = await gateway.final(dispatch.id)
@@ -205,7 +206,7 @@ describe('after a crash of the agent', () => {
     await delay(500)
     agent.start()
     expect((await gateway.final(dispatch.id)).state).toBe(TaskState.TASK_STATE_TIMED_OUT)
-    await expectNoneOfTask({ DROVER_TASK: dispatch.id })
+    await expectNoneOfTask(taskMarker(gateway.journalId, dispatch.id))
   })
 
   it('a cancel that was journalled is carried out', async () => {
@@ -219,7 +220,8 @@ describe('after a crash of the agent', () => {
     while (!existsSync(join(taskFolder(dispatch.id), 'cancel.json'))) await delay(10)
     await agent.kill()
     gateway.drop()
-    for (const pid of processesOfTask({ DROVER_TASK: dispatch.id })) process.kill(pid, 'SIGKILL')
+    for (const pid of processesOfTask(taskMarker(gateway.journalId, dispatch.id)))
+      process.kill(pid, 'SIGKILL')
     agent.start()
     expect((await gateway.final(dispatch.id)).state).toBe(TaskState.TASK_STATE_CANCELLED)
   })
@@ -276,10 +278,11 @@ describe('after a crash of the agent', () => {
     const dispatch = makeDispatch(gateway, { text })
     gateway.dispatch(dispatch)
     await gateway.update(dispatch.id, (update) => update.state === TaskState.TASK_STATE_ACCEPTED)
-    while (processesOfTask({ DROVER_TASK: dispatch.id }).length === 0) await delay(10)
+    while (processesOfTask(taskMarker(gateway.journalId, dispatch.id)).length === 0) await delay(10)
     await agent.kill()
     gateway.drop()
-    for (const pid of processesOfTask({ DROVER_TASK: dispatch.id })) process.kill(pid, 'SIGKILL')
+    for (const pid of processesOfTask(taskMarker(gateway.journalId, dispatch.id)))
+      process.kill(pid, 'SIGKILL')
     rmSync(wrapper)
     return dispatch
   }

@@ -1,7 +1,7 @@
 /** Ending scripts: cancel, timeout, and that nothing of a tree is left. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { Started, TaskState } from '../proto/index.js'
-import { processesOfTask } from './process/proc.js'
+import { processesOfTask, taskMarker } from './process/proc.js'
 import { expectNoneOfTask } from './testing/leftovers.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { makeDispatch, type ScriptInput } from './testing/orders.js'
@@ -89,7 +89,7 @@ describe.each([
         await gateway.update(dispatch.id, (update) => update.state === TaskState.TASK_STATE_RUNNING)
       gateway.cancel(dispatch)
       expect((await gateway.final(dispatch.id)).state).toBe(TaskState.TASK_STATE_CANCELLED)
-      await expectNoneOfTask({ DROVER_TASK: dispatch.id })
+      await expectNoneOfTask(taskMarker(gateway.journalId, dispatch.id))
     }
   })
 
@@ -102,18 +102,18 @@ describe.each([
 
   it('nothing of a tree is left, in whatever session and however often forked', async () => {
     const dispatch = await startReady({ text: escapees, graceMs: 200 })
-    expect(processesOfTask({ DROVER_TASK: dispatch.id }).length).toBeGreaterThan(4)
+    expect(processesOfTask(taskMarker(gateway.journalId, dispatch.id)).length).toBeGreaterThan(4)
     gateway.cancel(dispatch)
     const update = await gateway.final(dispatch.id)
     expect(update.state).toBe(TaskState.TASK_STATE_CANCELLED)
-    await expectNoneOfTask({ DROVER_TASK: dispatch.id })
+    await expectNoneOfTask(taskMarker(gateway.journalId, dispatch.id))
   })
 
   it('a fork bomb of 200 dies', async () => {
     const dispatch = await startReady({ language: 'perl', text: bomb, graceMs: 100 })
     gateway.cancel(dispatch)
     await gateway.final(dispatch.id)
-    await expectNoneOfTask({ DROVER_TASK: dispatch.id })
+    await expectNoneOfTask(taskMarker(gateway.journalId, dispatch.id))
   })
 
   it('no cgroup is left behind', async () => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { delay } from '../base/backoff.js'
 import { Started, TaskState } from '../proto/index.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { makeDispatch } from './testing/orders.js'
@@ -17,6 +18,18 @@ function canMount(): boolean {
     return true
   } catch {
     return false
+  }
+}
+
+/** The wrapper and its copiers may end a moment after the verdict, and hold the disk until then: a second, no longer. */
+async function unmount(folder: string): Promise<void> {
+  for (const until = Date.now() + 1_000; ; ) {
+    try {
+      return void execFileSync('umount', [folder], { stdio: 'pipe' })
+    } catch (error) {
+      if (Date.now() > until) throw error
+      await delay(20)
+    }
   }
 }
 
@@ -37,7 +50,7 @@ suite('on a full disk', () => {
   afterEach(async () => {
     await agent.remove()
     await gateway.stop()
-    execFileSync('umount', [disk])
+    await unmount(disk)
     rmSync(disk, { recursive: true })
   })
 

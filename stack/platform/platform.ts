@@ -8,7 +8,7 @@ import { defaultDataFolder, keep, temporaryDataFolder } from '../embedded/data.j
 import { type Embedded, startEmbedded } from '../embedded/embedded.js'
 import { checkout } from '../embedded/find.js'
 import { watchAncestors } from '../supervise/ancestors.js'
-import type { Child } from '../supervise/child.js'
+import type { Child, ChildSpec } from '../supervise/child.js'
 import { createJoinToken, type StackHost, stackHosts } from './hosts.js'
 import {
   adminTokenFile,
@@ -37,6 +37,8 @@ export interface PlatformOptions {
   gateways?: number
   /** More environment per role. */
   env?: RoleEnvironment
+  /** The last word on the environment of one role or agent, by its name: how chaos lays its relays in between. */
+  adjustEnv?: (child: string, env: ChildSpec['env']) => ChildSpec['env']
   /** Other programs per role, below the checkout. */
   programs?: Partial<Record<Role, string>>
   /** MinIO: before the call returns, beside what follows it (unless told), or when `startObjectStore` is called. */
@@ -174,16 +176,21 @@ async function startRoles({ options, embedded, context, ready }: Start) {
       ports: { agents: await ports.of(name), health: await ports.of(`${name}-health`) },
     })),
   )
-  const children = supervisor.start(
+  const specs = [
     ...apis.map(({ name, port }) => apiSpec(context, name, port)),
     ...workers.map(({ name, port }) => workerSpec(context, name, port)),
     ...gateways.map((gateway) => gatewaySpec(context, gateway.name, gateway.ports)),
-  )
+  ]
+  const children = supervisor.start(...specs.map((spec) => adjusted(options, spec)))
   await Promise.all(children.map((child) => child.waitReady().then(() => ready(child.name))))
   return {
     apiPort: apis[0]?.port ?? 0,
     gateways: gateways.map((gateway) => `127.0.0.1:${gateway.ports.agents}`),
   }
+}
+
+function adjusted({ adjustEnv }: PlatformOptions, spec: ChildSpec): ChildSpec {
+  return adjustEnv ? { ...spec, env: adjustEnv(spec.name, spec.env) } : spec
 }
 
 async function readToken(data: string): Promise<string> {
@@ -216,7 +223,7 @@ async function startAgents(
   const specs = hosts.map((host) => {
     mkdirSync(agentState(context.data, host.name), { recursive: true, mode: 0o700 })
     const token = hasIdentity(context.data, host.name) ? undefined : tokens.get(host.rack)
-    return agentSpec(context, host.name, gateways, token)
+    return adjusted(start.options, agentSpec(context, host.name, gateways, token))
   })
   embedded.supervisor.start(...specs)
   if (specs.length) start.ready(`${specs.length} agents`)

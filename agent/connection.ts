@@ -6,7 +6,7 @@ import { capabilityNames } from './capability/index.js'
 import type { Config } from './config.js'
 import { readFacts, readMachineId } from './facts.js'
 import { Renewal } from './identity/renew.js'
-import { type Credentials, type Identity, promoteNext } from './identity/store.js'
+import { type Credentials, type Identity, promoteNext, writeNext } from './identity/store.js'
 import type { Journal } from './journal/journal.js'
 import type { Quota } from './journal/quota.js'
 import { LoopLag } from './loop-lag.js'
@@ -53,7 +53,8 @@ export class Connection {
   constructor(input: ConnectionInput) {
     this.input = input
     const folder = join(input.config.state, 'identity')
-    this.renewal = new Renewal(input.identity, folder, () => input.clock.now())
+    const save = (keyPem: string, certificatePem: string) => writeNext(folder, keyPem, certificatePem)
+    this.renewal = new Renewal(input.identity, save, () => input.clock.now())
   }
 
   start(): void {

@@ -114,7 +114,8 @@ describe('a renewal', () => {
       const identity = await readIdentity(folder)
       if (!identity) throw new Error('no identity')
       identity.current.certificatePem = (await issue('7', 1)).certificatePem
-      const renewal = new Renewal(identity, folder, () => Date.now() + 60_000)
+      const save = (key: string, certificate: string) => writeNext(folder, key, certificate)
+      const renewal = new Renewal(identity, save, () => Date.now() + 60_000)
       let csr: Buffer = Buffer.alloc(0)
       if (what !== 'nothing asked') {
         const stop = renewal.start((request) => {

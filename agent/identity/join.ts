@@ -2,7 +2,7 @@
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { delay, fullJitter } from '../../base/backoff.js'
 import { createLogger } from '../../base/logger.js'
-import type { JoinResponse } from '../../proto/index.js'
+import type { AgentGatewayServiceClient, JoinResponse } from '../../proto/index.js'
 import { createClient } from '../session/channel.js'
 import { AGENT_VERSION } from '../version.js'
 import { generateKey, makeCsr } from './csr.js'
@@ -55,7 +55,13 @@ async function joinOnce(
   at: { gateway: string; token: JoinToken; keyPem: string },
 ): Promise<void> {
   const pinnedCa = await fetchPinnedCa(at.gateway, at.token.caSha256)
-  const response = await callJoin(input, at, pinnedCa)
+  const client = createClient(at.gateway, pinnedCa)
+  const response = await requestJoin(client, {
+    secret: at.token.secret,
+    keyPem: at.keyPem,
+    name: input.name,
+    facts: input.facts,
+  }).finally(() => client.close())
   await writeIdentity(input.folder, {
     hostId: response.hostId,
     keyPem: at.keyPem,
@@ -67,24 +73,23 @@ async function joinOnce(
   log.info({ gateway: at.gateway, hostId: response.hostId, name: input.name }, 'joined')
 }
 
-function callJoin(
-  input: JoinInput,
-  at: { gateway: string; token: JoinToken; keyPem: string },
-  caPem: string,
+/** One try. Rejects with JoinRefused when another one cannot help. */
+export function requestJoin(
+  client: AgentGatewayServiceClient,
+  host: { secret: string; keyPem: string; name: string; facts: Record<string, string> },
 ): Promise<JoinResponse> {
-  const client = createClient(at.gateway, caPem)
   const request = {
-    token: at.token.secret,
-    csr: makeCsr(at.keyPem),
-    name: input.name,
+    token: host.secret,
+    csr: makeCsr(host.keyPem),
+    name: host.name,
     agentVersion: AGENT_VERSION,
-    facts: input.facts,
+    facts: host.facts,
   }
   return new Promise<JoinResponse>((resolve, reject) => {
     client.join(request, new Metadata(), { deadline: Date.now() + 15_000 }, (error, response) =>
       error ? reject(toJoinError(error)) : resolve(response),
     )
-  }).finally(() => client.close())
+  })
 }
 
 // Answers about the token or the request; everything else is about the road, and is tried again.

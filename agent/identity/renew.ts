@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createLogger } from '../../base/logger.js'
 import { HOST_URI_PREFIX } from '../../proto/index.js'
 import { generateKey, makeCsr } from './csr.js'
-import { type Identity, writeNext } from './store.js'
+import type { Identity } from './store.js'
 
 const log = createLogger('agent:renew')
 
@@ -23,15 +23,18 @@ export function renewInMs(certificatePem: string, nowMs: number, random: number)
   return Math.max(0, from + life * (2 / 3 + (random - 0.5) * 0.1) - nowMs)
 }
 
+/** Keeps a renewed pair where a restart finds it. */
+export type SaveRenewed = (keyPem: string, certificatePem: string) => Promise<void>
+
 export class Renewal {
   private readonly identity: Identity
-  private readonly folder: string
+  private readonly save: SaveRenewed
   private readonly now: () => number
   private keyPem: string | undefined
 
-  constructor(identity: Identity, folder: string, now: () => number) {
+  constructor(identity: Identity, save: SaveRenewed, now: () => number) {
     this.identity = identity
-    this.folder = folder
+    this.save = save
     this.now = now
   }
 
@@ -59,7 +62,7 @@ export class Renewal {
     if (problem !== undefined || this.keyPem === undefined) {
       return log.error({ problem: problem ?? 'none was asked for' }, 'a renewed certificate was not taken')
     }
-    await writeNext(this.folder, this.keyPem, certificatePem)
+    await this.save(this.keyPem, certificatePem)
     this.identity.next = { keyPem: this.keyPem, certificatePem, unproven: true }
     this.keyPem = undefined
     log.info('a renewed certificate waits for the next session')

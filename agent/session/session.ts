@@ -10,6 +10,7 @@ import {
   type TaskUpdate,
   type Welcome,
 } from '../../proto/index.js'
+import type { OpenTasks } from '../task/open-tasks.js'
 import type { Tasks } from '../task/tasks.js'
 import { Outbox } from './outbox.js'
 import type { ServerClock } from './server-clock.js'
@@ -19,8 +20,13 @@ const log = createLogger('agent:session')
 // A gateway that takes the stream and says nothing is as bad as none.
 const WELCOME_MS = 15_000
 
+/** What a session asks of tasks: the real ones, or those of a simulated host. */
+export type SessionTasks = Pick<Tasks, 'listener' | 'dispatch' | 'cancel'> & {
+  open: Pick<OpenTasks, 'unsettled' | 'holdOutput' | 'settle' | 'acknowledge' | 'resumeOutput' | 'nextChunk'>
+}
+
 export interface SessionHost {
-  tasks: Tasks
+  tasks: SessionTasks
   clock: ServerClock
   hello(): Promise<Hello>
   heartbeat(): Promise<NonNullable<SessionRequest['message']>>

@@ -1,6 +1,6 @@
 /** From a verdict to the record that is kept and the update that is sent. */
-import type { DispatchOrder, TaskUpdate } from '../../proto/index.js'
-import { EMPTY_STREAM, type Result, toFinalUpdate } from '../journal/records.js'
+import { type DispatchOrder, Started, TaskState, type TaskUpdate } from '../../proto/index.js'
+import { EMPTY_STREAM, type Result, toFinalUpdate, UPDATE_SEQUENCE } from '../journal/records.js'
 import { decodeSpec } from './order.js'
 import type { Refusal } from './refusal.js'
 import { rejected, type Verdict } from './verdict.js'
@@ -43,6 +43,36 @@ export function toResult(verdict: Verdict, order: DispatchOrder | undefined): Re
 export function refusedUpdate(order: DispatchOrder, refusal: Refusal): TaskUpdate {
   const result = toResult(rejected(refusal.code, refusal.detail), order)
   return toFinalUpdate(order.dispatchId, result, { stdout: 0, stderr: 0 })
+}
+
+/**
+ * The update of a task that has not ended.
+ * @param runningForMs undefined while it waits
+ */
+export function toLiveUpdate(
+  dispatchId: Buffer,
+  order: DispatchOrder | undefined,
+  runningForMs: number | undefined,
+): TaskUpdate {
+  const running = runningForMs !== undefined
+  return {
+    dispatchId,
+    state: running ? TaskState.TASK_STATE_RUNNING : TaskState.TASK_STATE_ACCEPTED,
+    sequence: running ? UPDATE_SEQUENCE.running : UPDATE_SEQUENCE.accepted,
+    executionId: order?.executionId ?? 0n,
+    stepExecutionId: order?.stepExecutionId ?? 0n,
+    attempt: order?.attempt ?? 0,
+    outputDay: order?.outputDay ?? '',
+    exitCode: undefined,
+    signal: '',
+    reason: '',
+    detail: '',
+    started: running ? Started.STARTED_YES : Started.STARTED_NO,
+    durationMs: 0n,
+    stdout: undefined,
+    stderr: undefined,
+    startedAgoMs: BigInt(Math.max(0, runningForMs ?? 0)),
+  }
 }
 
 /** The output cap of an accepted task; 0 in the spec means none. */

@@ -1,11 +1,11 @@
 /** One task in memory: its order, where it stands, and the update that tells it. */
-import { DispatchOrder, type ScriptTask, Started, TaskState, type TaskUpdate } from '../../proto/index.js'
-import { type Intent, type Result, toFinalUpdate, UPDATE_SEQUENCE } from '../journal/records.js'
+import { DispatchOrder, type ScriptTask, type TaskUpdate } from '../../proto/index.js'
+import { type Intent, type Result, toFinalUpdate } from '../journal/records.js'
 import type { TaskFolder } from '../journal/task-folder.js'
 import type { TaskOutput } from '../output/task-output.js'
 import { uptimeMs } from '../process/proc.js'
 import { decodeSpec } from './order.js'
-import { rowsOf } from './result.js'
+import { rowsOf, toLiveUpdate } from './result.js'
 
 export type Phase = 'queued' | 'running' | 'ended'
 
@@ -50,33 +50,19 @@ export class Task {
   /** Where the task stands, as it is told to the server now. */
   update(): TaskUpdate {
     if (this.result) return toFinalUpdate(this.dispatchId, this.result, this.output.acked())
-    const running = this.startedUptimeMs !== undefined
-    return {
-      dispatchId: this.dispatchId,
-      state: running ? TaskState.TASK_STATE_RUNNING : TaskState.TASK_STATE_ACCEPTED,
-      sequence: running ? UPDATE_SEQUENCE.running : UPDATE_SEQUENCE.accepted,
-      executionId: this.order?.executionId ?? 0n,
-      stepExecutionId: this.order?.stepExecutionId ?? 0n,
-      attempt: this.order?.attempt ?? 0,
-      outputDay: this.order?.outputDay ?? '',
-      exitCode: undefined,
-      signal: '',
-      reason: '',
-      detail: '',
-      started: running ? Started.STARTED_YES : Started.STARTED_NO,
-      durationMs: 0n,
-      stdout: undefined,
-      stderr: undefined,
-      startedAgoMs: BigInt(running ? Math.max(0, uptimeMs() - (this.startedUptimeMs ?? 0)) : 0),
-    }
+    const { startedUptimeMs: started } = this
+    return toLiveUpdate(this.dispatchId, this.order, started === undefined ? undefined : uptimeMs() - started)
   }
 }
+
+/** What is known of a task, wherever it is recorded. */
+type Recorded = Pick<Task, 'intent' | 'order' | 'result'>
 
 /**
  * Whether an order asks for what is recorded under its id. It may be signed anew, with other times. Another task under
  * the same id comes from a control plane that was restored from an old backup and counts its ids anew.
  */
-export function isSameTask(task: Task, order: DispatchOrder): boolean {
+export function isSameTask(task: Recorded, order: DispatchOrder): boolean {
   if (isUnclaimed(task)) return true
   const recorded = task.order ? rowsOf(task.order) : task.result
   const asked = rowsOf(order)
@@ -86,6 +72,6 @@ export function isSameTask(task: Task, order: DispatchOrder): boolean {
 }
 
 /** Cancelled before its dispatch came, and it has not come yet: which rows it is about is not known. */
-export function isUnclaimed(task: Task): boolean {
+export function isUnclaimed(task: Recorded): boolean {
   return task.intent === undefined && task.result?.stepExecutionId === '0'
 }

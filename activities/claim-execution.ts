@@ -8,7 +8,10 @@ import type { Claim, ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { standingOf } from './owner.js'
 
-export function createClaimExecution({ pool }: ControlDependencies): ControlActivities['claimExecution'] {
+export function createClaimExecution({
+  pool,
+  historyMaxEvents,
+}: ControlDependencies): ControlActivities['claimExecution'] {
   return (input) =>
     transaction(pool, async (tx): Promise<Claim> => {
       const key = { scopeId: input.scopeId as ScopeId, executionId: input.executionId as ExecutionId }
@@ -28,6 +31,7 @@ export function createClaimExecution({ pool }: ControlDependencies): ControlActi
         actor: execution.launchedBy,
         hosts: execution.hosts,
         standing: standingOf(execution),
+        ...(historyMaxEvents ? { historyMaxEvents } : {}),
         steps: steps.map((step) => ({
           stepExecutionId: step.id,
           name: step.name,

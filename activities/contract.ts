@@ -47,6 +47,8 @@ export type Claim =
       hosts: number
       steps: ClaimedStep[]
       standing: Standing
+      /** Events after which the workflow continues as a new one; 0 or left out: when Temporal advises it. */
+      historyMaxEvents?: number
     }
 
 /** Where a step's hosts stand, and the shards that were made for those that are ready. */

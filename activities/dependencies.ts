@@ -9,4 +9,6 @@ export interface ControlDependencies {
   lostAfterMs: number
   /** Most hosts of one shard. */
   shardMaxHosts: number
+  /** Events after which a workflow continues as a new one; left out: when Temporal advises it. */
+  historyMaxEvents?: number
 }

@@ -20,10 +20,14 @@ import {
 import { type StartedExecution, startOptions } from '../workflows/start.js'
 
 /** What became of an update: `gone` if no workflow runs under the id, `away` if nobody answered in time. */
-export type UpdateAnswer = OperateResult | { state: 'gone' } | { state: 'away'; why: string }
+export type UpdateAnswer =
+  | (OperateResult & { state: 'accepted' | 'refused' | 'ended' })
+  | { state: 'gone' }
+  | { state: 'away'; why: string }
 
 const RETRY_MS = 100
-const GRPC_UNAVAILABLE = 14
+// The second is said of more than ten updates at once, and while a history is being continued as a new one.
+const GRPC_TRY_AGAIN = [14, 8]
 
 export class Engine {
   private readonly connection: Connection
@@ -54,12 +58,18 @@ export class Engine {
   /** Says an operation to a running execution and waits for its answer. */
   async operate(workflowId: string, input: OperateInput, deadlineMs: number): Promise<UpdateAnswer> {
     try {
-      return await this.within(deadlineMs, () =>
-        this.client.workflow.getHandle(workflowId).executeUpdate<OperateResult, [OperateInput]>(OPERATE, {
-          updateId: input.operationId,
-          args: [input],
-        }),
-      )
+      const until = Date.now() + deadlineMs
+      for (;;) {
+        const { state, reason } = await this.within(until - Date.now(), () =>
+          this.client.workflow.getHandle(workflowId).executeUpdate<OperateResult, [OperateInput]>(OPERATE, {
+            updateId: input.operationId,
+            args: [input],
+          }),
+        )
+        if (state !== 'moved') return { state, reason }
+        if (Date.now() + RETRY_MS >= until) return { state: 'away', why: 'the history was being continued' }
+        await delay(RETRY_MS)
+      }
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return { state: 'gone' }
       if (error instanceof WorkflowUpdateFailedError) return refusalOf(error)
@@ -101,7 +111,7 @@ export class Engine {
 
 function isAway(error: unknown): boolean {
   const cause = error instanceof ServiceError ? error.cause : error
-  return isGrpcServiceError(cause) && cause.code === GRPC_UNAVAILABLE
+  return isGrpcServiceError(cause) && GRPC_TRY_AGAIN.includes(cause.code)
 }
 
 function refusalOf(error: WorkflowUpdateFailedError): UpdateAnswer {

@@ -159,6 +159,8 @@ export class Gateway implements Fleet {
     const work = await findShardWork(this.deps.pool, shardId)
     if (!work) return { settled: 0, moved: 0 }
     const run = new ShardRun(this.deps, this.sessions, work)
+    // This process may have stalled for so long that its hosts were given to a new shard: each has one dispatcher.
+    for (const older of this.runs) if (older.isBefore(run)) older.handOver(work.hosts)
     this.runs.add(run)
     const off = this.flags.watch(work.executionId as ExecutionId, (flags) => run.flagsChanged(flags))
     try {

@@ -19,6 +19,8 @@ export interface ControlConfig extends StoreConfig {
   healthListen: string
   lostAfterMs: number
   shardMaxHosts: number
+  /** 0: as Temporal advises. */
+  historyMaxEvents: number
 }
 
 export interface GatewayConfig extends StoreConfig {
@@ -50,6 +52,8 @@ export function readControlConfig(from: Env): ControlConfig {
     healthListen: env.text('DROVER_HEALTH_LISTEN', ''),
     lostAfterMs: env.integer('DROVER_LOST_AFTER_MS', LOST_AFTER_MS, { min: 1_000, max: 7 * 86_400_000 }),
     shardMaxHosts: env.integer('DROVER_SHARD_MAX_HOSTS', SHARD_MAX_HOSTS, { min: 1, max: SHARD_MAX_HOSTS }),
+    // A look at a step of 500 shards, the most that a plan may have, leaves 1,500 events.
+    historyMaxEvents: env.integer('DROVER_HISTORY_MAX_EVENTS', 0, { min: 0, max: 50_000 }),
   }
   env.finish()
   return config

@@ -17,6 +17,7 @@ import { type ControlConfig, readControlConfig } from './config.js'
 import { Desk } from './desk/desk.js'
 import { openPlatformKeys, type PlatformKeys } from './desk/keys.js'
 import { Sweeper } from './desk/sweeper.js'
+import { registerFleetGauges } from './fleet-gauges.js'
 import { collectMetrics } from './metrics.js'
 import { persist } from './persist.js'
 
@@ -38,6 +39,7 @@ async function run(config: ControlConfig): Promise<void> {
     () => openPlatformKeys(pool, master),
     shutdown.signal,
   )
+  registerFleetGauges(pool, logger.child({ name: 'worker:metrics' }))
   const hints = new HintListener(config.postgresUrl)
   // Signing must go on while Temporal is away: the desk needs the database alone.
   await using _desk = new Desk(pool, hints, keys, logger.child({ name: 'worker:desk' }))
@@ -70,7 +72,7 @@ async function makeBucket(s3Url: string, signal: AbortSignal): Promise<void> {
 }
 
 async function createWorker(config: ControlConfig, pool: Pool, { signer }: PlatformKeys): Promise<Worker> {
-  const { lostAfterMs, shardMaxHosts, workflowBundle } = config
+  const { lostAfterMs, shardMaxHosts, historyMaxEvents, workflowBundle } = config
   return Worker.create({
     connection: await NativeConnection.connect({ address: config.temporalAddress }),
     namespace: config.temporalNamespace,
@@ -78,7 +80,7 @@ async function createWorker(config: ControlConfig, pool: Pool, { signer }: Platf
     ...(workflowBundle
       ? { workflowBundle: { codePath: path.resolve(workflowBundle) } }
       : { workflowsPath: require.resolve('../workflows/index.js') }),
-    activities: createControlActivities({ pool, signer, lostAfterMs, shardMaxHosts }),
+    activities: createControlActivities({ pool, signer, lostAfterMs, shardMaxHosts, historyMaxEvents }),
     maxCachedWorkflows: 500,
     maxHeartbeatThrottleInterval: '2 s',
     stickyQueueScheduleToStartTimeout: '2 s',

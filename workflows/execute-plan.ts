@@ -34,9 +34,19 @@ export async function executePlan(input: ExecutePlanInput): Promise<ExecutePlanR
     run.changes++
   })
   return CancellationScope.nonCancellable(async () => {
-    void condition(() => engineCancels && run.claim === 'taken').then(() => cancel(ref, run))
+    let cancelWritten = false
+    void condition(() => engineCancels && run.claim === 'taken')
+      .then(() => cancel(ref, run))
+      .then(() => {
+        cancelWritten = true
+      })
     try {
-      return await interpret(input, ref, run)
+      const result = await interpret(input, ref, run)
+      if (result) return result
+      // What was asked of this run is done by this run: the next one knows only the rows.
+      run.leaving = true
+      await condition(() => allHandlersFinished() && engineCancels === cancelWritten)
+      return await continueAsNew<typeof executePlan>(input)
     } catch (error) {
       if (!isSuperseded(error)) throw error
       await condition(allHandlersFinished)
@@ -54,11 +64,12 @@ async function cancel(ref: ExecutionRef, run: RunState): Promise<void> {
   run.changes++
 }
 
+/** @returns how the run ended; undefined when its history has become too long and a new one must go on */
 async function interpret(
   input: ExecutePlanInput,
   ref: ExecutionRef,
   run: RunState,
-): Promise<ExecutePlanResult> {
+): Promise<ExecutePlanResult | undefined> {
   const claim = await ledger.claimExecution(ref)
   run.claim = claim.claimed ? 'taken' : 'refused'
   if (!claim.claimed) {
@@ -66,6 +77,7 @@ async function interpret(
     return { state: 'not claimed', why: claim.why }
   }
   run.actor = claim.actor
+  run.historyMaxEvents = claim.historyMaxEvents ?? 0
   run.hosts = claim.hosts
   run.steps = claim.steps
   run.adopt(claim.standing, new Map())
@@ -75,12 +87,9 @@ async function interpret(
     const next = nextStep(run.stepStates, run.cancelRequested)
     const step = next.do === 'run' ? run.steps[next.index] : undefined
     if (step) {
-      await new FanOut(ref, step, run, display).finish()
+      const isDone = await new FanOut(ref, step, run, display).finish()
       display.show(run)
-      if (workflowInfo().continueAsNewSuggested) {
-        await condition(allHandlersFinished)
-        await continueAsNew<typeof executePlan>(input)
-      }
+      if (!isDone || run.isLong) return undefined
       continue
     }
     // An operation that came with the last step's end may have changed what comes next.

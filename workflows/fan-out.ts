@@ -32,17 +32,21 @@ export class FanOut {
     return { ...this.ref, stepExecutionId: this.step.stepExecutionId }
   }
 
-  /** Resolves when every host of the step has an end and the step its verdict. */
-  async finish(): Promise<void> {
+  /**
+   * Resolves when every host of the step has an end and the step its verdict; or, with false, when the history has become
+   * so long that a new one must go on. What is under way then is taken up again like what a lost gateway leaves.
+   */
+  async finish(): Promise<boolean> {
     for (;;) {
+      if (this.run.isLong) return false
       const seen = this.run.changes
       if (this.look) await this.resolve()
       // It was skipped meanwhile, or has been ended from outside.
-      if (isFinalStepState(this.step.state)) return
-      if (this.done && seen === this.run.changes && (await this.close())) return
+      if (isFinalStepState(this.step.state)) return true
+      if (this.done && seen === this.run.changes && (await this.close())) return true
       if (this.look) continue
       this.say()
-      await condition(() => this.run.changes !== seen || this.done || this.look)
+      await condition(() => this.run.changes !== seen || this.done || this.look || this.run.isLong)
       if (this.run.changes !== seen) this.look = true
     }
   }

@@ -21,8 +21,11 @@ export interface OperateInput {
 }
 
 export interface OperateResult {
-  /** `ended`: nothing was decided, for the execution ended meanwhile; it can only be continued. */
-  state: 'accepted' | 'refused' | 'ended'
+  /**
+   * `ended`: nothing was decided, for the execution ended meanwhile; it can only be continued. `moved`: nothing was
+   * decided, for the workflow's history was just being continued as a new one: ask again.
+   */
+  state: 'accepted' | 'refused' | 'ended' | 'moved'
   reason?: string | undefined
 }
 

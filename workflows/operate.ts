@@ -26,6 +26,7 @@ export function handleOperations(ref: ExecutionRef, run: RunState): void {
 
 async function apply(ref: ExecutionRef, run: RunState, input: OperateInput): Promise<OperateResult> {
   await condition(() => run.claim !== 'open')
+  if (run.leaving) return { state: 'moved' }
   if (run.claim === 'refused') return { state: 'ended' }
   try {
     const outcome = await ledger.applyOperation({ ...ref, operationId: input.operationId })

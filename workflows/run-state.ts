@@ -1,4 +1,5 @@
 /** What a run's workflow knows of itself between two decisions; everything that lasts is in the ledger. */
+import { workflowInfo } from '@temporalio/workflow'
 import { type HostCounts, summarize } from '../domain/host-result.js'
 import type { OperationView } from '../domain/operation.js'
 import type { StepState } from '../domain/step-execution.js'
@@ -19,9 +20,19 @@ export class RunState {
   waiting: string | undefined
   /** Grows with each operation, so that whoever waits looks again. */
   changes = 0
+  /** The history is about to be continued as a new one, which answers whoever asks from now on. */
+  leaving = false
+  /** Events after which the history is continued as a new one; 0 leaves it to Temporal's own advice. */
+  historyMaxEvents = 0
   private seq = -1
   private lastLook = 0
   private readonly counts = new Map<string, HostCounts>()
+
+  /** Temporal bounds events and updates (2,000) of one history, and says in time when it nears either. */
+  get isLong(): boolean {
+    const { continueAsNewSuggested, historyLength } = workflowInfo()
+    return continueAsNewSuggested || (this.historyMaxEvents > 0 && historyLength > this.historyMaxEvents)
+  }
 
   get stepStates(): StepState[] {
     return this.steps.map((step) => step.state)

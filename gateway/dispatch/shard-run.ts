@@ -11,10 +11,13 @@ import { sendCancel, sendDispatch } from './orders.js'
 
 type WorkHost = ShardWork['hosts'][number]
 
-/** `ready`: to be sent (again) · `sent`: its agent has the order · `settled`: has an end · `left`: for another round. */
+/**
+ * `ready`: to be sent (again) · `sent`: its agent has the order · `settled`: has an end · `left`: for another round ·
+ * `gone`: another shard has it.
+ */
 interface HostRun {
   host: WorkHost
-  phase: 'ready' | 'sent' | 'settled' | 'left'
+  phase: 'ready' | 'sent' | 'settled' | 'left' | 'gone'
   /** The stop order that the agent was told in this session. */
   stop: Buffer | undefined
   /** Since when its session has been away, ms of the clock; 0 while it is here. */
@@ -32,6 +35,9 @@ const LEFT_OVER_MS = 1_000
 
 // An order without any answer for this long is sent again: it is the agent that keeps it from starting twice.
 const ASK_AGAIN_MS = 15_000
+
+/** Nothing is left to do for it here. */
+const isDone = (run: HostRun) => run.phase === 'settled' || run.phase === 'gone'
 
 export class ShardRun {
   private readonly runs: Map<HostId, HostRun>
@@ -60,10 +66,25 @@ export class ShardRun {
     return this.work.stepExecutionId
   }
 
+  /** Whether it carries an older shard of the same step: ids of shards grow. */
+  isBefore(other: ShardRun): boolean {
+    const { stepExecutionId, shardId } = this.work
+    return stepExecutionId === other.stepExecutionId && BigInt(shardId) < BigInt(other.work.shardId)
+  }
+
+  /** Another shard has these hosts now: nothing more is sent to them from here. */
+  handOver(hosts: readonly { hostId: HostId }[]): void {
+    for (const { hostId } of hosts) {
+      const run = this.runs.get(hostId)
+      if (run && run.phase !== 'settled') run.phase = 'gone'
+    }
+    this.nudge()
+  }
+
   /** A host's session came or went: its order may be lost, so it is sent again; the agent knows what it has. */
   sessionChanged(hostId: HostId): void {
     const run = this.runs.get(hostId)
-    if (!run || run.phase === 'settled') return
+    if (!run || isDone(run)) return
     run.phase = 'ready'
     run.stop = undefined
     this.nudge()
@@ -81,8 +102,7 @@ export class ShardRun {
     const wasHeld = this.isHeld
     this.flags = flags
     // What was left is taken up again, and what was sent may have lost its order: agents answer a known one with its state.
-    if (wasHeld && !this.isHeld)
-      for (const run of this.runs.values()) if (run.phase !== 'settled') run.phase = 'ready'
+    if (wasHeld && !this.isHeld) for (const run of this.runs.values()) if (!isDone(run)) run.phase = 'ready'
     this.nudge()
   }
 
@@ -159,7 +179,7 @@ export class ShardRun {
   /** Cancelled or paused: nothing new leaves, and what runs is stopped if a stop was signed. */
   private hold(): void {
     for (const run of this.runs.values()) {
-      if (run.phase === 'settled' || run.phase === 'left') continue
+      if (isDone(run) || run.phase === 'left') continue
       if (run.host.state === 'pending' && run.phase === 'ready') {
         run.phase = 'left'
         continue
@@ -201,7 +221,7 @@ export class ShardRun {
     const rows = await findShardProgress(this.deps.pool, this.work.shardId, this.deps.self.bootId)
     const states = new Map(rows.map((row) => [row.hostId, row]))
     for (const run of this.runs.values()) {
-      if (run.phase === 'settled') continue
+      if (isDone(run)) continue
       const row = states.get(run.host.hostId)
       // A row that is gone has been given to another shard: by a retry, or because this one was closed.
       if (!row || (row.elsewhere && !this.sessions.get(run.host.hostId))) {

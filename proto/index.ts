@@ -23,8 +23,14 @@ export {
   TaskState,
   TaskUpdate,
 } from './generated/drover/agent/v1/task.js'
+export {
+  type UpgradeAgent,
+  UpgradeOrder,
+  type UpgradeReport,
+  UpgradeState,
+} from './generated/drover/agent/v1/upgrade.js'
 export { dispatchId } from './dispatch-id.js'
-export { type SignedOrder, sha256, signOrder, verifyOrder } from './order.js'
+export { type SignedOrder, sha256, signOrder, signUpgrade, verifyOrder, verifyUpgrade } from './order.js'
 
 /** Versions of the session protocol that this build speaks; the highest common one is used. */
 export const PROTOCOL = { min: 1, max: 1 } as const
@@ -37,6 +43,12 @@ export const CHUNK_BYTES = 64 * 1024
 
 /** Where a gateway serves the text of a script: `GET <prefix><sha256 in hex>` over HTTP/1.1 with the agent's certificate. */
 export const SCRIPT_BLOB_PATH = '/blobs/scripts/'
+
+/** Where a gateway serves an agent's bundle to a host that is ordered to change to it: `GET <prefix><sha256 in hex>`. */
+export const BUNDLE_BLOB_PATH = '/blobs/agents/'
+
+/** What an agent that a supervisor started names among its capabilities: only such a one can be upgraded. */
+export const UPGRADE_CAPABILITY = 'upgrade'
 
 /** URI of a host's identity in its certificate's subject alternative name. */
 export const HOST_URI_PREFIX = 'spiffe://drover/host/'

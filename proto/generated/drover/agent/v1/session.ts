@@ -30,6 +30,7 @@ import {
   TaskSettled,
   TaskUpdate,
 } from "./task.js";
+import { UpgradeAgent, UpgradeReport, UpgradeSettled } from "./upgrade.js";
 
 export const protobufPackage = "drover.agent.v1";
 
@@ -79,6 +80,7 @@ export interface SessionRequest {
     | { $case: "hello"; value: Hello }
     | { $case: "heartbeat"; value: Heartbeat }
     | { $case: "certificateRequest"; value: CertificateRequest }
+    | { $case: "upgradeReport"; value: UpgradeReport }
     | { $case: "taskUpdate"; value: TaskUpdate }
     | { $case: "outputChunk"; value: OutputChunk }
     | undefined;
@@ -92,6 +94,8 @@ export interface SessionResponse {
     | { $case: "drain"; value: Drain }
     | { $case: "certificate"; value: Certificate }
     | { $case: "refusal"; value: Refusal }
+    | { $case: "upgradeAgent"; value: UpgradeAgent }
+    | { $case: "upgradeSettled"; value: UpgradeSettled }
     | { $case: "dispatch"; value: Dispatch }
     | { $case: "cancelTask"; value: CancelTask }
     | { $case: "outputAck"; value: OutputAck }
@@ -734,6 +738,9 @@ export const SessionRequest: MessageFns<SessionRequest> = {
       case "certificateRequest":
         CertificateRequest.encode(message.message.value, writer.uint32(26).fork()).join();
         break;
+      case "upgradeReport":
+        UpgradeReport.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
       case "taskUpdate":
         TaskUpdate.encode(message.message.value, writer.uint32(162).fork()).join();
         break;
@@ -792,6 +799,14 @@ export const SessionRequest: MessageFns<SessionRequest> = {
             };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "upgradeReport", value: UpgradeReport.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 20: {
             if (tag !== 162) {
               break;
@@ -838,6 +853,10 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         ? { $case: "certificateRequest", value: CertificateRequest.fromJSON(object.certificateRequest) }
         : isSet(object.certificate_request)
         ? { $case: "certificateRequest", value: CertificateRequest.fromJSON(object.certificate_request) }
+        : isSet(object.upgradeReport)
+        ? { $case: "upgradeReport", value: UpgradeReport.fromJSON(object.upgradeReport) }
+        : isSet(object.upgrade_report)
+        ? { $case: "upgradeReport", value: UpgradeReport.fromJSON(object.upgrade_report) }
         : isSet(object.taskUpdate)
         ? { $case: "taskUpdate", value: TaskUpdate.fromJSON(object.taskUpdate) }
         : isSet(object.task_update)
@@ -858,6 +877,8 @@ export const SessionRequest: MessageFns<SessionRequest> = {
       obj.heartbeat = Heartbeat.toJSON(message.message.value);
     } else if (message.message?.$case === "certificateRequest") {
       obj.certificateRequest = CertificateRequest.toJSON(message.message.value);
+    } else if (message.message?.$case === "upgradeReport") {
+      obj.upgradeReport = UpgradeReport.toJSON(message.message.value);
     } else if (message.message?.$case === "taskUpdate") {
       obj.taskUpdate = TaskUpdate.toJSON(message.message.value);
     } else if (message.message?.$case === "outputChunk") {
@@ -890,6 +911,12 @@ export const SessionRequest: MessageFns<SessionRequest> = {
             $case: "certificateRequest",
             value: CertificateRequest.fromPartial(object.message.value),
           };
+        }
+        break;
+      }
+      case "upgradeReport": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "upgradeReport", value: UpgradeReport.fromPartial(object.message.value) };
         }
         break;
       }
@@ -928,6 +955,12 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         break;
       case "refusal":
         Refusal.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+      case "upgradeAgent":
+        UpgradeAgent.encode(message.message.value, writer.uint32(42).fork()).join();
+        break;
+      case "upgradeSettled":
+        UpgradeSettled.encode(message.message.value, writer.uint32(50).fork()).join();
         break;
       case "dispatch":
         Dispatch.encode(message.message.value, writer.uint32(162).fork()).join();
@@ -1002,6 +1035,22 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             }
 
             message.message = { $case: "refusal", value: Refusal.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "upgradeAgent", value: UpgradeAgent.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.message = { $case: "upgradeSettled", value: UpgradeSettled.decode(reader, reader.uint32()) };
             continue;
           }
           case 20: {
@@ -1082,6 +1131,14 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         ? { $case: "certificate", value: Certificate.fromJSON(object.certificate) }
         : isSet(object.refusal)
         ? { $case: "refusal", value: Refusal.fromJSON(object.refusal) }
+        : isSet(object.upgradeAgent)
+        ? { $case: "upgradeAgent", value: UpgradeAgent.fromJSON(object.upgradeAgent) }
+        : isSet(object.upgrade_agent)
+        ? { $case: "upgradeAgent", value: UpgradeAgent.fromJSON(object.upgrade_agent) }
+        : isSet(object.upgradeSettled)
+        ? { $case: "upgradeSettled", value: UpgradeSettled.fromJSON(object.upgradeSettled) }
+        : isSet(object.upgrade_settled)
+        ? { $case: "upgradeSettled", value: UpgradeSettled.fromJSON(object.upgrade_settled) }
         : isSet(object.dispatch)
         ? { $case: "dispatch", value: Dispatch.fromJSON(object.dispatch) }
         : isSet(object.cancelTask)
@@ -1118,6 +1175,10 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       obj.certificate = Certificate.toJSON(message.message.value);
     } else if (message.message?.$case === "refusal") {
       obj.refusal = Refusal.toJSON(message.message.value);
+    } else if (message.message?.$case === "upgradeAgent") {
+      obj.upgradeAgent = UpgradeAgent.toJSON(message.message.value);
+    } else if (message.message?.$case === "upgradeSettled") {
+      obj.upgradeSettled = UpgradeSettled.toJSON(message.message.value);
     } else if (message.message?.$case === "dispatch") {
       obj.dispatch = Dispatch.toJSON(message.message.value);
     } else if (message.message?.$case === "cancelTask") {
@@ -1161,6 +1222,18 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "refusal": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "refusal", value: Refusal.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "upgradeAgent": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "upgradeAgent", value: UpgradeAgent.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "upgradeSettled": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "upgradeSettled", value: UpgradeSettled.fromPartial(object.message.value) };
         }
         break;
       }

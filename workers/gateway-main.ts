@@ -14,7 +14,8 @@ import { isMigrated } from '../store/postgres/migrate.js'
 import { createPool, type Pool } from '../store/postgres/pool.js'
 import { firstScope, type Scope } from '../store/postgres/scopes.js'
 import { type GatewayConfig, readGatewayConfig } from './config.js'
-import { collectMetrics, gauge } from './metrics.js'
+import { registerGatewayMetrics } from './gateway-metrics.js'
+import { collectMetrics } from './metrics.js'
 import { persist } from './persist.js'
 
 const logger = createLogger('gateway')
@@ -38,9 +39,7 @@ async function run(config: GatewayConfig): Promise<void> {
   const address = config.advertise || `${config.listen.host}:${config.listen.port}`
   const self = { scopeId, name: config.name, bootId: randomUUID(), address }
   const gateway = new Gateway({ pool, log, hints, logger, self, heartbeatMs: config.heartbeatMs })
-  gauge('drover_gateway_sessions', 'Live agent sessions', () => gateway.sessions.size)
-  gauge('drover_gateway_ledger_queue', 'Host updates waiting for the ledger', () => gateway.ledger.depth)
-  gauge('drover_gateway_output_bytes', 'Output bytes waiting to be stored', () => gateway.output.waitingBytes)
+  registerGatewayMetrics(gateway)
 
   const onNameLost = () => {
     logger.fatal({ gateway: config.name }, 'another process has taken this name; this one ends at once')

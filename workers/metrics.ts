@@ -1,5 +1,5 @@
 /** Metrics of workers and gateways, in the Prometheus format. */
-import { collectDefaultMetrics, Gauge, register } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, register } from 'prom-client'
 
 collectDefaultMetrics()
 
@@ -30,6 +30,24 @@ export function gaugeBy(
       const values = await read()
       this.reset()
       for (const [value, count] of Object.entries(values)) this.set({ [label]: value }, count)
+    },
+  })
+}
+
+/** Adds a counter with one value for each value of a label, counted elsewhere since the process started. */
+export function counterBy(
+  label: string,
+  name: string,
+  help: string,
+  read: () => Record<string, number>,
+): void {
+  void new Counter({
+    name,
+    help,
+    labelNames: [label],
+    collect() {
+      this.reset()
+      for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count)
     },
   })
 }

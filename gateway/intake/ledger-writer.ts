@@ -19,7 +19,10 @@ interface Entry {
 }
 
 export class LedgerWriter {
+  /** Since the process started: updates that moved a row, that changed none (late, repeated or of an older attempt), that the database refused. */
+  readonly counts = { written: 0, unchanged: 0, dropped: 0 }
   private readonly queue = new Map<string, Entry>()
+  private blockedSince: number | undefined
   private running: Promise<void> | undefined
   private readonly pool: Pool
   private readonly hints: HintSender
@@ -33,6 +36,11 @@ export class LedgerWriter {
 
   get depth(): number {
     return this.queue.size
+  }
+
+  /** How long the ledger has not taken what waits for it; 0 while it does. */
+  get blockedMs(): number {
+    return this.blockedSince === undefined ? 0 : Date.now() - this.blockedSince
   }
 
   /** Queues an update; a later one of the same attempt takes the place of an earlier one that is still queued. */
@@ -64,7 +72,9 @@ export class LedgerWriter {
       try {
         await this.writeOrSplit(batch.map(([, entry]) => entry))
         failures = 0
+        this.blockedSince = undefined
       } catch (err) {
+        this.blockedSince ??= Date.now()
         this.logger.warn({ err, updates: batch.length }, 'the ledger cannot be written; trying again')
         this.putBack(batch)
         await delay(fullJitter(failures++, Math.random(), 100, 5_000) + 50)
@@ -89,6 +99,7 @@ export class LedgerWriter {
       if (!isRefusal(err)) throw err
       const [first] = entries
       if (first && entries.length === 1) {
+        this.counts.dropped++
         const { hostId, stepExecutionId } = first.update
         this.logger.error(
           { err, hostId, stepExecutionId },
@@ -103,16 +114,13 @@ export class LedgerWriter {
   }
 
   private async write(entries: Entry[]): Promise<void> {
-    const settled = await transaction(this.pool, async (tx) => {
-      await writeHostUpdates(
-        tx,
-        entries.map((entry) => entry.update),
-      )
-      return findSettled(
-        tx,
-        entries.map((entry) => entry.update),
-      )
-    })
+    const updates = entries.map((entry) => entry.update)
+    const { changed, settled } = await transaction(this.pool, async (tx) => ({
+      changed: await writeHostUpdates(tx, updates),
+      settled: await findSettled(tx, updates),
+    }))
+    this.counts.written += changed
+    this.counts.unchanged += updates.length - changed
     for (const executionId of new Set(entries.map((entry) => entry.update.executionId)))
       this.hints.add(executionId)
     for (const { update, onWritten } of entries) {

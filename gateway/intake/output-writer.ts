@@ -28,6 +28,7 @@ interface Entry {
 export class OutputWriter {
   private queue: Entry[] = []
   private pendingBytes = 0
+  private blockedSince: number | undefined
   private running: Promise<void> | undefined
   private merging: Promise<void> = Promise.resolve()
   private readonly paused = new Set<Session>()
@@ -43,6 +44,11 @@ export class OutputWriter {
 
   get waitingBytes(): number {
     return this.pendingBytes
+  }
+
+  /** How long the store has not taken what waits for it; 0 while it does. */
+  get blockedMs(): number {
+    return this.blockedSince === undefined ? 0 : Date.now() - this.blockedSince
   }
 
   /**
@@ -150,7 +156,9 @@ export class OutputWriter {
           batch.map(({ task, stream, offset, data }) => ({ ...keyOf(task, nameOf(stream)), offset, data })),
         )
         failures = 0
+        this.blockedSince = undefined
       } catch (err) {
+        this.blockedSince ??= Date.now()
         this.logger.warn({ err, chunks: batch.length }, 'output cannot be stored; trying again')
         this.queue.unshift(...batch)
         await delay(fullJitter(failures++, Math.random(), 100, 5_000) + 50)

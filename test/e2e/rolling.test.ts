@@ -1,10 +1,12 @@
 /** A rolling restart of every role, one process after another, under load: what an upgrade of the platform is. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
 import { connected, startTestPlatform } from '../helpers/platform'
 
-const HOSTS = 6
+const HOSTS = 4
 // Shorter than the shortest grace before SIGKILL: a role that was killed did not drain.
 const STOP_MAX_MS = 9_500
 
@@ -31,6 +33,25 @@ describe('a rolling restart of every role under load', () => {
     await child.waitReady()
     return tookMs
   }
+
+  /** What a role serves under /metrics; where, its environment says. */
+  async function metricsOf(name: string): Promise<string> {
+    const environment = readFileSync(`/proc/${platform.child(name).pid}/environ`, 'latin1').split('\0')
+    const listen = ['DROVER_HEALTH_LISTEN=', 'DROVER_API_LISTEN=']
+      .map((key) => environment.find((entry) => entry.startsWith(key))?.slice(key.length))
+      .find(Boolean)
+    return (await fetch(`http://${listen}/metrics`)).text()
+  }
+
+  it('serves every metric that docs/operations/alerts.md names', async () => {
+    const page = readFileSync(path.join(__dirname, '../../docs/operations/alerts.md'), 'utf8')
+    const named = new Set(page.match(/\b(drover|nodejs)_[a-z0-9_]+/g))
+    const served = await Promise.all(['api-1', 'worker-1', 'gateway-1'].map(metricsOf))
+    expect(named.size).toBeGreaterThan(10)
+    // A histogram's HELP and a counter without a value yet name it too.
+    expect([...named].filter((name) => !served.join('').includes(name.replace(/_bucket$/, '')))).toEqual([])
+    expect(served[1]).toMatch(new RegExp(`drover_hosts\\{state="connected"\\} ${HOSTS}\n`))
+  })
 
   it('fails no run, starts nothing twice and kills no drain', async () => {
     const api = new TestApi(platform)

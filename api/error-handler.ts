@@ -23,6 +23,8 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   script_too_large: 413,
   range_invalid: 416,
   method_not_allowed: 405,
+  headers_too_large: 431,
+  request_too_slow: 408,
 }
 
 export function statusOf(error: PlatformError): number {
@@ -115,8 +117,9 @@ export function sendProblem(response: Response, error: PlatformError, requestId:
 export function errorHandler(logger: Logger): ErrorRequestHandler {
   // Express tells an error handler by its four parameters.
   return (fault, request, response, _next) => {
-    // The client left, or the process drains: there is no one to tell.
-    if (response.headersSent && fault instanceof Error && fault.name === 'AbortError') {
+    // The client left while it was sending, or while it was answered; or the answer was cut off: there is no one to tell.
+    const isCutOff = response.headersSent && fault instanceof Error && fault.name === 'AbortError'
+    if (isCutOff || (request.destroyed && !request.complete)) {
       response.destroy()
       return
     }

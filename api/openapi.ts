@@ -8,7 +8,14 @@ type Json = Record<string, unknown>
 
 /** Codes that any operation may answer, by what it is. */
 function commonErrors(op: Operation): ErrorCode[] {
-  const codes: ErrorCode[] = ['request_invalid', 'text_invalid', 'unavailable', 'internal']
+  const codes: ErrorCode[] = [
+    'request_invalid',
+    'text_invalid',
+    'headers_too_large',
+    'request_too_slow',
+    'unavailable',
+    'internal',
+  ]
   if (op.policy !== 'public') codes.push('credential_missing', 'credential_invalid')
   if (isScoped(op)) codes.push('scope_unknown', 'permission_denied')
   if (op.write) codes.push('idempotency_key_missing', 'idempotency_conflict', 'body_too_large')
@@ -75,7 +82,9 @@ function describe(op: Operation, schemas: Json): Json {
 function answers(op: Operation, schemas: Json): Json {
   const content: Json = {}
   if (op.response) content['application/json'] = { schema: toSchema(op.response, 'output', schemas) }
-  for (const type of op.produces ?? []) content[type] = { schema: { type: 'string' } }
+  // What events hold is in docs/reference/events.md: OpenAPI 3.1 has no words for a stream of them.
+  for (const type of op.produces ?? [])
+    content[type] = type === 'text/event-stream' ? {} : { schema: { type: 'string' } }
   return { [String(op.status ?? 200)]: { description: 'Done.', content } }
 }
 

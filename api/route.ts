@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { PlatformError } from '../domain/errors.js'
 import { sortKeys } from '../domain/sort-keys.js'
 import { authorize } from './auth/authorize.js'
+import { watchRight } from './auth/watch-right.js'
 import { runWrite } from './idempotency.js'
 import { isScoped, type Operation, type ScopedCall } from './operation.js'
 import { parsePart, queryOf, refuseBadText } from './parse.js'
@@ -17,12 +18,9 @@ export function route(op: Operation, services: Services): RequestHandler {
     response.locals['operation'] = op.name
     refuseBadText(request.params, 'path')
     const { scope: scopeName, ...pathParams } = request.params as Record<string, string>
-    const access = await authorize(
-      services.pool,
-      op.policy,
-      request.headers,
-      isScoped(op) ? scopeName : undefined,
-    )
+    const ask = () =>
+      authorize(services.pool, op.policy, request.headers, isScoped(op) ? scopeName : undefined)
+    const access = await ask()
     const params = parsePart(op.params ?? nothing, pathParams, 'path')
     const query = parsePart(op.query ?? nothing, queryOf(request.url), 'query')
     const base = {
@@ -37,9 +35,21 @@ export function route(op: Operation, services: Services): RequestHandler {
     if (op.write || op.compute) return answerPosted(op, base, request, response)
     // The policy decided whether caller and scope are there; a handler sees them only in that case.
     const call = { ...base, body: undefined } as ScopedCall
-    if (op.stream) return op.stream(call, response)
+    if (op.stream) return streamWhileAllowed(op, call, response, ask)
     response.json(answerOf(op, services, await op.handler?.(call)))
   }
+}
+
+async function streamWhileAllowed(
+  op: Operation,
+  call: ScopedCall,
+  response: Response,
+  ask: () => Promise<unknown>,
+): Promise<void> {
+  using right = watchRight(ask)
+  await op.stream?.({ ...call, ended: AbortSignal.any([call.ended, right.lost]) }, response)
+  // What the client has not read yet is not theirs any more.
+  if (right.lost.aborted) response.destroy()
 }
 
 async function answerPosted(

@@ -11,6 +11,7 @@ import { migrate } from '../store/postgres/migrate.js'
 import { createPool, type Pool } from '../store/postgres/pool.js'
 import { createApp } from './app.js'
 import { bootstrap } from './bootstrap.js'
+import { answerClientErrors } from './client-error.js'
 import type { Config } from './config.js'
 import { Engine } from './engine.js'
 import { isStoreAway } from './error-handler.js'
@@ -29,14 +30,23 @@ export interface RunningApi extends AsyncDisposable {
 /** How long requests in flight may still take once the process was asked to end. */
 const DRAIN_MS = 10_000
 
+/** How long a client may take to send its request: a slow one holds a connection, never more. */
+export interface RequestLimits {
+  headersMs: number
+  wholeMs: number
+}
+
+const defaultLimits: RequestLimits = { headersMs: 20_000, wholeMs: 120_000 }
+
 /**
  * Waits for PostgreSQL, brings its schema up to date, makes the first administrator and listens.
  * @param options.strictAnswers refuse answers that differ from their schema: for tests
  * @param options.signal gives up waiting for PostgreSQL
+ * @param options.limits other times for slow clients: for tests
  */
 export async function start(
   config: Config,
-  options: { strictAnswers?: boolean; signal?: AbortSignal } = {},
+  options: { strictAnswers?: boolean; signal?: AbortSignal; limits?: RequestLimits } = {},
 ): Promise<RunningApi> {
   const logger = createLogger('api')
   const pool = createPool(config.postgresUrl, 20)
@@ -64,7 +74,7 @@ export async function start(
     await Promise.allSettled([hints.close(), services.engine.close(), mongo.close(), pool.end()])
   }
   try {
-    const server = await listen(config, services)
+    const server = await listen(config, services, options.limits ?? defaultLimits)
     const { port } = server.address() as AddressInfo
     const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host
     const url = `${config.tls ? 'https' : 'http'}://${host}:${port}`
@@ -103,9 +113,17 @@ async function prepareDatabase(
   }
 }
 
-async function listen(config: Config, services: Services): Promise<Server> {
+async function listen(config: Config, services: Services, limits: RequestLimits): Promise<Server> {
   const app = createApp(operations, services)
-  const server = config.tls ? createHttpsServer(config.tls, app) : createHttpServer(app)
+  const times = {
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.wholeMs,
+    connectionsCheckingInterval: Math.min(5_000, limits.headersMs),
+  }
+  const server = config.tls
+    ? createHttpsServer({ ...config.tls, ...times }, app)
+    : createHttpServer(times, app)
+  answerClientErrors(server)
   server.keepAliveTimeout = 65_000
   server.listen(config.listen.port, config.listen.host)
   await once(server, 'listening')

@@ -27,6 +27,8 @@ export const catalogue = {
   request_invalid: never('invalid_argument'),
   text_invalid: never('invalid_argument'),
   body_too_large: never('invalid_argument'),
+  headers_too_large: never('invalid_argument'),
+  request_too_slow: again('deadline_exceeded'),
   cursor_invalid: never('invalid_argument'),
   target_invalid: never('invalid_argument'),
   target_empty: never('failed_precondition'),

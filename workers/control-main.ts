@@ -17,6 +17,7 @@ import { type ControlConfig, readControlConfig } from './config.js'
 import { Desk } from './desk/desk.js'
 import { openPlatformKeys, type PlatformKeys } from './desk/keys.js'
 import { Sweeper } from './desk/sweeper.js'
+import { UpgradeDesk } from './desk/upgrades.js'
 import { registerFleetGauges } from './fleet-gauges.js'
 import { collectMetrics } from './metrics.js'
 import { persist } from './persist.js'
@@ -43,6 +44,12 @@ async function run(config: ControlConfig): Promise<void> {
   const hints = new HintListener(config.postgresUrl)
   // Signing must go on while Temporal is away: the desk needs the database alone.
   await using _desk = new Desk(pool, hints, keys, logger.child({ name: 'worker:desk' }))
+  await using _upgrades = new UpgradeDesk({
+    pool,
+    hints,
+    signer: keys.signer,
+    logger: logger.child({ name: 'worker:upgrades' }),
+  })
   // Nothing of a run needs the artifact store yet: it is made ready beside everything else.
   if (config.s3Url) void makeBucket(config.s3Url, shutdown.signal)
 

@@ -16,7 +16,7 @@ export const stepParams = executionParams.extend({
     .string()
     .regex(/^\d{1,4}$/, 'must be the position of a step, from 0')
     .transform(Number)
-    .pipe(z.int()),
+    .pipe(z.int().min(0).max(9_999)),
 })
 
 export const executionStateField = z.enum(executionStates)

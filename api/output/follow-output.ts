@@ -33,6 +33,7 @@ export const followOutput = operation({
       .string()
       .max(5_000)
       .refine((text) => text.split(',').every(isId), 'must be ids of hosts, separated by commas')
+      .meta({ pattern: '^[1-9][0-9]{0,18}(,[1-9][0-9]{0,18})*$' })
       .optional()
       .describe('Every host if left out.'),
   }),

@@ -82,7 +82,8 @@ async function sendBytes(
   }
   let sent = 0
   for await (const bytes of log.read(key, range.from, range.to)) {
-    if (ended.aborted) return
+    // Fewer bytes than were announced: only a broken connection says so.
+    if (ended.aborted) return void response.destroy()
     sent += bytes.length
     if (!response.write(bytes)) await once(response, 'drain', { signal: ended })
   }

@@ -9,8 +9,10 @@ import {
   type SignedOrder,
   sha256,
   signOrder,
+  signUpgrade,
   StopOrder,
   TaskSpec,
+  UpgradeOrder,
 } from '../proto/index.js'
 import type { PrivateKey } from '../store/postgres/platform-keys.js'
 
@@ -27,12 +29,28 @@ export interface OrderFacts {
   outputDay: string
 }
 
+/** What one host's agent may be changed to. */
+export interface UpgradeFacts {
+  id: string
+  scopeId: ScopeId
+  hostId: HostId
+  version: string
+  sha256: Buffer
+  bytes: number
+  platform: string
+  issuedAt: Date
+  expiresAt: Date
+  probationMs: number
+}
+
 export interface Signer {
   keyId: string
   /** The order for one host to carry out `spec` (an encoded TaskSpec). */
   signDispatch(facts: OrderFacts, spec: Buffer): SignedOrder
   /** The order to stop what was ordered for an execution up to now. */
   signStop(facts: { scopeId: ScopeId; executionId: ExecutionId; issuedAt: Date; reason: string }): SignedOrder
+  /** The order for one agent to change to another version. */
+  signUpgrade(facts: UpgradeFacts): SignedOrder
 }
 
 export function createSigner(signingKey: PrivateKey): Signer {
@@ -63,6 +81,21 @@ export function createSigner(signingKey: PrivateKey): Signer {
         reason: facts.reason,
       }).finish()
       return signOrder(Buffer.from(order), key)
+    },
+    signUpgrade(facts) {
+      const order = UpgradeOrder.encode({
+        scopeId: BigInt(facts.scopeId),
+        hostId: BigInt(facts.hostId),
+        upgradeId: BigInt(facts.id),
+        version: facts.version,
+        bundleSha256: facts.sha256,
+        bundleBytes: facts.bytes,
+        platform: facts.platform,
+        issuedAtMs: BigInt(facts.issuedAt.getTime()),
+        expiresAtMs: BigInt(facts.expiresAt.getTime()),
+        probationMs: facts.probationMs,
+      }).finish()
+      return signUpgrade(Buffer.from(order), key)
     },
   }
 }

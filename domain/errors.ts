@@ -50,6 +50,7 @@ export const catalogue = {
   scope_unknown: never('not_found'),
   execution_unknown: never('not_found'),
   step_unknown: never('not_found'),
+  bundle_unknown: never('not_found'),
   join_token_unknown: never('not_found'),
 
   name_taken: never('already_exists'),
@@ -102,6 +103,16 @@ export const catalogue = {
   timed_out: never('deadline_exceeded'),
   interrupted: never('internal'),
   rebooted: never('internal'),
+
+  // Why an agent was not changed to another version, or changed back.
+  order_superseded: never('failed_precondition'),
+  bundle_wrong_platform: never('failed_precondition'),
+  bundle_unavailable: again('unavailable'),
+  bundle_broken: never('failed_precondition'),
+  bundle_crashed: never('internal'),
+  bundle_no_session: never('deadline_exceeded'),
+  upgrade_interrupted: again('internal'),
+  rollout_stopped: never('failed_precondition'),
 
   // The same, said by the control plane.
   agent_offline: never('unavailable'),

@@ -8,6 +8,9 @@ export type Action =
   | 'host.read'
   | 'host.label'
   | 'host.revoke'
+  | 'host.upgrade'
+  | 'agent-bundle.read'
+  | 'agent-bundle.write'
   | 'group.read'
   | 'group.write'
   | 'join-token.read'
@@ -17,7 +20,7 @@ export type Action =
   | 'execution.operate'
   | 'output.read'
 
-const reads: Action[] = ['host.read', 'group.read', 'execution.read', 'output.read']
+const reads: Action[] = ['host.read', 'agent-bundle.read', 'group.read', 'execution.read', 'output.read']
 const grants: Record<Role, ReadonlySet<Action>> = {
   viewer: new Set(reads),
   approver: new Set(reads),
@@ -28,6 +31,8 @@ const grants: Record<Role, ReadonlySet<Action>> = {
     'execution.operate',
     'host.label',
     'host.revoke',
+    'host.upgrade',
+    'agent-bundle.write',
     'group.write',
     'join-token.read',
     'join-token.write',

@@ -14,7 +14,8 @@ import { HintSender } from './intake/hints-out.js'
 import { LedgerWriter } from './intake/ledger-writer.js'
 import { OutputWriter } from './intake/output-writer.js'
 import { type Listener, listen } from './listen.js'
-import { createBytesListener } from './relay/scripts.js'
+import { createBytesListener } from './relay/bytes.js'
+import { UpgradeRelay } from './relay/upgrades.js'
 import { Beats } from './session/beats.js'
 import { SessionRegistry } from './session/registry.js'
 import { createAgentService } from './session/service.js'
@@ -49,6 +50,7 @@ export class Gateway implements Fleet {
   private readonly flags: FlagWatch
   private readonly beats: Beats
   private readonly stranded: StrandedWatch
+  private readonly upgrades: UpgradeRelay
   readonly ledger: LedgerWriter
   readonly output: OutputWriter
   private readonly deps: GatewayDependencies
@@ -59,6 +61,7 @@ export class Gateway implements Fleet {
     this.flags = new FlagWatch(deps.pool, deps.hints, deps.logger)
     this.beats = new Beats(deps, this.sessions)
     this.stranded = new StrandedWatch(deps, this.sessions)
+    this.upgrades = new UpgradeRelay(deps, this.sessions)
     this.ledger = new LedgerWriter(deps.pool, hints, deps.logger)
     this.output = new OutputWriter(deps.log, hints, deps.logger)
     this.sessions.watch((hostId) => {
@@ -101,6 +104,7 @@ export class Gateway implements Fleet {
           ledger: this.ledger,
           output: this.output,
           beats: this.beats,
+          upgrades: this.upgrades,
           isDraining: () => this.draining,
           onSettled: (step, hostId, attempt) => this.settled(step, hostId as HostId, attempt),
         }) as never,
@@ -195,6 +199,7 @@ export class Gateway implements Fleet {
     this.flags[Symbol.dispose]()
     this.beats[Symbol.dispose]()
     this.stranded[Symbol.dispose]()
+    this.upgrades[Symbol.dispose]()
     await releaseGateway(this.deps.pool, this.deps.self).catch(() => {})
   }
 }

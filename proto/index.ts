@@ -47,6 +47,9 @@ export const SCRIPT_BLOB_PATH = '/blobs/scripts/'
 /** Where a gateway serves an agent's bundle to a host that is ordered to change to it: `GET <prefix><sha256 in hex>`. */
 export const BUNDLE_BLOB_PATH = '/blobs/agents/'
 
+/** Where a gateway says whose certificate it was shown: 204 if it is good, so that a renewed one is tried before it is relied on. */
+export const IDENTITY_PATH = '/identity'
+
 /** What an agent that a supervisor started names among its capabilities: only such a one can be upgraded. */
 export const UPGRADE_CAPABILITY = 'upgrade'
 

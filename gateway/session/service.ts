@@ -17,6 +17,7 @@ import { requestCertificate } from '../identity.js'
 import type { LedgerWriter } from '../intake/ledger-writer.js'
 import type { OutputWriter } from '../intake/output-writer.js'
 import { taskOf, toHostUpdate } from '../intake/task-updates.js'
+import type { UpgradeRelay } from '../relay/upgrades.js'
 import { toStatus } from '../status.js'
 import type { Trust } from '../trust.js'
 import type { Beats } from './beats.js'
@@ -33,6 +34,7 @@ export interface SessionParts {
   ledger: LedgerWriter
   output: OutputWriter
   beats: Beats
+  upgrades: UpgradeRelay
   /** Whether new sessions are sent elsewhere. */
   isDraining: () => boolean
   /** Told of every end that the ledger has. */
@@ -120,7 +122,8 @@ class Conversation {
     const opening = await open(deps, peer, hello, () => this.gone)
     const { epoch } = opening
     const quarantined = opening.quarantined !== undefined
-    const session = new Session(this.stream, { ...peer, epoch, journalId: hello.journalId, quarantined })
+    const { journalId, capabilities } = hello
+    const session = new Session(this.stream, { ...peer, epoch, journalId, quarantined, capabilities })
     this.session = session
     if (this.gone) return this.over()
     session.send({
@@ -182,6 +185,9 @@ class Conversation {
         return this.takeChunk(session, message.value)
       case 'certificateRequest':
         void this.renew(session, Buffer.from(message.value.csr))
+        return
+      case 'upgradeReport':
+        void this.parts.upgrades.take(session, message.value)
         return
       case 'hello':
         return this.fail(new PlatformError('message_invalid', 'a second hello in one session'))

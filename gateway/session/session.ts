@@ -31,6 +31,8 @@ export interface SessionHost {
   epoch: string
   journalId: string
   quarantined: boolean
+  /** What its agent can be asked for. */
+  capabilities: readonly string[]
 }
 
 export class Session {
@@ -38,6 +40,9 @@ export class Session {
   readonly tasks = new Map<string, SessionTask>()
   /** Texts (sha256, hex) that orders of this session name: the only ones that its host may fetch. */
   readonly scripts = new Set<string>()
+  readonly capabilities: ReadonlySet<string>
+  /** The upgrade that its agent was sent, and the bundle (sha256, hex) that it may fetch for it. */
+  upgrade: { id: string; bundle: string } | undefined
   ended = false
   readonly scopeId: ScopeId
   readonly hostId: HostId
@@ -55,6 +60,7 @@ export class Session {
     this.epoch = host.epoch
     this.journalId = host.journalId
     this.quarantined = host.quarantined
+    this.capabilities = new Set(host.capabilities)
   }
 
   /** Sends a message; false if the session has ended. What is lost with the connection is sent again by whoever needs it. */

@@ -7,7 +7,7 @@ import { findServer, type ServerName } from './find.js'
 import { createBucket, minioSpec } from './minio.js'
 import { mongoSpec } from './mongo.js'
 import { choosePorts, type Ports } from './ports.js'
-import { createDatabases, databaseUrl, postgresSpec } from './postgres.js'
+import { createDatabases, createGatewayLogin, databaseUrl, postgresSpec } from './postgres.js'
 import { temporalSpec } from './temporal.js'
 
 export interface EmbeddedOptions {
@@ -30,6 +30,8 @@ export interface EmbeddedOptions {
 /** Addresses of the servers; empty text where one was not asked for. */
 export interface ServerUrls {
   postgres: string
+  /** The same database as its gateways see it: by a login that may do little. */
+  postgresGateway: string
   temporal: string
   temporalUi: string
   mongo: string
@@ -68,7 +70,14 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     ...(options.log ? { log: options.log } : {}),
     ...(options.temporary ? { temporaryFolder: options.data } : {}),
   })
-  const urls: ServerUrls = { postgres: '', temporal: '', temporalUi: '', mongo: '', s3: '' }
+  const urls: ServerUrls = {
+    postgres: '',
+    postgresGateway: '',
+    temporal: '',
+    temporalUi: '',
+    mongo: '',
+    s3: '',
+  }
   const start: Start = { options, supervisor, ports, urls, startedAt: Date.now() }
   const close = async () => {
     await supervisor.close()
@@ -119,6 +128,7 @@ async function startDatabases(start: Start, withMongo: boolean): Promise<void> {
     await run(start, 'postgres', made.spec)
   }
   await createDatabases(urls.postgres)
+  urls.postgresGateway = await createGatewayLogin(urls.postgres, options.data)
   if (!mongo) return
   if ('url' in mongo) {
     urls.mongo = mongo.url

@@ -1,11 +1,12 @@
 /** Embedded PostgreSQL: our own initdb and start, as an unprivileged account when we are root. */
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
 import type { ChildSpec } from '../supervise/child.js'
-import { privateFolder, unprivilegedAccount } from './data.js'
+import { keep, privateFolder, unprivilegedAccount } from './data.js'
 import { ServerError } from './find.js'
 
 const run = promisify(execFile)
@@ -126,7 +127,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** Creates our databases where they are missing. */
+/** Creates our databases where they are missing, open to their owner and the one role that is asked for. */
 export async function createDatabases(url: string): Promise<void> {
   const client = new Client({ connectionString: databaseUrl(url, 'postgres') })
   await client.connect()
@@ -134,9 +135,49 @@ export async function createDatabases(url: string): Promise<void> {
     const { rows } = await client.query<{ datname: string }>('select datname from pg_database')
     const have = new Set(rows.map((row) => row.datname))
     for (const name of databases) {
-      if (!have.has(name)) await client.query(`create database ${name}`)
+      if (have.has(name)) continue
+      await client.query(`create database ${name}`)
+      await client.query(`revoke all on database ${name} from public`)
     }
   } finally {
     await client.end()
   }
+}
+
+// What gateways may do is granted to this role by the migrations; their logins are members of it.
+const GATEWAY_ROLE = 'drover_gateway'
+
+/**
+ * Makes the login of this stack's gateways, whose name and password are kept in the data folder.
+ * @param url the owner's
+ * @returns the gateways' own
+ */
+export async function createGatewayLogin(url: string, data: string): Promise<string> {
+  const kept = keep(join(data, 'gateway-login'), () => `gateway_${hex(4)}:${hex(18)}`)
+  const [login = '', password = ''] = kept.split(':')
+  const client = new Client({ connectionString: databaseUrl(url, 'postgres') })
+  await client.connect()
+  try {
+    for (const [role, options] of [
+      [GATEWAY_ROLE, 'nologin'],
+      [login, `login password '${password}' in role ${GATEWAY_ROLE}`],
+    ] as const) {
+      const { rowCount } = await client.query('select from pg_roles where rolname = $1', [role])
+      if (!rowCount) await client.query(`create role ${role} ${options}`).catch(unlessThere)
+    }
+    await client.query(`grant connect on database ${new URL(url).pathname.slice(1)} to ${GATEWAY_ROLE}`)
+  } finally {
+    await client.end()
+  }
+  const own = new URL(url)
+  own.username = login
+  own.password = password
+  return own.href
+}
+
+const hex = (bytes: number) => randomBytes(bytes).toString('hex')
+
+/** Two stacks on one server may make the shared role at the same moment. */
+function unlessThere(error: { code?: string }): void {
+  if (error.code !== '42710' && error.code !== '23505') throw error
 }

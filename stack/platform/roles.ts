@@ -109,10 +109,10 @@ export function gatewaySpec(
     name,
     command: process.execPath,
     args: [programOf(context, 'gateway')],
-    // No master key: a gateway can order nothing and reads no secrets.
+    // No master key and a login of its own: a gateway can order nothing and reads no secrets.
     env: {
       ...baseEnvironment(),
-      DROVER_POSTGRES_URL: urls.postgres,
+      DROVER_POSTGRES_URL: urls.postgresGateway,
       DROVER_MONGO_URL: urls.mongo,
       DROVER_TEMPORAL_ADDRESS: urls.temporal,
       DROVER_GATEWAY_NAME: name,

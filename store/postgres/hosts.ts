@@ -153,6 +153,27 @@ export async function revokeHost(tx: Db, scopeId: ScopeId, hostId: HostId): Prom
   return result.rowCount === 1
 }
 
+/**
+ * Lets a quarantined host work again, under the journal that its agent comes with next. What it was sent before and has not
+ * told is for no other journal to answer: it ends `unknown`. Its session ends, so that it comes anew.
+ * @returns false if it was not quarantined
+ */
+export async function releaseHost(tx: Db, scopeId: ScopeId, hostId: HostId): Promise<boolean> {
+  const result = await tx.query(
+    `with before as (select state_reason from host where scope_id = $1 and id = $2 and state = 'quarantined' for update)
+     update host h set state = 'active', state_reason = null, former_journals = '{}', journal_sequence = 0
+     from before where h.scope_id = $1 and h.id = $2`,
+    [scopeId, hostId],
+  )
+  if (!result.rowCount) return false
+  await tx.query(
+    `update agent_session set connected_at = clock_timestamp(), disconnected_at = now(), epoch = nextval('session_epoch')
+     where scope_id = $1 and host_id = $2`,
+    [scopeId, hostId],
+  )
+  return true
+}
+
 /** Keeps a host from new work until an operator has looked. */
 export async function quarantineHost(
   db: Db,
@@ -160,8 +181,5 @@ export async function quarantineHost(
   hostId: HostId,
   reason: string,
 ): Promise<void> {
-  await db.query(
-    `update host set state = 'quarantined', state_reason = $3 where scope_id = $1 and id = $2 and state = 'active'`,
-    [scopeId, hostId, reason],
-  )
+  await db.query('select quarantine_host($1, $2, $3)', [scopeId, hostId, reason])
 }

@@ -15,10 +15,11 @@ export async function insertScripts(
   )
 }
 
+/** The text of a script, for a gateway to relay: undefined unless an execution without an end was ordered to run it. */
 export async function findScript(db: Db, scopeId: ScopeId, sha256: Buffer): Promise<Buffer | undefined> {
-  const result = await db.query<{ content: Buffer }>(
-    'select content from script_text where scope_id = $1 and sha256 = $2',
-    [scopeId, sha256],
-  )
-  return result.rows[0]?.content
+  const result = await db.query<{ content: Buffer | null }>('select relayed_script($1, $2) as content', [
+    scopeId,
+    sha256,
+  ])
+  return result.rows[0]?.content ?? undefined
 }

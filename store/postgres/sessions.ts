@@ -22,7 +22,13 @@ export interface OpenedSession {
   name: string
   state: 'active' | 'quarantined' | 'revoked'
   /** What was known of the host before this hello. */
-  before: { journalId: string | null; journalSequence: string; connected: boolean }
+  before: {
+    journalId: string | null
+    journalSequence: string
+    connected: boolean
+    /** Journals that another one has replaced. */
+    formerJournals: string[]
+  }
 }
 
 /** Records a session as the newest of its host. */
@@ -32,16 +38,17 @@ export async function openSession(tx: Db, hello: SessionHello): Promise<OpenedSe
     state: OpenedSession['state']
     journal_id: string | null
     journal_sequence: string
+    former_journals: string[]
   }>(
-    'select name, state, journal_id, journal_sequence from host where scope_id = $1 and id = $2 for update',
+    'select name, state, journal_id, journal_sequence, former_journals from host where scope_id = $1 and id = $2 for update',
     [hello.scopeId, hello.hostId],
   )
   const before = one(host)
   const session = await tx.query<{ epoch: string; was_connected: boolean }>(
     `with old as (select disconnected_at is null as connected from agent_session where scope_id = $1 and host_id = $2)
-     insert into agent_session (scope_id, host_id, gateway, gateway_boot, epoch) values ($1, $2, $3, $4, nextval('session_epoch'))
+     insert into agent_session (scope_id, host_id, gateway, gateway_boot) values ($1, $2, $3, $4)
      on conflict (scope_id, host_id) do update
-       set gateway = excluded.gateway, gateway_boot = excluded.gateway_boot, epoch = excluded.epoch, connected_at = now(), disconnected_at = null
+       set gateway = excluded.gateway, gateway_boot = excluded.gateway_boot, connected_at = clock_timestamp(), disconnected_at = null
      returning epoch, coalesce((select connected from old), false) as was_connected`,
     [hello.scopeId, hello.hostId, hello.gateway, hello.gatewayBoot],
   )
@@ -66,7 +73,12 @@ export async function openSession(tx: Db, hello: SessionHello): Promise<OpenedSe
     epoch,
     name: before.name,
     state: before.state,
-    before: { journalId: before.journal_id, journalSequence: before.journal_sequence, connected },
+    before: {
+      journalId: before.journal_id,
+      journalSequence: before.journal_sequence,
+      connected,
+      formerJournals: before.former_journals,
+    },
   }
 }
 

@@ -93,15 +93,22 @@ export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
   return id
 }
 
-/** Ends a step's shards but those given, so that hosts of theirs without an end can be given to others. */
+/**
+ * Ends a step's shards but those given, so that hosts of theirs without an end can be given to others. They are taken from
+ * the shard at once: a gateway that stalled and still carries it may send nothing more of it.
+ */
 export async function closeShardsBut(
   db: Db,
   step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
   activeShards: readonly ShardId[],
 ): Promise<void> {
   await db.query(
-    `update shard set closed_at = now()
-     where scope_id = $1 and step_execution_id = $2 and closed_at is null and not (id = any($3))`,
+    `with closed as (
+       update shard set closed_at = now() where scope_id = $1 and step_execution_id = $2 and closed_at is null and not (id = any($3))
+       returning id, execution_id)
+     update host_result r set shard_id = null from closed
+     where r.scope_id = $1 and r.execution_id = closed.execution_id and r.step_execution_id = $2 and r.shard_id = closed.id
+       and host_state_rank(r.state) < 3`,
     [step.scopeId, step.stepExecutionId, activeShards],
   )
 }
@@ -145,14 +152,14 @@ export async function findShardWork(db: Db, shardId: ShardId): Promise<ShardWork
   const shard = await db.query<Omit<ShardWork, 'hosts'>>(
     `select d.scope_id as "scopeId", d.execution_id as "executionId", d.step_execution_id as "stepExecutionId", d.id as "shardId",
        e.output_day as "outputDay", d.host_limit as "hostLimit", d.key_id as "keyId", d.spec
-     from shard d join execution e on e.scope_id = d.scope_id and e.id = d.execution_id where d.id = $1 and d.closed_at is null`,
+     from open_shard d join execution e on e.scope_id = d.scope_id and e.id = d.execution_id where d.id = $1`,
     [shardId],
   )
   const [row] = shard.rows
   if (!row) return undefined
   const hosts = await db.query<ShardWork['hosts'][number]>(
     `select o.host_id as "hostId", r.attempt, r.state, r.journal_id as "journalId", o.wire as order, o.signature
-     from shard d, unnest(d.host_ids, d.orders, d.signatures) with ordinality as o (host_id, wire, signature, n)
+     from open_shard d, unnest(d.host_ids, d.orders, d.signatures) with ordinality as o (host_id, wire, signature, n)
      join host_result r on r.host_id = o.host_id
      where d.id = $1 and r.scope_id = $2 and r.execution_id = $3 and r.step_execution_id = $4 and r.shard_id = d.id
        and r.state in ('pending', 'dispatched', 'running') order by o.n`,

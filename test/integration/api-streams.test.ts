@@ -18,6 +18,11 @@ let hostIds: HostId[]
 beforeAll(async () => {
   api = await startApiFixture()
   hostIds = await api.addHosts(api.scopeId, ['rack-a-1', 'rack-a-2', 'rack-a-3'], { rack: 'a' })
+  await api.pool.query(
+    `insert into agent_session (scope_id, host_id, gateway, gateway_boot, epoch)
+     select $1, unnest($2::bigint[]), 'g', gen_random_uuid(), 1`,
+    [api.scopeId, hostIds],
+  )
 }, 120_000)
 
 afterAll(() => api?.close())

@@ -2,7 +2,7 @@
 import { PlatformError } from '../domain/errors.js'
 import { isFinalExecutionState } from '../domain/execution.js'
 import { retriedStates, summarize } from '../domain/host-result.js'
-import { routeOperation } from '../domain/operation.js'
+import { routeOperation, unknownFault } from '../domain/operation.js'
 import type { StepState } from '../domain/step-execution.js'
 import {
   type Execution,
@@ -94,6 +94,8 @@ async function apply(
     case 'retry': {
       const states = statesToRetry(operation.args.includeUnknown === true)
       if (!running || summarize(running.counts).bad === 0) return 'no host of the running step has failed yet'
+      const fault = unknownFault(operation.args, running.counts.unknown ?? 0)
+      if (fault) return fault
       const retried = await retryHosts(tx, key, running, states)
       return retried
         ? undefined

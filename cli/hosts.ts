@@ -1,4 +1,4 @@
-/** `drover hosts ls | show | label | revoke | join-token`. */
+/** `drover hosts ls | show | label | revoke | release | join-token`. */
 import type { Drover, Host } from '../sdk/index.js'
 import { ask } from './ask.js'
 import { exitCodes } from './exit-code.js'
@@ -104,7 +104,7 @@ export async function labelHost(
 export async function revokeHost(
   terminal: Terminal,
   text: string,
-  options: Json & { yes?: true },
+  options: Json & { yes?: true; reimaged?: true },
 ): Promise<void> {
   const drover = connect()
   const host = await findHost(drover, text)
@@ -116,9 +116,21 @@ export async function revokeHost(
         exitCodes.refused,
       )
   }
-  const revoked = await drover.revokeHost(host.id)
+  const revoked = await drover.revokeHost(host.id, { reimaged: options.reimaged })
   if (options.json) return terminal.json(revoked)
   terminal.talk(`${revoked.name} is revoked`)
+}
+
+export async function releaseHost(terminal: Terminal, text: string, options: Json): Promise<void> {
+  const drover = connect()
+  const host = await findHost(drover, text)
+  const released = await drover.releaseHost(host.id)
+  if (options.json) return terminal.json(released)
+  terminal.talk(
+    host.state === 'quarantined'
+      ? `${released.name} is active again`
+      : `${released.name} was not in quarantine; nothing was changed`,
+  )
 }
 
 export async function makeJoinToken(

@@ -5,7 +5,8 @@ import { parseRun } from './values.js'
 
 interface OperateOptions {
   hard?: true
-  includeUnknown?: true
+  /** How many hosts with an unknown outcome to retry, too. */
+  includeUnknown?: number
   /** From 1, as people count. */
   step?: number
   idempotencyKey?: string
@@ -32,7 +33,7 @@ export async function operate(
     {
       kind,
       ...(options.hard ? { hard: true } : {}),
-      ...(options.includeUnknown ? { includeUnknown: true } : {}),
+      ...(options.includeUnknown ? { includeUnknown: true, unknownHosts: options.includeUnknown } : {}),
       ...(options.step === undefined ? {} : { step: options.step - 1 }),
     },
     { idempotencyKey: options.idempotencyKey },

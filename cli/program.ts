@@ -84,6 +84,14 @@ function addRuns(program: Command, terminal: Terminal): void {
     .option('-f, --follow', 'go on until the run has ended')
     .addOption(asJson())
     .action(async (run, options) => (await import('./logs.js')).logs(terminal, run, options))
+  runs
+    .command('verdicts <run> <host>')
+    .description('all that was said of a host: the end of each attempt, and what became known later')
+    .option('--step <n>', 'which step, from 1', parseCount, 1)
+    .addOption(asJson())
+    .action(async (run, host, options) =>
+      (await import('./verdicts.js')).showVerdicts(terminal, run, host, options),
+    )
   addOperations(runs, terminal)
 }
 
@@ -99,8 +107,9 @@ function addOperations(runs: Command, terminal: Terminal): void {
   act('pause', 'start nothing new').option('--hard', 'also stop what runs')
   act('resume', 'go on with a paused run, or with what a cancel left')
   act('retry', 'run the failed hosts again').option(
-    '--include-unknown',
-    'also hosts whose script may have run',
+    '--include-unknown <n>',
+    'also the n hosts whose script may have run',
+    parseCount,
   )
   act('skip', 'go past a step').requiredOption('--step <n>', 'which, from 1', parseCount)
 }
@@ -130,8 +139,14 @@ function addHosts(program: Command, terminal: Terminal): void {
     .command('revoke <host>')
     .description("end a host's identity; it must join anew")
     .option('--yes', 'do not ask')
+    .option('--reimaged', 'its disk was replaced: what it was sent and did not tell is lost')
     .addOption(asJson())
     .action(async (host, options) => (await import('./hosts.js')).revokeHost(terminal, host, options))
+  hosts
+    .command('release <host>')
+    .description('lift a quarantine, once one agent is left under the identity')
+    .addOption(asJson())
+    .action(async (host, options) => (await import('./hosts.js')).releaseHost(terminal, host, options))
   hosts
     .command('join-token')
     .description('make a token by which hosts join')

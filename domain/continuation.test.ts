@@ -27,7 +27,7 @@ describe('planContinuation', () => {
     [
       'retries unknown hosts when they are named',
       'retry',
-      { includeUnknown: true },
+      { includeUnknown: true, unknownHosts: 1 },
       [unknown],
       [{ position: 0, do: 'retry' }],
     ],
@@ -59,6 +59,13 @@ describe('planContinuation', () => {
   it.each([
     ['a retry without a failed host', 'retry', {}, [succeeded], /no host failed/],
     ['a retry that would have to touch unknown hosts unasked', 'retry', {}, [unknown], /includeUnknown/],
+    [
+      'a retry of unknown hosts when fewer are left than were said',
+      'retry',
+      { includeUnknown: true, unknownHosts: 2 },
+      [unknown],
+      /1 host is unknown now, not of 2/,
+    ],
     ['a resume that would stop at a failed step again', 'resume', {}, [failed, pending], /step 1 is failed/],
     [
       'a skip that leaves a failed step before it',

@@ -1,7 +1,7 @@
 /** Continuations: what each step of an ended execution goes through when an operation takes the execution up again. */
 import { nextStep } from './execution.js'
 import { type HostCounts, type HostState, retriedStates } from './host-result.js'
-import type { OperationArgs } from './operation.js'
+import { type OperationArgs, unknownFault } from './operation.js'
 import type { StepState } from './step-execution.js'
 
 export interface EndedStep {
@@ -21,7 +21,13 @@ export function planContinuation(
   steps: readonly EndedStep[],
 ): Continuation {
   const actions = actionsOf(kind, args, steps)
-  if (kind === 'retry' && !actions.some((action) => action.do === 'retry')) {
+  const retried = actions.filter((action) => action.do === 'retry')
+  const fault = unknownFault(
+    kind === 'retry' ? args : {},
+    retried.reduce((sum, { position }) => sum + (steps[position]?.counts.unknown ?? 0), 0),
+  )
+  if (fault) return { refuse: fault }
+  if (kind === 'retry' && !retried.length) {
     const unknown = !args.includeUnknown && steps.some((step) => step.counts.unknown)
     return {
       refuse: unknown

@@ -12,6 +12,17 @@ export interface OperationArgs {
   step?: number | undefined
   /** retry: take hosts with an unknown outcome too; their script may have run. */
   includeUnknown?: boolean | undefined
+  /** With includeUnknown: how many they were when the operator looked. */
+  unknownHosts?: number | undefined
+}
+
+/**
+ * Why hosts with an unknown outcome are not retried after all, if so: their number is another one than was said. One of
+ * them may have become known since the operator looked, and must not be started again by a word that was about others.
+ */
+export function unknownFault(args: OperationArgs, unknown: number): string | undefined {
+  if (!args.includeUnknown || args.unknownHosts === unknown) return undefined
+  return `the outcome of ${unknown} ${unknown === 1 ? 'host' : 'hosts'} is unknown now, not of ${args.unknownHosts ?? 'a number that was said'}: look again`
 }
 
 export interface OperationView {

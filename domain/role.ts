@@ -8,6 +8,7 @@ export type Action =
   | 'host.read'
   | 'host.label'
   | 'host.revoke'
+  | 'host.release'
   | 'host.upgrade'
   | 'agent-bundle.read'
   | 'agent-bundle.write'
@@ -31,6 +32,7 @@ const grants: Record<Role, ReadonlySet<Action>> = {
     'execution.operate',
     'host.label',
     'host.revoke',
+    'host.release',
     'host.upgrade',
     'agent-bundle.write',
     'group.write',

@@ -18,6 +18,7 @@ import type {
   OutputGroup,
   OutputPart,
   OutputPlace,
+  Verdict,
   Whoami,
   WriteOptions,
 } from './vocabulary.js'
@@ -85,6 +86,16 @@ export class Drover extends FleetCalls {
         }),
       ),
     )
+  }
+
+  /** All that was said of a host in a step, oldest first: the end of each attempt, and what became known later. */
+  async verdicts(executionId: string, step: number, hostId: string): Promise<Verdict[]> {
+    const path = { scope: this.scope, executionId, position: step, hostId }
+    const answer = this.api.GET(
+      '/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/hosts/{hostId}/verdicts',
+      { params: { path } },
+    )
+    return (await dataOf(answer)).items
   }
 
   /** A step's hosts, grouped by equal outcome and output, largest first. */

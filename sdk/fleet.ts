@@ -49,9 +49,23 @@ export class FleetCalls extends Calls {
     )
   }
 
-  revokeHost(hostId: string, options: WriteOptions = {}): Promise<Host> {
+  /** @param options reimaged: its disk was replaced, so that what its journal held is lost */
+  revokeHost(hostId: string, options: WriteOptions & { reimaged?: boolean | undefined } = {}): Promise<Host> {
     return dataOf(
       this.api.POST('/api/v1/scopes/{scope}/hosts/{hostId}/revoke', {
+        params: {
+          path: { scope: this.scope, hostId },
+          header: keyOf(options),
+          query: options.reimaged ? { reimaged: 'true' } : {},
+        },
+      }),
+    )
+  }
+
+  /** Lifts a quarantine. */
+  releaseHost(hostId: string, options: WriteOptions = {}): Promise<Host> {
+    return dataOf(
+      this.api.POST('/api/v1/scopes/{scope}/hosts/{hostId}/release', {
         params: { path: { scope: this.scope, hostId }, header: keyOf(options) },
       }),
     )

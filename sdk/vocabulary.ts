@@ -12,6 +12,7 @@ export type ExecutionDetail = Schemas['ExecutionDetail']
 export type Step = Schemas['Step']
 export type HostResult = Schemas['HostResult']
 export type Operation = Schemas['Operation']
+export type Verdict = Schemas['Verdict']
 export type OutputGroup = Schemas['OutputGroups']['groups'][number]
 export type Whoami = Schemas['Whoami']
 type Scoped = '/api/v1/scopes/{scope}'

@@ -1,5 +1,6 @@
 /** What an operation does at once, in the transaction that writes its row: refuse, cancel, or reopen what has ended. */
 import { planContinuation, type StepAction } from '../../domain/continuation.js'
+import { isHeldByRecovery } from '../../domain/execution.js'
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
 import { type OperationArgs, type OperationKind, routeOperation } from '../../domain/operation.js'
 import {
@@ -9,6 +10,7 @@ import {
   overrideStepState,
   type StepExecution,
 } from '../../store/postgres/executions.js'
+import { releaseExecution } from '../../store/postgres/held-runs.js'
 import { sendHint } from '../../store/postgres/hints.js'
 import {
   reopenExecution,
@@ -43,6 +45,7 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
   if (!execution) throw executionUnknown(request.executionId)
   // A repeated request may come when the run has long gone on from what it asked for.
   if ((await getOperation(tx, scope.id, request.operationId))?.state !== 'requested') return 'decided'
+  if (isHeldByRecovery(execution)) return applyToHeld(tx, scope, execution, request)
   const steps = await listSteps(tx, scope.id, execution.id)
   const route = routeOperation(kind, args, {
     execution: execution.state,
@@ -67,6 +70,22 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
     execution.continuation + 1,
   )
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
+  await sendHint(tx, 'executions', execution.id)
+  return 'continued'
+}
+
+/** Nobody carries it, and nothing but a person's word lets it go on or end. */
+async function applyToHeld(tx: Db, scope: Scope, execution: Execution, request: Request): Promise<Applied> {
+  const { kind } = request
+  if (kind !== 'resume' && kind !== 'cancel') {
+    const why = 'the run is held because a database was restored: look at it, then resume or cancel it'
+    return refuse(tx, scope, request, why)
+  }
+  const key = { scopeId: scope.id, executionId: execution.id }
+  if (kind === 'cancel') await requestCancel(tx, key)
+  await releaseExecution(tx, key)
+  await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
+  await sendHint(tx, 'flags', execution.id)
   await sendHint(tx, 'executions', execution.id)
   return 'continued'
 }

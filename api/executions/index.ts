@@ -6,6 +6,7 @@ import { listExecutionHosts } from './list-execution-hosts.js'
 import { listExecutions } from './list-executions.js'
 import { listOperations } from './list-operations.js'
 import { listOutputGroups } from './list-output-groups.js'
+import { listVerdicts } from './list-verdicts.js'
 import { operateExecution } from './operate-execution.js'
 import { streamEvents } from './stream-events.js'
 
@@ -14,6 +15,7 @@ export const executionOperations: readonly Operation[] = [
   listExecutions,
   getExecution,
   listExecutionHosts,
+  listVerdicts,
   listOutputGroups,
   operateExecution,
   listOperations,

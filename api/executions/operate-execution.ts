@@ -28,7 +28,15 @@ const operateSchema = z
     kind: z.enum(operationKinds),
     hard: z.boolean().optional().describe('pause: also stop what runs.'),
     step: z.int().min(0).max(99).optional().describe('skip: which step, by its position from 0.'),
-    includeUnknown: z.boolean().optional().describe('retry: also hosts whose script may have run.'),
+    includeUnknown: z
+      .boolean()
+      .optional()
+      .describe('retry: also hosts whose outcome is unknown; their script may have run.'),
+    unknownHosts: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('With includeUnknown: how many these are; refused if it is another number by now.'),
     operationId: z.uuid().optional().describe('Left out: made from the Idempotency-Key.'),
   })
   .refine((body) => body.kind === 'pause' || body.hard === undefined, {
@@ -42,6 +50,10 @@ const operateSchema = z
   .refine((body) => body.kind === 'retry' || body.includeUnknown === undefined, {
     path: ['includeUnknown'],
     message: 'is for retry only',
+  })
+  .refine((body) => (body.includeUnknown === true) === (body.unknownHosts !== undefined), {
+    path: ['unknownHosts'],
+    message: 'is needed with includeUnknown, and with it only: how many hosts you know to be unknown',
   })
 
 export const operateExecution = operation({
@@ -57,17 +69,20 @@ export const operateExecution = operation({
   response: operationSchema,
   errors: ['execution_unknown', 'operation_refused'],
   audit: ({ params, body }) => {
-    const { kind, hard, step, includeUnknown } = body
-    return { resource: `execution/${params.executionId}`, detail: { kind, hard, step, includeUnknown } }
+    const { kind, hard, step, includeUnknown, unknownHosts } = body
+    return {
+      resource: `execution/${params.executionId}`,
+      detail: { kind, hard, step, includeUnknown, unknownHosts },
+    }
   },
   async write(call, tx) {
     const { scope, caller, params, body } = call
-    const { kind, hard, step, includeUnknown } = body
+    const { kind, hard, step, includeUnknown, unknownHosts } = body
     // Before the operation's row: whoever locks both does it in this order.
     const execution = await lockExecution(tx, scope.id, params.executionId as ExecutionId)
     if (!execution) throw executionUnknown(params.executionId)
     const id = body.operationId ?? operationIdOf(call)
-    const args = { hard, step, includeUnknown }
+    const args = { hard, step, includeUnknown, unknownHosts }
     const row = {
       scopeId: scope.id,
       id,

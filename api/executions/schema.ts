@@ -86,6 +86,20 @@ export const hostResultSchema = z
   })
   .meta({ id: 'HostResult' })
 
+export const verdictSchema = z
+  .object({
+    attempt: z.int(),
+    state: hostStateField,
+    started: z.enum(['no', 'yes', 'maybe']),
+    reason: z.string().nullable(),
+    detail: z.string().nullable(),
+    exitCode: z.int().nullable(),
+    signal: z.string().nullable(),
+    at: timeField.nullable().describe('When it was said; null while the attempt has no end.'),
+    amended: z.boolean().describe('Whether it took the place of `unknown`.'),
+  })
+  .meta({ id: 'Verdict' })
+
 export const operationSchema = z
   .object({
     id: z.uuid(),
@@ -94,6 +108,7 @@ export const operationSchema = z
       hard: z.boolean().optional(),
       step: z.int().optional(),
       includeUnknown: z.boolean().optional(),
+      unknownHosts: z.int().optional(),
     }),
     by: z.string(),
     state: z.enum(['requested', 'accepted', 'refused']),

@@ -2,6 +2,7 @@
 import type { Operation } from '../operation.js'
 import { getHost } from './get-host.js'
 import { listHosts } from './list-hosts.js'
+import { releaseHost } from './release-host.js'
 import { resolveTarget } from './resolve-target.js'
 import { revokeHost } from './revoke-host.js'
 import { setHostLabels } from './set-host-labels.js'
@@ -11,5 +12,6 @@ export const hostOperations: readonly Operation[] = [
   getHost,
   setHostLabels,
   revokeHost,
+  releaseHost,
   resolveTarget,
 ]

@@ -1,10 +1,11 @@
 /** Writes what agents tell into the ledger, in batches: one transaction at a time, each taking all that has gathered. */
 import { delay, fullJitter } from '../../base/backoff.js'
 import type { Logger } from '../../base/logger.js'
-import { stateRank } from '../../domain/host-result.js'
+import { isFinalHostState, stateRank } from '../../domain/host-result.js'
 import { findSettled, type HostUpdate, writeHostUpdates } from '../../store/postgres/ledger.js'
 import type { Pool } from '../../store/postgres/pool.js'
 import { transaction } from '../../store/postgres/transaction.js'
+import { amendAttempts } from '../../store/postgres/verdicts.js'
 import type { HintSender } from './hints-out.js'
 
 /** Most updates of one transaction. */
@@ -116,7 +117,7 @@ export class LedgerWriter {
   private async write(entries: Entry[]): Promise<void> {
     const updates = entries.map((entry) => entry.update)
     const { changed, settled } = await transaction(this.pool, async (tx) => ({
-      changed: await writeHostUpdates(tx, updates),
+      changed: (await writeHostUpdates(tx, updates)) + (await amendAttempts(tx, updates.filter(isEnd))),
       settled: await findSettled(tx, updates),
     }))
     this.counts.written += changed
@@ -129,6 +130,8 @@ export class LedgerWriter {
     }
   }
 }
+
+const isEnd = (update: HostUpdate) => isFinalHostState(update.state)
 
 /** Whether the database refuses the data itself (SQLSTATE classes 22 and 23): trying again cannot help. */
 function isRefusal(err: unknown): boolean {

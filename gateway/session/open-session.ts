@@ -67,10 +67,12 @@ export async function open(
 
 /** Why this hello cannot be from the one agent that the server knows, if so. */
 function suspect(opened: OpenedSession, hello: Hello): string | undefined {
-  const { journalId, journalSequence, connected } = opened.before
+  const { journalId, journalSequence, connected, formerJournals } = opened.before
   if (journalId === hello.journalId && hello.journalSequence < BigInt(journalSequence))
     return 'journal_rolled_back'
-  if (journalId !== null && journalId !== hello.journalId && connected) return 'journal_conflict'
+  if (journalId === null || journalId === hello.journalId) return undefined
+  // A spool that was lost does not come back: one that does belongs to a second agent, even if the two take turns.
+  if (connected || formerJournals.includes(clip(hello.journalId))) return 'journal_conflict'
   return undefined
 }
 

@@ -100,9 +100,29 @@ export interface paths {
         put?: never;
         /**
          * Revoke a host: its certificates and its session end
-         * @description There is no way back: the machine joins anew, as a new host. Revoking twice is one revocation.
+         * @description There is no way back: the machine joins anew, as a new host. Revoking twice is one revocation. What it was sent and has not told ends `unknown`: `host_revoked`, or `journal_lost` if its disk was replaced, for then nobody can ever tell.
          */
         post: operations["revoke-host"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/hosts/{hostId}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lift the quarantine of a host
+         * @description For whoever has made sure that one agent is left under this identity. It connects anew and gets work again; what the host was sent before and has not told ends `unknown`. Releasing a host that is not quarantined changes nothing.
+         */
+        post: operations["release-host"];
         delete?: never;
         options?: never;
         head?: never;
@@ -250,6 +270,26 @@ export interface paths {
         };
         /** List a step's host results */
         get: operations["list-execution-hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/hosts/{hostId}/verdicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the verdicts on a host, oldest first
+         * @description The end of each attempt. One that was `unknown` and became known later is there twice: as it was said first, and as the journal told it.
+         */
+        get: operations["list-verdicts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -531,6 +571,7 @@ export interface components {
                 hard?: boolean;
                 step?: number;
                 includeUnknown?: boolean;
+                unknownHosts?: number;
             };
             by: string;
             /** @enum {string} */
@@ -603,6 +644,21 @@ export interface components {
             };
             startedAt: string | null;
             endedAt: string | null;
+        };
+        Verdict: {
+            attempt: number;
+            /** @enum {string} */
+            state: "pending" | "dispatched" | "running" | "succeeded" | "failed" | "timed_out" | "cancelled" | "rejected" | "skipped" | "offline" | "unknown";
+            /** @enum {string} */
+            started: "no" | "yes" | "maybe";
+            reason: string | null;
+            detail: string | null;
+            exitCode: number | null;
+            signal: string | null;
+            /** @description When it was said; null while the attempt has no end. */
+            at: string | null;
+            /** @description Whether it took the place of `unknown`. */
+            amended: boolean;
         };
         Whoami: {
             principal: {
@@ -1105,7 +1161,10 @@ export interface operations {
     };
     "revoke-host": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Its disk was replaced: what its journal held is lost. */
+                reimaged?: unknown;
+            };
             header: {
                 /** @description New for each action, the same for each repeat of it. */
                 "Idempotency-Key": string;
@@ -1174,6 +1233,123 @@ export interface operations {
                 };
             };
             /** @description `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "release-host": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                hostId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Host"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_revoked`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2641,6 +2817,106 @@ export interface operations {
             };
         };
     };
+    "list-verdicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+                position: number;
+                hostId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Verdict"][];
+                    };
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `step_unknown`, `host_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-output-groups": {
         parameters: {
             query?: never;
@@ -2857,8 +3133,10 @@ export interface operations {
                     hard?: boolean;
                     /** @description skip: which step, by its position from 0. */
                     step?: number;
-                    /** @description retry: also hosts whose script may have run. */
+                    /** @description retry: also hosts whose outcome is unknown; their script may have run. */
                     includeUnknown?: boolean;
+                    /** @description With includeUnknown: how many these are; refused if it is another number by now. */
+                    unknownHosts?: number;
                     /**
                      * Format: uuid
                      * @description Left out: made from the Idempotency-Key.

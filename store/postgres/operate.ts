@@ -1,7 +1,7 @@
 /** What operations do to an execution's rows; each in the transaction that also decides the operation. */
 import { type HostState, retriedStates } from '../../domain/host-result.js'
 import { workflowIdOf } from '../../domain/execution.js'
-import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import type { ExecutionId, HostId, ScopeId } from '../../domain/id.js'
 import { isFinalStepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
 import { listSteps, overrideStepState, setStepState, type StepExecution } from './executions.js'
@@ -74,16 +74,18 @@ async function giveNewAttempt(
   const params = [key.scopeId, key.executionId, step.id, which.states, which.started]
   await tx.query(
     `insert into host_attempt (scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
-       gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at)
+       gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at,
+       unknown_at, unknown_reason)
      select scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
-       gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at
+       gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at,
+       unknown_at, unknown_reason
      from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5)`,
     params,
   )
   const result = await tx.query<{ host_id: string }>(
     `update host_result set attempt = attempt + 1, state = 'pending', started = 'no', reason = null, detail = null, exit_code = null, signal = null,
        shard_id = null, gateway = null, epoch = null, journal_id = null, dispatched_at = null, dispatches = 0, started_at = null, ended_at = null,
-       duration_ms = null, stdout_bytes = null, stderr_bytes = null, output_sha256 = null, truncated = false, resolved_at = null
+       duration_ms = null, stdout_bytes = null, stderr_bytes = null, output_sha256 = null, truncated = false, resolved_at = null, unknown_at = null, unknown_reason = null
      where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5) returning host_id`,
     params,
   )
@@ -140,6 +142,27 @@ export async function endStrandedHosts(tx: Db, key: Key): Promise<void> {
 }
 
 /**
+ * Ends what a host was sent and has not told, in every open execution: its journal can no longer be asked. The executions'
+ * own workflows find it ended at their next look.
+ */
+export async function endUntold(tx: Db, scopeId: ScopeId, hostId: HostId, reason: string): Promise<void> {
+  const open = `state not in ('succeeded', 'failed', 'cancelled')`
+  await tx.query(
+    `select from execution e where scope_id = $1 and ${open} and exists (
+       select from host_result r where r.scope_id = e.scope_id and r.execution_id = e.id and r.host_id = $2)
+     order by id for no key update`,
+    [scopeId, hostId],
+  )
+  const ended = await tx.query<ChangedHost>(
+    `update host_result r set state = 'unknown', started = 'maybe', reason = $3, ended_at = now()
+     from execution e where e.scope_id = $1 and e.${open} and r.scope_id = e.scope_id and r.execution_id = e.id
+       and r.host_id = $2 and r.state in ('dispatched', 'running') ${returningChanged}`,
+    [scopeId, hostId, reason],
+  )
+  await appendHostEvents(tx, ended.rows)
+}
+
+/**
  * Takes an ended execution back to running under a new workflow: the one way out of an end.
  * @returns the id of the workflow to start
  */
@@ -149,7 +172,8 @@ export async function reopenExecution(
   scopeName: string,
   continuation: number,
 ): Promise<string> {
-  const workflowId = workflowIdOf(scopeName, key.executionId, continuation)
+  const recovery = await tx.query<{ tag: string }>('select tag from recovery order by id desc limit 1')
+  const workflowId = workflowIdOf(scopeName, key.executionId, continuation, recovery.rows[0]?.tag)
   await tx.query(
     `update execution set state = 'running', reason = null, run_id = null, continuation = $3, workflow_id = $4, ended_at = null, pause = null,
        cancel_requested_at = null, ${dropStop}, expires_at = now() + expires_in_ms * interval '1 ms'

@@ -1,0 +1,40 @@
+/** `drover runs verdicts`: all that was said of one host in a step. */
+import type { Drover, HostResult } from '../sdk/index.js'
+import { exitCodes } from './exit-code.js'
+import { UsageError } from './fail.js'
+import { connect } from './settings.js'
+import { tableOf } from './table.js'
+import type { Terminal } from './terminal.js'
+import { parseRun } from './values.js'
+
+export async function showVerdicts(
+  terminal: Terminal,
+  run: string,
+  hostText: string,
+  options: { step: number; json?: true },
+): Promise<void> {
+  const drover = connect()
+  const executionId = parseRun(run)
+  const host = await findResult(drover, { executionId, step: options.step - 1 }, hostText)
+  const items = await drover.verdicts(executionId, options.step - 1, host.hostId)
+  if (options.json) return terminal.json({ run: `r-${executionId}`, host: host.hostName, items })
+  const rows = items.map((verdict) => [
+    verdict.attempt,
+    verdict.at ?? '-',
+    verdict.amended ? `${verdict.state} (amended)` : verdict.state,
+    verdict.exitCode,
+    verdict.reason,
+  ])
+  terminal.data(tableOf(['ATTEMPT', 'AT', 'STATE', 'EXIT', 'REASON'], rows))
+}
+
+/** By name or id, among the hosts of the step: one that was revoked since is still there. @throws UsageError */
+async function findResult(
+  drover: Drover,
+  place: { executionId: string; step: number },
+  text: string,
+): Promise<HostResult> {
+  for await (const host of drover.executionHosts(place.executionId, place.step))
+    if (host.hostName === text || host.hostId === text) return host
+  throw new UsageError(`there is no host ${text} in that step`, exitCodes.notFound)
+}

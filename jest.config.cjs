@@ -8,6 +8,7 @@ const suites = {
   replay: { testMatch: ['<rootDir>/test/replay/**/*.test.ts'], testTimeout: 120_000 },
   integration: { testMatch: ['<rootDir>/test/integration/**/*.test.ts'], testTimeout: 120_000 },
   e2e: { testMatch: ['<rootDir>/test/e2e/**/*.test.ts'], testTimeout: 300_000 },
+  scenarios: { testMatch: ['<rootDir>/test/scenarios/**/*.test.ts'], testTimeout: 180_000 },
   chaos: { testMatch: ['<rootDir>/test/chaos/**/*.test.ts'], testTimeout: 1_200_000 },
 }
 const suite = process.env.DROVER_SUITE ?? 'unit'

@@ -35,15 +35,13 @@ function answerTo(error: NodeJS.ErrnoException): string {
 }
 
 function toPlatformError(error: NodeJS.ErrnoException): PlatformError {
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new PlatformError(
-        'headers_too_large',
-        'the address and the headers together have more than 16 KiB; name fewer things in the query',
-      )
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new PlatformError('request_too_slow', 'the request did not arrive whole in time; send it again')
-    default:
-      return new PlatformError('request_invalid', 'this is not HTTP as RFC 9112 has it')
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    return new PlatformError(
+      'headers_too_large',
+      'the address and the headers together have more than 16 KiB; name fewer things in the query',
+    )
   }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return new PlatformError('request_too_slow', 'the request did not arrive whole in time; send it again')
+  return new PlatformError('request_invalid', 'this is not HTTP as RFC 9112 has it')
 }

@@ -29,7 +29,7 @@ export function checkout(): string {
 }
 
 /** The folder that `npm run build` fills; the rule is that of stack/prepare/root.mjs. */
-function cacheFolder(env: Env): string {
+export function cacheFolder(env: Env): string {
   if (env['DROVER_CACHE']) return env['DROVER_CACHE']
   if (process.getuid?.() === 0) return '/var/cache/drover'
   return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'drover')

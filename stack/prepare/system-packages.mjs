@@ -1,6 +1,7 @@
 /** System programs that some suites need: installed with CI=true, elsewhere told to the suite, which counts as skipped. */
 import { spawnSync } from 'node:child_process'
 import { runStep } from './progress.mjs'
+import { installCommand as installPython, installPythonTools, missingPythonTools } from './python-tools.mjs'
 import { isCi, PrepareError } from './root.mjs'
 import { capture } from './run.mjs'
 
@@ -31,27 +32,38 @@ async function install(missing) {
   )
 }
 
+/** @returns the names of system programs that are missing still */
+async function missingPrograms(suites) {
+  const wanted = needs.filter((need) => need.usedBy.some((suite) => suites.includes(suite)))
+  const missing = wanted.filter((need) => !isThere(need))
+  if (missing.length === 0 || !isCi) return missing
+  await install(missing)
+  const still = missing.filter((need) => !isThere(need))
+  if (still.length === 0) return still
+  throw new PrepareError(
+    `CI needs ${still.map((need) => need.name).join(', ')}: \`${installCommand(still)}\` did not help.`,
+  )
+}
+
 /**
  * Sees to the programs that `suites` need.
  * @returns what the tests' environment says: DROVER_MISSING (names) and DROVER_MISSING_INSTALL (the command)
  * @throws PrepareError with CI=true if something cannot be installed
  */
 export async function systemPackages(suites) {
-  const wanted = needs.filter((need) => need.usedBy.some((suite) => suites.includes(suite)))
-  let missing = wanted.filter((need) => !isThere(need))
-  if (missing.length && isCi) {
-    await install(missing)
-    missing = missing.filter((need) => !isThere(need))
-    if (missing.length) {
-      throw new PrepareError(
-        `CI needs ${missing.map((need) => need.name).join(', ')}: \`${installCommand(missing)}\` did not help.`,
-      )
-    }
+  const programs = await missingPrograms(suites)
+  let tools = missingPythonTools(suites)
+  if (tools.length && isCi) {
+    await installPythonTools(tools)
+    tools = []
   }
-  if (missing.length === 0) return {}
-  const command = installCommand(missing)
-  process.stderr.write(
-    `  ! not installed, so their tests are skipped: ${missing.map((need) => need.name).join(', ')} (${command})\n`,
-  )
-  return { DROVER_MISSING: missing.map((need) => need.name).join(','), DROVER_MISSING_INSTALL: command }
+  const names = [...programs, ...tools].map((need) => need.name)
+  if (names.length === 0) return {}
+  const commands = [
+    ...(programs.length ? [installCommand(programs)] : []),
+    ...(tools.length ? [installPython] : []),
+  ]
+  const command = commands.join(' && ')
+  process.stderr.write(`  ! not installed, so their tests are skipped: ${names.join(', ')} (${command})\n`)
+  return { DROVER_MISSING: names.join(','), DROVER_MISSING_INSTALL: command }
 }

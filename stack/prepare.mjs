@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { runChecks } from './prepare/check.mjs'
-import { compile } from './prepare/compile.mjs'
+import { bundleChaos, compile } from './prepare/compile.mjs'
 import { generate } from './prepare/generate.mjs'
 import { withLock } from './prepare/lock.mjs'
 import { installPackages } from './prepare/node-modules.mjs'
@@ -17,7 +17,7 @@ import { systemPackages } from './prepare/system-packages.mjs'
 import { needsServers, parseTestArguments, runSuites } from './prepare/tests.mjs'
 
 const usage =
-  'usage: node stack/prepare.mjs build [--code] | demo | up | test [suite...] | check | generate  [-- options]'
+  'usage: node stack/prepare.mjs build [--code] | demo | up | simulate | chaos | test [suite...] | check | generate  [-- options]'
 
 /** Packages, then code; the Go servers beside them if they are wanted. */
 async function prepare({ servers }) {
@@ -56,6 +56,17 @@ const commands = {
   up: async (args) => {
     await prepare({ servers: true })
     return hand(['dist/stack/up-main.js', ...args])
+  },
+  chaos: async (args) => {
+    await prepare({ servers: true })
+    await bundleChaos()
+    return hand(['dist/chaos.cjs', ...args])
+  },
+  // A platform that runs already; only code is needed. Thousands of hosts would say each of their sessions.
+  simulate: async (args) => {
+    await prepare({ servers: false })
+    const env = { DROVER_LOG_LEVEL: process.env.DROVER_LOG_LEVEL ?? 'error' }
+    return hand(['dist/agent/simulate/main.js', ...args], { env })
   },
   test: async (args) => {
     const wanted = parseTestArguments(args)

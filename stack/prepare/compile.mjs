@@ -94,6 +94,22 @@ async function bundleWorkflows() {
   )
 }
 
+/** The chaos program as one file beside `node_modules`; tests are compiled nowhere else. */
+export async function bundleChaos() {
+  await runStep({ key: 'chaos', title: 'Bundle chaos', roughMs: 500 }, () =>
+    mustRun('node_modules/.bin/esbuild', [
+      'test/chaos/main.ts',
+      '--bundle',
+      '--platform=node',
+      '--target=node20',
+      '--format=cjs',
+      '--packages=external',
+      '--outfile=dist/chaos.cjs',
+      '--log-level=warning',
+    ]),
+  )
+}
+
 /** Everything that runs, from sources; seconds when nothing changed. */
 export async function compile() {
   await compileTypeScript()

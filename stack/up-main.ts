@@ -2,11 +2,13 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { listenForShutdown } from '../base/shutdown.js'
-import { startPlatform } from './platform/platform.js'
+import { type Platform, startPlatform } from './platform/platform.js'
+import { type SimulatedOptions, startSimulated } from './platform/simulated.js'
 import { fail, say, sayFacts, sayReady, tone, UsageError, wholeNumber } from './program/console.js'
 import { writeEnvironmentFile } from './program/environment-file.js'
 
-const usage = 'usage: npm run up -- [--name NAME] [--agents N] [--gateways N] [--env FILE]'
+const usage =
+  'usage: npm run up -- [--name NAME] [--agents N] [--gateways N] [--env FILE] [--simulated N] [--group KEY=…,…]'
 
 function readOptions() {
   try {
@@ -16,6 +18,8 @@ function readOptions() {
         agents: { type: 'string', default: '8' },
         gateways: { type: 'string', default: '1' },
         env: { type: 'string' },
+        simulated: { type: 'string' },
+        group: { type: 'string', multiple: true },
       },
     })
     if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(values.name)) {
@@ -26,10 +30,26 @@ function readOptions() {
       agents: wholeNumber('agents', values.agents, 200),
       gateways: Math.max(1, wholeNumber('gateways', values.gateways, 8)),
       envFile: values.env,
+      simulated: readSimulated(values),
     }
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\n${usage}`)
   }
+}
+
+/** The simulated fleet that was asked for, if one was. */
+function readSimulated(values: { simulated?: string; group?: string[] }): SimulatedOptions | undefined {
+  if (values.simulated === undefined && !values.group) return undefined
+  return {
+    ...(values.simulated === undefined ? {} : { agents: wholeNumber('simulated', values.simulated, 50_000) }),
+    ...(values.group ? { groups: values.group } : {}),
+  }
+}
+
+async function startFleet(platform: Platform, options: SimulatedOptions): Promise<void> {
+  const startedAt = Date.now()
+  const { hosts } = await startSimulated(platform, options).waitConnected(1_800_000)
+  sayReady(`${hosts} simulated`, Date.now() - startedAt)
 }
 
 async function main(): Promise<void> {
@@ -55,6 +75,7 @@ async function main(): Promise<void> {
       logs: join(platform.data, 'logs'),
       environment: `${file} (holds the administrator's token)`,
     })
+    if (options.simulated) await Promise.race([startFleet(platform, options.simulated), shutdown.requested])
     say(`Next: ${tone('strong', `export $(cat ${file}) && npx --no drover hosts ls`)}`)
     say('Ctrl-C ends it; the data stays.')
     await shutdown.requested

@@ -8,11 +8,18 @@ import { GATEWAY_SERVER_NAME } from '../session/channel.js'
  * @returns the pinned CA certificate, PEM
  * Rejects when the gateway cannot be reached or shows no certificate with that sha256.
  */
-export function fetchPinnedCa(gateway: string, caSha256: Buffer, timeoutMs = 10_000): Promise<string> {
+export async function fetchPinnedCa(gateway: string, caSha256: Buffer, timeoutMs = 10_000): Promise<string> {
+  const pinned = (await fetchChain(gateway, timeoutMs)).find((raw) => sha256(raw).equals(caSha256))
+  if (pinned) return toPem(pinned)
+  throw new Error(`${gateway} does not belong to the CA that the join token names`)
+}
+
+/** The certificates (DER) that a gateway shows, its own first; nobody has vouched for any of them. */
+export function fetchChain(gateway: string, timeoutMs = 10_000): Promise<Buffer[]> {
   const address = parseAddress(gateway)
   if (!address) return Promise.reject(new Error(`${gateway} is not host:port`))
   return new Promise((resolve, reject) => {
-    // Nothing is sent over this connection: it only shows certificates, and the pin decides which one counts.
+    // Nothing is sent over this connection: it only shows certificates.
     const socket = connect({
       host: address.host,
       port: address.port,
@@ -25,10 +32,9 @@ export function fetchPinnedCa(gateway: string, caSha256: Buffer, timeoutMs = 10_
     )
     socket.once('error', reject)
     socket.once('secureConnect', () => {
-      const pinned = chainOf(socket.getPeerCertificate(true)).find((raw) => sha256(raw).equals(caSha256))
+      const chain = chainOf(socket.getPeerCertificate(true))
       socket.destroy()
-      if (pinned) resolve(toPem(pinned))
-      else reject(new Error(`${gateway} does not belong to the CA that the join token names`))
+      resolve(chain)
     })
   })
 }

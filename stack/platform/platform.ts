@@ -58,12 +58,14 @@ export interface Platform {
   url: string
   /** The administrator's. */
   token: string
-  /** What a client of this platform needs: DROVER_URL, DROVER_TOKEN and the stores' addresses. */
+  /** What clients of this platform need: DROVER_URL, DROVER_TOKEN, DROVER_GATEWAYS and the stores' addresses. */
   env: Record<string, string>
   hosts: StackHost[]
   /** `postgres temporal mongo minio api-1 worker-1 gateway-1 rack-a-1 …`. */
   child(name: string): Child
   names(): string[]
+  /** Starts one more, which stops before the others. */
+  startChild(spec: ChildSpec): Child
   /** State root of a host's agent. */
   agentState(host: string): string
   startObjectStore(): Promise<void>
@@ -147,6 +149,7 @@ async function startAll(start: Start): Promise<Omit<Platform, 'close'>> {
     env: {
       DROVER_URL: admin.url,
       DROVER_TOKEN: admin.token,
+      DROVER_GATEWAYS: roles.gateways.join(','),
       DROVER_TEMPORAL_ADDRESS: urls.temporal,
       DROVER_TEMPORAL_UI: urls.temporalUi,
       DROVER_POSTGRES_URL: urls.postgres,
@@ -156,6 +159,11 @@ async function startAll(start: Start): Promise<Omit<Platform, 'close'>> {
     hosts,
     child: (name) => supervisor.child(name),
     names: () => supervisor.names(),
+    startChild: (spec) => {
+      const [child] = supervisor.start(adjusted(options, spec))
+      if (!child) throw new Error(`${spec.name} was not started`)
+      return child
+    },
     agentState: (host) => agentState(context.data, host),
     startObjectStore: () => embedded.startObjectStore(),
   }

@@ -1,0 +1,183 @@
+/** One simulated host: its sessions, what it says of itself, and its tasks. */
+import { createHash } from 'node:crypto'
+import { arch, platform, release } from 'node:os'
+import { type Hello, PROTOCOL, SCRIPT_BLOB_PATH, type SessionRequest } from '../../proto/index.js'
+import { capabilityNames } from '../capability/index.js'
+import { Renewal } from '../identity/renew.js'
+import type { Credentials, Identity } from '../identity/store.js'
+import { createClient } from '../session/channel.js'
+import { fetchBlob } from '../session/fetch-blob.js'
+import { stayConnected } from '../session/reconnect.js'
+import { ServerClock } from '../session/server-clock.js'
+import { runSession, type SessionEnd, type SessionHost } from '../session/session.js'
+import { AGENT_VERSION } from '../version.js'
+import { drawSession } from './draw.js'
+import type { Group } from './groups.js'
+import type { HostIdentity, Trust } from './identities.js'
+import type { Records } from './records.js'
+import { SimulatedTasks } from './tasks.js'
+
+/** What all hosts of one program share. */
+export interface World {
+  gateways: string[]
+  trust: Trust
+  records: Records
+  seed: number
+  generation: number
+  save(identity: HostIdentity): void
+}
+
+export class SimulatedHost {
+  readonly tasks: SimulatedTasks
+  isUp = false
+  private readonly known: HostIdentity
+  private readonly group: Group
+  private readonly world: World
+  private readonly identity: Identity
+  private readonly renewal: Renewal
+  private readonly clock = new ServerClock()
+  private readonly controller = new AbortController()
+  private cut = new AbortController()
+  private running: Promise<void> = Promise.resolve()
+  private sequence: bigint
+  private epoch = 0n
+  private gateway = ''
+  private sessions = 0
+  private nextFailed = false
+
+  constructor(known: HostIdentity, group: Group, world: World) {
+    this.known = known
+    this.group = group
+    this.world = world
+    const { hostId, keyPem, certificatePem } = known
+    const current = { keyPem, certificatePem, unproven: false }
+    this.identity = { hostId, current, next: undefined, ...world.trust }
+    this.renewal = new Renewal(
+      this.identity,
+      async () => undefined,
+      () => this.clock.now(),
+    )
+    this.sequence = BigInt(world.generation) << 32n
+    this.tasks = new SimulatedTasks({
+      name: known.name,
+      hostId,
+      journalId: known.journalId,
+      group,
+      seed: world.seed,
+      records: world.records,
+      signingKeys: world.trust.signingKeys,
+      serverNowMs: () => this.clock.now(),
+      advance: () => {
+        this.sequence += 1n
+      },
+      fetchScript: (digest, bytes) => this.fetchScript(digest, bytes),
+    })
+  }
+
+  start(): void {
+    const connect = (gateway: string) => this.connect(gateway)
+    this.running = stayConnected(this.world.gateways, connect, this.controller.signal)
+  }
+
+  async stop(): Promise<void> {
+    this.controller.abort(new Error('the simulator stops'))
+    this.cut.abort()
+    this.tasks.stop()
+    await this.running
+  }
+
+  private async connect(gateway: string): Promise<SessionEnd> {
+    const shown = this.credentials()
+    const client = createClient(gateway, this.identity.caPem, shown)
+    this.gateway = gateway
+    this.cut = new AbortController()
+    const loss = this.planLoss()
+    try {
+      const end = await runSession(client, this.sessionHost(shown), this.cut.signal)
+      this.nextFailed = !end.welcomed && shown.unproven
+      return end
+    } finally {
+      clearTimeout(loss)
+      this.isUp = false
+      client.close()
+    }
+  }
+
+  private planLoss(): NodeJS.Timeout | undefined {
+    const { disconnectMs } = this.group
+    if (disconnectMs <= 0) return undefined
+    const lastsMs = drawSession(this.world.seed, this.known.name, this.sessions++, disconnectMs)
+    const { cut } = this
+    return setTimeout(() => cut.abort(), lastsMs)
+  }
+
+  private credentials(): Credentials {
+    const { current, next } = this.identity
+    return next && !this.nextFailed ? next : current
+  }
+
+  private fetchScript(sha256: Buffer, bytes: number): Promise<Buffer> {
+    const { gateway } = this
+    const { caPem } = this.identity
+    const path = `${SCRIPT_BLOB_PATH}${sha256.toString('hex')}`
+    return fetchBlob({ gateway, caPem, certificate: this.credentials(), path, bytes })
+  }
+
+  private sessionHost(shown: Credentials): SessionHost {
+    return {
+      tasks: this.tasks,
+      clock: this.clock,
+      hello: async () => this.hello(),
+      heartbeat: async () => this.heartbeat(),
+      welcomed: async ({ epoch }) => {
+        this.isUp = true
+        this.epoch = epoch
+        if (shown.unproven) this.proveNext(shown)
+      },
+      certificate: (pem) => this.renewal.receive(pem),
+      startRenewal: (send) => this.renewal.start(send),
+    }
+  }
+
+  private proveNext({ keyPem, certificatePem }: Credentials): void {
+    this.identity.current = { keyPem, certificatePem, unproven: false }
+    this.identity.next = undefined
+    this.world.save({ ...this.known, keyPem, certificatePem })
+  }
+
+  private hello(): Hello {
+    return {
+      agentVersion: AGENT_VERSION,
+      protocolMin: PROTOCOL.min,
+      protocolMax: PROTOCOL.max,
+      journalId: this.known.journalId,
+      journalSequence: this.sequence,
+      bootId: this.known.journalId,
+      machineId: createHash('sha256').update(this.known.journalId).digest('hex').slice(0, 32),
+      clockMs: BigInt(Date.now()),
+      facts: factsOf(this.known.name),
+      capabilities: capabilityNames(),
+      tasks: this.tasks.open.unsettled(),
+      lastEpoch: this.epoch,
+      conditions: [],
+    }
+  }
+
+  private heartbeat(): NonNullable<SessionRequest['message']> {
+    const value = {
+      monotonicMs: BigInt(Math.round(performance.now())),
+      runningTasks: this.tasks.runningCount,
+      residentBytes: 0n,
+      loopLagMs: 0,
+      spoolFreeBytes: 0n,
+      clockMs: BigInt(Date.now()),
+      conditions: [],
+    }
+    return { $case: 'heartbeat', value }
+  }
+}
+
+/** What a simulated host says of itself, when it joins and at each hello. */
+export function factsOf(name: string): Record<string, string> {
+  return { os: platform(), arch: arch(), kernel: release(), hostname: name, simulated: 'true' }
+}

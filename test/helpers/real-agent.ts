@@ -1,0 +1,101 @@
+/** One real agent as a process in a test's hands: killed, frozen, cloned, rebooted. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { randomUUID } from 'node:crypto'
+
+const program = path.join(__dirname, '../../dist/agent.cjs')
+
+export interface RealAgentOptions {
+  name: string
+  /** `host:port`, several with commas. */
+  gateways: string
+  /** The stack's marker, so that what is left is swept with it. */
+  marker?: string
+  token?: string
+  env?: Record<string, string>
+}
+
+export class RealAgent {
+  readonly folder = mkdtempSync(path.join(tmpdir(), 'drover-real-'))
+  readonly options: RealAgentOptions
+  private child: ChildProcess | undefined
+  log = ''
+
+  constructor(options: RealAgentOptions) {
+    this.options = options
+    mkdirSync(this.state, { mode: 0o700 })
+    this.reboot()
+  }
+
+  get state(): string {
+    return path.join(this.folder, 'state')
+  }
+
+  private get bootIdFile(): string {
+    return path.join(this.folder, 'boot-id')
+  }
+
+  start(): void {
+    const { name, gateways, marker, token, env } = this.options
+    const child = spawn(process.execPath, [program], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env['PATH'],
+        DROVER_AGENT_STATE: this.state,
+        DROVER_AGENT_NAME: name,
+        DROVER_AGENT_GATEWAYS: gateways,
+        DROVER_AGENT_POLICY_FILE: path.join(this.state, 'policy.json'),
+        DROVER_AGENT_BOOT_ID_FILE: this.bootIdFile,
+        DROVER_AGENT_MIN_FREE_PERCENT: '0',
+        ...(marker ? { DROVER_AGENT_MARKER: marker } : {}),
+        ...(token ? { DROVER_AGENT_JOIN_TOKEN: token } : {}),
+        ...env,
+      },
+    })
+    const keep = (text: Buffer) => {
+      this.log = (this.log + text.toString()).slice(-100_000)
+    }
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    this.child = child
+  }
+
+  /** Ends the agent at once; its scripts live on. */
+  async kill(): Promise<void> {
+    const { child } = this
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  /** A new boot id, as after a restart of the host. What ran must have been ended by the caller. */
+  reboot(): void {
+    writeFileSync(this.bootIdFile, `${randomUUID()}\n`)
+  }
+
+  /** Another agent with this one's identity and a spool of its own, as an image of the machine would make. */
+  clone(): RealAgent {
+    const clone = new RealAgent(this.options)
+    cpSync(path.join(this.state, 'identity'), path.join(clone.state, 'identity'), { recursive: true })
+    return clone
+  }
+
+  /** The disk is new: nothing is left of identity and spool. */
+  wipe(): void {
+    rmSync(this.state, { recursive: true, force: true })
+    mkdirSync(this.state, { mode: 0o700 })
+  }
+
+  get journalId(): string {
+    const file = path.join(this.state, 'spool/journal.json')
+    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { journalId: string }).journalId : ''
+  }
+
+  async remove(): Promise<void> {
+    await this.kill()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The image's entry: `api`, `worker`, `gateway` or `agent`, and the role's own options after it.
+# The image's entry: `api`, `worker`, `gateway` or `agent`, and the role's own options after it; `gateway-secret NAME` prints one.
 set -eu
 home=${DROVER_HOME:-/opt/drover}
 
@@ -18,6 +18,7 @@ case $role in
     export DROVER_WORKFLOW_BUNDLE
     set -- node "$home/dist/workers/control-main.js" "$@"
     ;;
+  gateway-secret) set -- node "$home/dist/workers/gateway-secret-main.js" "$@" ;;
   gateway) set -- node "$home/dist/workers/gateway-main.js" "$@" ;;
   # The heap is small on purpose: the agent is a guest on its host.
   agent) set -- node --max-old-space-size=64 "$home/dist/agent.cjs" "$@" ;;

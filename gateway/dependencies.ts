@@ -1,5 +1,6 @@
 /** What the parts of a gateway work with. */
 import type { Logger } from '../base/logger.js'
+import type { SecretKey } from '../base/secret-key.js'
 import type { OutputLog } from '../store/log/output.js'
 import type { GatewayProcess } from '../store/postgres/gateways.js'
 import type { HintListener } from '../store/postgres/hints.js'
@@ -12,4 +13,6 @@ export interface GatewayDependencies {
   logger: Logger
   self: GatewayProcess
   heartbeatMs: number
+  /** Proves to workers that this is the gateway of its name. */
+  key: SecretKey
 }

@@ -1,12 +1,14 @@
 /** The gateway's own certificate: a key made here, signed by a worker, for gateways cannot sign. */
 import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
+import { sign, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
-import { PlatformError } from '../domain/errors.js'
+import { isErrorCode, PlatformError } from '../domain/errors.js'
+import type { HostId } from '../domain/id.js'
+import { gatewayProof } from '../proto/index.js'
 import {
+  type CertificateWish,
   findCertificateAnswer,
   insertCertificateRequest,
-  type CertificateSubject,
 } from '../store/postgres/certificates.js'
 import { sendHint } from '../store/postgres/hints.js'
 import type { GatewayDependencies } from './dependencies.js'
@@ -34,11 +36,13 @@ export async function requestGatewayIdentity(
     signingAlgorithm: P256,
     name: 'CN=gateway',
   })
-  const subject = { scopeId: deps.self.scopeId, hostId: null, gateway: deps.self.name }
-  const certificate = await requestCertificate(deps, subject, Buffer.from(csr.rawData), {
-    signal,
-    patienceMs: 600_000,
-  })
+  const wish = {
+    kind: 'gateway',
+    csr: Buffer.from(csr.rawData),
+    gateway: deps.self.name,
+    proof: sign(null, gatewayProof(deps.self.name, Buffer.from(csr.rawData)), deps.key.privateKey),
+  } as const
+  const { certificate } = await requestCertificate(deps, wish, { signal, patienceMs: 600_000 })
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
   return {
     certificate: `${certificate.trim()}\n${ca.trim()}\n`,
@@ -49,29 +53,30 @@ export async function requestGatewayIdentity(
 
 /**
  * Leaves a request for the workers and waits for the answer.
- * @returns the certificate, PEM
- * @throws PlatformError certificate_request_invalid if it was refused, unavailable if no worker answered
+ * @returns the certificate, PEM, and the host that it is for (null for a gateway's)
+ * @throws PlatformError the code of the refusal, unavailable if no worker answered
  */
 export async function requestCertificate(
   deps: GatewayDependencies,
-  subject: CertificateSubject,
-  csr: Buffer,
+  wish: CertificateWish,
   wait: { signal: AbortSignal; patienceMs: number },
-): Promise<string> {
-  const id = await insertCertificateRequest(deps.pool, subject, csr)
+): Promise<{ certificate: string; hostId: HostId | null }> {
+  const { scopeId } = deps.self
+  const id = await insertCertificateRequest(deps.pool, scopeId, wish)
   await sendHint(deps.pool, 'certificates', '')
   const until = Date.now() + wait.patienceMs
   while (Date.now() < until && !wait.signal.aborted) {
-    const answer = await findCertificateAnswer(deps.pool, subject.scopeId, id)
-    if (answer?.certificate) return answer.certificate
+    const answer = await findCertificateAnswer(deps.pool, scopeId, id)
+    if (answer?.certificate) return { certificate: answer.certificate, hostId: answer.hostId }
     if (answer)
-      throw new PlatformError(
-        'certificate_request_invalid',
-        answer.refused ?? 'the certificate request was refused',
-      )
+      throw refusalOf(answer.refusedCode ?? '', answer.refused ?? 'the certificate request was refused')
     await nextHint(deps, 200)
   }
   throw new PlatformError('unavailable', 'no worker has signed the certificate request; is one running?')
+}
+
+function refusalOf(code: string, message: string): PlatformError {
+  return new PlatformError(isErrorCode(code) ? code : 'certificate_request_invalid', message)
 }
 
 /** Resolves at the next hint about certificates, or after `ms`. */

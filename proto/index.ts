@@ -3,6 +3,7 @@ export {
   AgentGatewayServiceClient,
   type AgentGatewayServiceServer,
   AgentGatewayServiceService,
+  type CertificateRequest,
   Hello,
   JoinRequest,
   JoinResponse,
@@ -30,6 +31,7 @@ export {
   UpgradeState,
 } from './generated/drover/agent/v1/upgrade.js'
 export { dispatchId } from './dispatch-id.js'
+export { gatewayProof, joinProof, renewalProof, signingKeyProof } from './proof.js'
 export { type SignedOrder, sha256, signOrder, signUpgrade, verifyOrder, verifyUpgrade } from './order.js'
 
 /** Versions of the session protocol that this build speaks; the highest common one is used. */

@@ -25,6 +25,8 @@ export interface ControlConfig extends StoreConfig {
 
 export interface GatewayConfig extends StoreConfig {
   name: string
+  /** `drg_…`: proves to workers that it is the gateway of this name. */
+  secret: string
   listen: { host: string; port: number }
   /** Where agents reach it, if that is not where it listens. */
   advertise: string
@@ -68,6 +70,7 @@ export function readGatewayConfig(from: Env): GatewayConfig {
   const config = {
     ...readStores(env),
     name,
+    secret: env.secret('DROVER_GATEWAY_SECRET'),
     listen: readAddress(env, 'DROVER_GATEWAY_LISTEN', '127.0.0.1:7443'),
     advertise: env.text('DROVER_GATEWAY_ADVERTISE', ''),
     healthListen: env.text('DROVER_HEALTH_LISTEN', ''),

@@ -5,6 +5,7 @@ import { createGatewayActivities } from '../activities/index.js'
 import { serveHealth } from '../base/health.js'
 import { createLogger } from '../base/logger.js'
 import { runRole } from '../base/role.js'
+import { keyOfSecret } from '../base/secret-key.js'
 import { listenForShutdown } from '../base/shutdown.js'
 import { gatewayQueue } from '../domain/shard.js'
 import { Gateway } from '../gateway/gateway.js'
@@ -38,7 +39,8 @@ async function run(config: GatewayConfig): Promise<void> {
   )
   const address = config.advertise || `${config.listen.host}:${config.listen.port}`
   const self = { scopeId, name: config.name, bootId: randomUUID(), address }
-  const gateway = new Gateway({ pool, log, hints, logger, self, heartbeatMs: config.heartbeatMs })
+  const key = keyOfSecret(config.secret, 'drover gateway')
+  const gateway = new Gateway({ pool, log, hints, logger, self, heartbeatMs: config.heartbeatMs, key })
   registerGatewayMetrics(gateway)
 
   const onNameLost = () => {

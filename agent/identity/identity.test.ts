@@ -119,7 +119,7 @@ describe('a renewal', () => {
       let csr: Buffer = Buffer.alloc(0)
       if (what !== 'nothing asked') {
         const stop = renewal.start((request) => {
-          csr = request
+          csr = request.csr
         })
         stop()
       }

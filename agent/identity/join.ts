@@ -1,8 +1,15 @@
 /** Joining: a token and a request made here become an identity. */
+import { sign, verify, X509Certificate } from 'node:crypto'
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { delay, fullJitter } from '../../base/backoff.js'
 import { createLogger } from '../../base/logger.js'
-import type { AgentGatewayServiceClient, JoinResponse } from '../../proto/index.js'
+import { keyOfSecret } from '../../base/secret-key.js'
+import {
+  type AgentGatewayServiceClient,
+  joinProof,
+  type JoinResponse,
+  signingKeyProof,
+} from '../../proto/index.js'
 import { createClient } from '../session/channel.js'
 import { AGENT_VERSION } from '../version.js'
 import { generateKey, makeCsr } from './csr.js'
@@ -62,15 +69,23 @@ async function joinOnce(
     name: input.name,
     facts: input.facts,
   }).finally(() => client.close())
+  if (!response.signingKeys.some((key) => isCertified(key, pinnedCa)))
+    throw new Error(`${at.gateway} named no signing key that the CA has signed`)
   await writeIdentity(input.folder, {
     hostId: response.hostId,
     keyPem: at.keyPem,
     certificatePem: response.certificate,
-    // The pinned certificate stays among the roots whatever the answer says.
-    caPem: response.ca.includes(pinnedCa.trim()) ? response.ca : pinnedCa + response.ca,
-    signingKeys: response.signingKeys,
+    // The answer came through a gateway, which is trusted least: the pin and what its key has signed are all that counts.
+    caPem: pinnedCa,
+    signingKeys: response.signingKeys.filter((key) => isCertified(key, pinnedCa)),
   })
   log.info({ gateway: at.gateway, hostId: response.hostId, name: input.name }, 'joined')
+}
+
+/** Whether the CA itself says that this key signs orders. */
+function isCertified(key: JoinResponse['signingKeys'][number], caPem: string): boolean {
+  const proof = signingKeyProof(key.keyId, key.publicKey)
+  return verify('sha256', proof, new X509Certificate(caPem).publicKey, key.caSignature)
 }
 
 /** One try. Rejects with JoinRefused when another one cannot help. */
@@ -78,9 +93,13 @@ export function requestJoin(
   client: AgentGatewayServiceClient,
   host: { secret: string; keyPem: string; name: string; facts: Record<string, string> },
 ): Promise<JoinResponse> {
+  const csr = makeCsr(host.keyPem)
+  const { privateKey, publicKey } = keyOfSecret(host.secret, 'drover join token')
   const request = {
-    token: host.secret,
-    csr: makeCsr(host.keyPem),
+    token: '',
+    csr,
+    tokenKey: publicKey,
+    proof: sign(null, joinProof(host.name, csr), privateKey),
     name: host.name,
     agentVersion: AGENT_VERSION,
     facts: host.facts,

@@ -1,9 +1,9 @@
 /** Renewing the certificate over the session: a new key at two thirds of its life, kept beside the old until proven. */
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, sign, X509Certificate } from 'node:crypto'
 import { createLogger } from '../../base/logger.js'
-import { HOST_URI_PREFIX } from '../../proto/index.js'
+import { type CertificateRequest, HOST_URI_PREFIX, renewalProof } from '../../proto/index.js'
 import { generateKey, makeCsr } from './csr.js'
-import type { Identity } from './store.js'
+import type { Credentials, Identity } from './store.js'
 
 const log = createLogger('agent:renew')
 
@@ -39,7 +39,7 @@ export class Renewal {
   }
 
   /** Asks whenever it is due; returns how to stop. */
-  start(send: (csr: Buffer) => void): () => void {
+  start(send: (request: CertificateRequest) => void): () => void {
     let timer: NodeJS.Timeout
     const look = (asked: boolean) => {
       const newest = this.identity.next ?? this.identity.current
@@ -49,7 +49,7 @@ export class Renewal {
         return
       }
       if (!asked) this.keyPem = generateKey()
-      send(makeCsr(this.keyPem ?? ''))
+      send(makeRequest(this.keyPem ?? '', newest))
       timer = setTimeout(() => look(true), RETRY_MS)
     }
     look(false)
@@ -82,6 +82,13 @@ export class Renewal {
       return (error as Error).message
     }
   }
+}
+
+/** A request for a new key, signed by the key of the certificate that it is to follow: no gateway can ask in our name. */
+function makeRequest(keyPem: string, of: Credentials): CertificateRequest {
+  const csr = makeCsr(keyPem)
+  const certificate = new X509Certificate(of.certificatePem).raw
+  return { csr, certificate, proof: sign('sha256', renewalProof(csr), of.keyPem) }
 }
 
 function splitPem(text: string): string[] {

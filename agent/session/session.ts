@@ -3,6 +3,7 @@ import { type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-j
 import { createLogger } from '../../base/logger.js'
 import {
   type AgentGatewayServiceClient,
+  type CertificateRequest,
   type Hello,
   PROTOCOL,
   type SessionRequest,
@@ -12,6 +13,7 @@ import {
 } from '../../proto/index.js'
 import type { OpenTasks } from '../task/open-tasks.js'
 import type { Tasks } from '../task/tasks.js'
+import type { Upgrades } from '../upgrade/upgrades.js'
 import { Outbox } from './outbox.js'
 import type { ServerClock } from './server-clock.js'
 
@@ -34,7 +36,9 @@ export interface SessionHost {
   /** A new certificate arrived. */
   certificate(certificatePem: string): Promise<void>
   /** Called with a way to ask for a certificate; returns how to stop asking. */
-  startRenewal(send: (csr: Buffer) => void): () => void
+  startRenewal(send: (request: CertificateRequest) => void): () => void
+  /** Left out where nothing can be upgraded. */
+  upgrades?: Upgrades | undefined
 }
 
 export interface SessionEnd {
@@ -129,6 +133,10 @@ class Session {
         return this.finish('drain', 'the gateway is about to stop')
       case 'certificate':
         return this.host.certificate(part.value.certificate)
+      case 'upgradeAgent':
+        return this.host.upgrades?.order(part.value)
+      case 'upgradeSettled':
+        return this.host.upgrades?.settled(part.value.upgradeId)
       case 'dispatch':
         return tasks.dispatch(part.value)
       case 'cancelTask':
@@ -165,10 +173,18 @@ class Session {
     this.tellNews()
     this.outbox.setWindow(welcome.outputWindowBytes)
     this.scheduleHeartbeat(Math.max(1_000, welcome.heartbeatMs))
-    this.stopRenewal = this.host.startRenewal((csr) =>
-      this.outbox.control({ $case: 'certificateRequest', value: { csr } }),
+    this.stopRenewal = this.host.startRenewal((value) =>
+      this.outbox.control({ $case: 'certificateRequest', value }),
     )
     await this.host.welcomed(welcome)
+    await this.tellUpgrade()
+  }
+
+  private async tellUpgrade(): Promise<void> {
+    const { upgrades } = this.host
+    if (!upgrades || this.ended) return
+    upgrades.tell = (value) => this.outbox.control({ $case: 'upgradeReport', value })
+    await upgrades.welcomed()
   }
 
   /** What happened between the hello and the welcome had nowhere to go. */
@@ -188,6 +204,7 @@ class Session {
         .then((message) => this.outbox.control(message))
         .catch((error: unknown) => log.warn({ err: error }, 'a heartbeat could not be made'))
         .finally(() => this.scheduleHeartbeat(everyMs))
+      this.host.upgrades?.repeat()
     })
   }
 
@@ -205,6 +222,7 @@ class Session {
     this.ended = true
     this.outbox.close()
     this.host.tasks.listener = undefined
+    if (this.host.upgrades) this.host.upgrades.tell = undefined
     this.stopRenewal?.()
     this.signal.removeEventListener('abort', this.onAbort)
     for (const timer of this.timers) clearTimeout(timer)

@@ -1,6 +1,6 @@
 /** A small CA for the tests: real P-256 certificates with the names that Drover's own carry. */
 import 'reflect-metadata'
-import { createHash, createPublicKey, generateKeyPairSync, webcrypto } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync, KeyObject, sign, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 
 x509.cryptoProvider.set(x509.CryptoProvider.DEFAULT, webcrypto)
@@ -37,6 +37,11 @@ export class TestCa {
 
   get sha256(): Buffer {
     return createHash('sha256').update(Buffer.from(this.cert.rawData)).digest()
+  }
+
+  /** A signature by the CA's own key. */
+  sign(bytes: Buffer): Buffer {
+    return sign('sha256', bytes, KeyObject.from(this.keys.privateKey))
   }
 
   /** A server's leaf with a key of its own. */

@@ -1,13 +1,15 @@
 /** A gateway for the agent's tests: the generated service on real TLS, one port for h2 and http/1.1, and a record of all it hears. */
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, verify } from 'node:crypto'
 import { createServer as createHttp } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js'
+import { keyOfSecret, publicKeyOf } from '../../base/secret-key.js'
 import {
   AgentGatewayServiceService,
   type Dispatch,
   type Hello,
+  joinProof,
   type OutputChunk,
   type OutputStream,
   type ScriptTask,
@@ -15,6 +17,7 @@ import {
   type SessionResponse,
   type StopOrder,
   sha256,
+  signingKeyProof,
   TaskState,
   type TaskUpdate,
 } from '../../proto/index.js'
@@ -109,11 +112,16 @@ export class TestGateway extends Waiter {
     const leaf = await this.ca.issueServer(this.options.serverName ?? 'gateway.drover')
     this.grpc.addService(AgentGatewayServiceService, {
       join: (
-        call: { request: { token: string; csr: Buffer } },
+        call: { request: { tokenKey: Buffer; proof: Buffer; csr: Buffer; name: string } },
         done: (error: object | null, value?: object) => void,
       ) => {
         this.joins += 1
-        if (!this.token.startsWith(`${call.request.token}.`)) {
+        const { publicKey } = keyOfSecret(this.token.split('.')[0] ?? '', 'drover join token')
+        const { csr, name, tokenKey, proof } = call.request
+        if (
+          !publicKey.equals(tokenKey) ||
+          !verify(null, joinProof(name, csr), publicKeyOf(publicKey), proof)
+        ) {
           const metadata = new Metadata()
           metadata.set('drover-code', 'join_token_invalid')
           return done({ code: status.UNAUTHENTICATED, details: 'the join token is not valid', metadata })
@@ -126,7 +134,13 @@ export class TestGateway extends Waiter {
                 hostId: this.hostId,
                 certificate,
                 ca: this.ca.pem,
-                signingKeys: [{ keyId: this.signingKeyId, publicKey: this.signingPublic }],
+                signingKeys: [
+                  {
+                    keyId: this.signingKeyId,
+                    publicKey: this.signingPublic,
+                    caSignature: this.ca.sign(signingKeyProof(this.signingKeyId, this.signingPublic)),
+                  },
+                ],
               }),
             (error: Error) => done({ code: status.INVALID_ARGUMENT, details: error.message }),
           )

@@ -1,14 +1,9 @@
-/** Joining: a token and a certificate request become a host with a certificate. */
-import 'reflect-metadata'
-import * as x509 from '@peculiar/x509'
+/** Joining: a request that the holder of a token has signed is relayed to a worker, which makes the host. */
+import { sign } from 'node:crypto'
+import { keyOfSecret } from '../../base/secret-key.js'
 import { PlatformError } from '../../domain/errors.js'
-import type { HostId, ScopeId } from '../../domain/id.js'
 import { textFault } from '../../domain/text.js'
-import type { JoinRequest, JoinResponse } from '../../proto/index.js'
-import { findJoinAttempt } from '../../store/postgres/certificates.js'
-import { insertHost, replaceFacts, updateLabels } from '../../store/postgres/hosts.js'
-import { useJoinToken } from '../../store/postgres/join-tokens.js'
-import { transaction } from '../../store/postgres/transaction.js'
+import { type JoinRequest, type JoinResponse, joinProof } from '../../proto/index.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import { requestCertificate } from '../identity.js'
 import type { Trust } from '../trust.js'
@@ -21,53 +16,25 @@ export async function joinHost(
   trust: Trust,
   request: JoinRequest,
 ): Promise<JoinResponse> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(request.name)) {
-    throw new PlatformError(
-      'request_invalid',
-      `"${request.name.slice(0, 60)}" cannot be a host's name: letters, digits, dots and dashes; set DROVER_AGENT_NAME`,
-    )
-  }
+  // No table keeps every text, and none of this is of any size; what it says is for the worker to judge.
+  if (textFault(request.name) || request.name.length > 253 || request.csr.length > 4_096)
+    throw new PlatformError('request_invalid', 'the name or the certificate request cannot be taken')
   const csr = Buffer.from(request.csr)
-  const host = await takeHost(deps, request, csr)
-  const subject = { scopeId: host.scopeId, hostId: host.hostId, gateway: null }
-  const wait = { signal: new AbortController().signal, patienceMs: JOIN_PATIENCE_MS }
-  const certificate = await requestCertificate(deps, subject, csr, wait)
-  deps.logger.info({ hostId: host.hostId, name: request.name }, 'a host joined')
-  return { hostId: host.hostId, certificate, ca: trust.ca, signingKeys: trust.signingKeys }
+  const { tokenKey, proof } = proofOf(request, csr)
+  const { certificate, hostId } = await requestCertificate(
+    deps,
+    { kind: 'join', csr, name: request.name, tokenKey, proof },
+    { signal: new AbortController().signal, patienceMs: JOIN_PATIENCE_MS },
+  )
+  deps.logger.info({ hostId, name: request.name }, 'a host joined')
+  return { hostId: hostId ?? '', certificate, ca: trust.ca, signingKeys: trust.signingKeys }
 }
 
-/** Makes the host, once: an agent whose first answer was lost asks again with the same key and gets the same host. */
-function takeHost(
-  deps: GatewayDependencies,
-  request: JoinRequest,
-  csr: Buffer,
-): Promise<{ scopeId: ScopeId; hostId: HostId }> {
-  const key = publicKeyOf(csr)
-  return transaction(deps.pool, async (tx) => {
-    const before = await findJoinAttempt(tx, request.token, request.name)
-    if (before && publicKeyOf(before.csr).equals(key)) return before
-    const token = await useJoinToken(tx, request.token)
-    const hostId = await insertHost(tx, token.scopeId, request.name)
-    if (!hostId) {
-      throw new PlatformError(
-        'name_taken',
-        `there is a host called ${request.name} already; revoke it first, or set DROVER_AGENT_NAME`,
-      )
-    }
-    await updateLabels(tx, token.scopeId, hostId, token.labels)
-    await replaceFacts(tx, token.scopeId, hostId, cleanFacts(request.facts))
-    return { scopeId: token.scopeId, hostId }
-  })
-}
-
-function publicKeyOf(csr: Buffer): Buffer {
-  try {
-    return Buffer.from(new x509.Pkcs10CertificateRequest(csr).publicKey.rawData)
-  } catch (error) {
-    throw new PlatformError('certificate_request_invalid', 'the certificate request cannot be read', {
-      cause: error,
-    })
-  }
+/** An agent of part 1 sends the secret itself: what a later one signs on its host is signed for it here. */
+function proofOf(request: JoinRequest, csr: Buffer): { tokenKey: Buffer; proof: Buffer } {
+  if (!request.token) return { tokenKey: Buffer.from(request.tokenKey), proof: Buffer.from(request.proof) }
+  const { privateKey, publicKey } = keyOfSecret(request.token, 'drover join token')
+  return { tokenKey: publicKey, proof: sign(null, joinProof(request.name, csr), privateKey) }
 }
 
 const FACTS_MAX = 64

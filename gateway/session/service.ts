@@ -4,6 +4,7 @@ import { isFinalHostState } from '../../domain/host-result.js'
 import { PlatformError } from '../../domain/errors.js'
 import type {
   AgentGatewayServiceServer,
+  CertificateRequest,
   Hello,
   JoinRequest,
   JoinResponse,
@@ -12,6 +13,7 @@ import type {
   TaskUpdate,
 } from '../../proto/index.js'
 import { closeSession } from '../../store/postgres/sessions.js'
+import type { Admission } from '../admission.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import { requestCertificate } from '../identity.js'
 import type { LedgerWriter } from '../intake/ledger-writer.js'
@@ -22,7 +24,7 @@ import { toStatus } from '../status.js'
 import type { Trust } from '../trust.js'
 import type { Beats } from './beats.js'
 import { joinHost } from './join.js'
-import { open, skew } from './open-session.js'
+import { type Opening, open, skew } from './open-session.js'
 import { identifyPeer, type PeerHost } from './peer.js'
 import type { SessionRegistry } from './registry.js'
 import { Session, type SessionStream } from './session.js'
@@ -35,6 +37,8 @@ export interface SessionParts {
   output: OutputWriter
   beats: Beats
   upgrades: UpgradeRelay
+  /** Lets so many hellos at a time to the database, so that results and heartbeats still find a connection to it. */
+  openings: Admission
   /** Whether new sessions are sent elsewhere. */
   isDraining: () => boolean
   /** Told of every end that the ledger has. */
@@ -117,9 +121,7 @@ class Conversation {
     if (this.parts.isDraining())
       throw new PlatformError('gateway_draining', 'this gateway is stopping; connect to another')
     const hello = request.message.value
-    const peer = await this.identify()
-    // An agent that gave up waiting has gone elsewhere: its hello must not win over the session that it has there.
-    const opening = await open(deps, peer, hello, () => this.gone)
+    const { peer, opening } = await this.open(hello)
     const { epoch } = opening
     const quarantined = opening.quarantined !== undefined
     const { journalId, capabilities } = hello
@@ -145,6 +147,18 @@ class Conversation {
     if (!sessions.add(session))
       return session.end({ code: 'session_superseded', message: 'a newer session of this host is open' })
     deps.logger.debug({ hostId: peer.hostId, epoch: opening.epoch }, 'a session began')
+  }
+
+  private async open(hello: Hello): Promise<{ peer: PeerHost; opening: Opening }> {
+    // An agent that gave up waiting has gone elsewhere: its hello must not win over the session that it has there.
+    const isGone = () => this.gone
+    const leave = await this.parts.openings.enter(isGone)
+    try {
+      const peer = await this.identify()
+      return { peer, opening: await open(this.parts.deps, peer, hello, isGone) }
+    } finally {
+      leave()
+    }
   }
 
   /** grpc-js gives the certificate only if TLS found it valid under our CA. */
@@ -184,7 +198,7 @@ class Conversation {
       case 'outputChunk':
         return this.takeChunk(session, message.value)
       case 'certificateRequest':
-        void this.renew(session, Buffer.from(message.value.csr))
+        void this.renew(session, message.value)
         return
       case 'upgradeReport':
         void this.parts.upgrades.take(session, message.value)
@@ -216,14 +230,19 @@ class Conversation {
     if (task) this.parts.output.add(session, task, chunk)
   }
 
-  private async renew(session: Session, csr: Buffer): Promise<void> {
+  private async renew(session: Session, request: CertificateRequest): Promise<void> {
     const { deps, trust } = this.parts
     try {
-      const subject = { scopeId: session.scopeId, hostId: session.hostId, gateway: null }
-      const certificate = await requestCertificate(deps, subject, csr, {
-        signal: new AbortController().signal,
-        patienceMs: 30_000,
-      })
+      const { certificate } = await requestCertificate(
+        deps,
+        {
+          kind: 'renewal',
+          csr: Buffer.from(request.csr),
+          currentCertificate: Buffer.from(request.certificate),
+          proof: Buffer.from(request.proof),
+        },
+        { signal: new AbortController().signal, patienceMs: 30_000 },
+      )
       session.send({ $case: 'certificate', value: { certificate, ca: trust.ca } })
     } catch (err) {
       // The agent asks again long before its certificate ends.

@@ -1,5 +1,7 @@
 /** How each role is run: its program, its environment, where it answers. The contract is docs/reference/configuration.md. */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gatewaySecret } from '../../base/secret-key.js'
 import type { ServerUrls } from '../embedded/embedded.js'
 import type { ChildSpec } from '../supervise/child.js'
 
@@ -116,6 +118,7 @@ export function gatewaySpec(
       DROVER_MONGO_URL: urls.mongo,
       DROVER_TEMPORAL_ADDRESS: urls.temporal,
       DROVER_GATEWAY_NAME: name,
+      DROVER_GATEWAY_SECRET: gatewaySecret(readFileSync(masterKeyFile(context.data), 'utf8'), name),
       DROVER_GATEWAY_LISTEN: `127.0.0.1:${ports.agents}`,
       DROVER_HEALTH_LISTEN: `127.0.0.1:${ports.health}`,
       ...context.overrides.gateway,

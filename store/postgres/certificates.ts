@@ -10,22 +10,44 @@ export interface CertificateSubject {
   gateway: string | null
 }
 
-export interface CertificateRequest extends CertificateSubject {
-  id: string
-  csr: Buffer
-}
+/** What a gateway leaves for the workers; `proof` decides, not who left it. See proto/proof.ts. */
+export type CertificateWish = { csr: Buffer; proof: Buffer } & (
+  | { kind: 'join'; name: string; tokenKey: Buffer }
+  | { kind: 'renewal'; currentCertificate: Buffer }
+  | { kind: 'gateway'; gateway: string }
+)
+
+export type CertificateRequest = CertificateWish & { scopeId: ScopeId; id: string }
 
 export async function insertCertificateRequest(
   db: Db,
-  subject: CertificateSubject,
-  csr: Buffer,
+  scopeId: ScopeId,
+  wish: CertificateWish,
 ): Promise<string> {
   const id = randomUUID()
   await db.query(
-    'insert into certificate_request (scope_id, id, host_id, gateway, csr) values ($1, $2, $3, $4, $5)',
-    [subject.scopeId, id, subject.hostId, subject.gateway, csr],
+    `insert into certificate_request (scope_id, id, kind, csr, proof, name, token_key, current_certificate, gateway)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [
+      scopeId,
+      id,
+      wish.kind,
+      wish.csr,
+      wish.proof,
+      wish.kind === 'join' ? wish.name : null,
+      wish.kind === 'join' ? wish.tokenKey : null,
+      wish.kind === 'renewal' ? wish.currentCertificate : null,
+      wish.kind === 'gateway' ? wish.gateway : null,
+    ],
   )
   return id
+}
+
+export interface CertificateAnswer {
+  hostId: HostId | null
+  certificate: string | null
+  refused: string | null
+  refusedCode: string | null
 }
 
 /** The answer to a request, once there is one. */
@@ -33,32 +55,69 @@ export async function findCertificateAnswer(
   db: Db,
   scopeId: ScopeId,
   id: string,
-): Promise<{ certificate: string | null; refused: string | null } | undefined> {
-  const result = await db.query<{ certificate: string | null; refused: string | null }>(
-    'select certificate, refused from certificate_request where scope_id = $1 and id = $2 and answered_at is not null',
+): Promise<CertificateAnswer | undefined> {
+  const result = await db.query<CertificateAnswer>(
+    `select host_id as "hostId", certificate, refused, refused_code as "refusedCode" from certificate_request
+     where scope_id = $1 and id = $2 and answered_at is not null`,
     [scopeId, id],
   )
   return result.rows[0]
 }
 
+interface RequestRow {
+  scopeId: ScopeId
+  id: string
+  kind: CertificateWish['kind']
+  csr: Buffer
+  proof: Buffer
+  name: string | null
+  tokenKey: Buffer | null
+  currentCertificate: Buffer | null
+  gateway: string | null
+}
+
+// Columns that its kind has no use for may hold anything: they are not looked at.
+function toRequest(row: RequestRow): CertificateRequest {
+  const { scopeId, id, kind, csr, proof } = row
+  const nothing = Buffer.alloc(0)
+  switch (kind) {
+    case 'join':
+      return { scopeId, id, kind, csr, proof, name: row.name ?? '', tokenKey: row.tokenKey ?? nothing }
+    case 'renewal':
+      return { scopeId, id, kind, csr, proof, currentCertificate: row.currentCertificate ?? nothing }
+    case 'gateway':
+      return { scopeId, id, kind, csr, proof, gateway: row.gateway ?? '' }
+  }
+}
+
 /** Takes open requests, oldest first; other workers skip them until the transaction ends. */
 export async function takeCertificateRequests(tx: Db, limit: number): Promise<CertificateRequest[]> {
-  const result = await tx.query<CertificateRequest>(
-    `select scope_id as "scopeId", id, host_id as "hostId", gateway, csr from certificate_request
+  const result = await tx.query<RequestRow>(
+    `select scope_id as "scopeId", id, kind, csr, proof, name, token_key as "tokenKey",
+       current_certificate as "currentCertificate", gateway from certificate_request
      where answered_at is null order by requested_at limit $1 for update skip locked`,
     [limit],
   )
-  return result.rows
+  return result.rows.map(toRequest)
 }
 
 export async function answerCertificateRequest(
   tx: Db,
   request: CertificateRequest,
-  answer: { certificate?: string; refused?: string },
+  answer: { hostId: HostId | null; certificate: string } | { refused: string; code: string },
 ): Promise<void> {
+  const done = 'certificate' in answer
   await tx.query(
-    'update certificate_request set certificate = $3, refused = $4, answered_at = now() where scope_id = $1 and id = $2',
-    [request.scopeId, request.id, answer.certificate ?? null, answer.refused ?? null],
+    `update certificate_request set host_id = $3, certificate = $4, refused = $5, refused_code = $6, answered_at = now()
+     where scope_id = $1 and id = $2`,
+    [
+      request.scopeId,
+      request.id,
+      done ? answer.hostId : null,
+      done ? answer.certificate : null,
+      done ? null : answer.refused,
+      done ? null : answer.code,
+    ],
   )
 }
 
@@ -94,20 +153,22 @@ export async function findCertificateHost(
   return result.rows[0]
 }
 
-/** The last request of a host that joined by this token under this name and has never connected: an answer may have been lost. */
-export async function findJoinAttempt(
+/** A host by the key that it joined with, and whether it has ever connected. */
+export async function findJoinedHost(
   db: Db,
-  secret: string,
-  name: string,
-): Promise<{ scopeId: ScopeId; hostId: HostId; csr: Buffer } | undefined> {
-  const result = await db.query<{ scopeId: ScopeId; hostId: HostId; csr: Buffer }>(
-    `select h.scope_id as "scopeId", h.id as "hostId", r.csr
-     from join_token t join host h on h.scope_id = t.scope_id and h.name = $2 and h.state = 'active'
-     join certificate_request r on r.scope_id = h.scope_id and r.host_id = h.id
-     where t.secret_sha256 = sha256(convert_to($1, 'UTF8')) and t.revoked_at is null and t.expires_at > now()
-       and not exists (select from agent_session s where s.scope_id = h.scope_id and s.host_id = h.id)
-     order by r.requested_at desc limit 1`,
-    [secret, name],
+  joinKey: Buffer,
+): Promise<{ scopeId: ScopeId; hostId: HostId; name: string; isNew: boolean } | undefined> {
+  const result = await db.query<{ scopeId: ScopeId; hostId: HostId; name: string; isNew: boolean }>(
+    `select h.scope_id as "scopeId", h.id as "hostId", h.name, h.state = 'active' and not exists (
+       select from agent_session s where s.scope_id = h.scope_id and s.host_id = h.id) as "isNew"
+     from host h where h.join_key = $1`,
+    [joinKey],
   )
   return result.rows[0]
+}
+
+/** Whether an operator has ended the certificates of a gateway's name. */
+export async function isGatewayRevoked(db: Db, name: string): Promise<boolean> {
+  const result = await db.query('select from gateway where name = $1 and revoked_at is not null', [name])
+  return result.rowCount !== 0
 }

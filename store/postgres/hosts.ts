@@ -1,6 +1,18 @@
 /** Hosts: machines with an agent, their labels and facts. */
 import type { HostId, ScopeId } from '../../domain/id.js'
 import type { Db } from './pool.js'
+import type { UpgradeState } from './upgrades.js'
+
+export interface HostUpgrade {
+  version: string
+  fromVersion: string | null
+  state: UpgradeState
+  reason: string | null
+  detail: string | null
+  /** ISO 8601. */
+  requestedAt: string
+  updatedAt: string
+}
 
 export interface Host {
   id: HostId
@@ -15,6 +27,8 @@ export interface Host {
   conditions: string[]
   labels: Record<string, string>
   facts: Record<string, string>
+  /** The latest upgrade of its agent. */
+  upgrade: HostUpgrade | null
   createdAt: Date
   lastSeenAt: Date | null
 }
@@ -26,6 +40,8 @@ export const liveSession = `s.disconnected_at is null and exists (
 const columns = `h.id, h.name, h.state, h.state_reason, h.agent_version, h.protocol, h.clock_skew_ms, h.conditions, h.created_at,
   greatest(h.last_seen_at, s.connected_at) as last_seen_at, s.gateway, coalesce(${liveSession}, false) as connected,
   coalesce((select jsonb_object_agg(key, value) from host_label l where l.scope_id = h.scope_id and l.host_id = h.id), '{}') as labels,
+  (select jsonb_build_object('version', u.version, 'fromVersion', u.from_version, 'state', u.state, 'reason', u.reason, 'detail', u.detail,
+     'requestedAt', u.requested_at, 'updatedAt', u.updated_at) from agent_upgrade u where u.scope_id = h.scope_id and u.host_id = h.id) as upgrade,
   coalesce((select jsonb_object_agg(key, value) from host_fact f where f.scope_id = h.scope_id and f.host_id = h.id), '{}') as facts`
 
 const from = 'from host h left join agent_session s on s.scope_id = h.scope_id and s.host_id = h.id'
@@ -39,6 +55,7 @@ interface HostRow {
   protocol: number | null
   clock_skew_ms: string | null
   conditions: string[]
+  upgrade: HostUpgrade | null
   created_at: Date
   last_seen_at: Date | null
   gateway: string | null
@@ -61,6 +78,7 @@ function toHost(row: HostRow): Host {
     conditions: row.conditions,
     labels: row.labels,
     facts: row.facts,
+    upgrade: row.upgrade,
     createdAt: row.created_at,
     lastSeenAt: row.last_seen_at,
   }
@@ -89,11 +107,20 @@ export async function listHosts(
   return result.rows.map(toHost)
 }
 
-/** Makes a host; undefined if its name is taken by one that is not revoked. */
-export async function insertHost(db: Db, scopeId: ScopeId, name: string): Promise<HostId | undefined> {
+/**
+ * Makes a host; undefined if its name is taken by one that is not revoked.
+ * @param joinKey sha256 of the key that it joins with
+ */
+export async function insertHost(
+  db: Db,
+  scopeId: ScopeId,
+  name: string,
+  joinKey?: Buffer,
+): Promise<HostId | undefined> {
   const result = await db.query<{ id: HostId }>(
-    `insert into host (scope_id, name) values ($1, $2) on conflict (scope_id, name) where state <> 'revoked' do nothing returning id`,
-    [scopeId, name],
+    `insert into host (scope_id, name, join_key) values ($1, $2, $3)
+     on conflict (scope_id, name) where state <> 'revoked' do nothing returning id`,
+    [scopeId, name, joinKey ?? null],
   )
   return result.rows[0]?.id
 }

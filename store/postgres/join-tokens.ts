@@ -1,5 +1,6 @@
-/** Join tokens: short-lived secrets by which a host becomes known; only their hash is kept. */
-import { createHash, randomBytes } from 'node:crypto'
+/** Join tokens: short-lived secrets by which a host becomes known; only the public half of a secret's key is kept. */
+import { randomBytes } from 'node:crypto'
+import { keyOfSecret } from '../../base/secret-key.js'
 import { PlatformError } from '../../domain/errors.js'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { type Db, one } from './pool.js'
@@ -14,7 +15,6 @@ export interface JoinToken {
 }
 
 const columns = `id, labels, uses_left as "usesLeft", expires_at as "expiresAt", revoked_at as "revokedAt", created_at as "createdAt"`
-const hash = (secret: string) => createHash('sha256').update(secret).digest()
 
 /** A new secret: what stands before the dot of a join token. 256 bits of randomness. */
 export function newJoinSecret(): string {
@@ -33,9 +33,16 @@ export async function insertJoinToken(
   },
 ): Promise<JoinToken> {
   const result = await db.query<JoinToken>(
-    `insert into join_token (scope_id, secret_sha256, labels, uses_left, expires_at, created_by)
+    `insert into join_token (scope_id, public_key, labels, uses_left, expires_at, created_by)
      values ($1, $2, $3, $4, now() + $5 * interval '1 ms', $6) returning ${columns}`,
-    [token.scopeId, hash(token.secret), token.labels, token.uses, token.ttlMs, token.createdBy],
+    [
+      token.scopeId,
+      keyOfSecret(token.secret, 'drover join token').publicKey,
+      token.labels,
+      token.uses,
+      token.ttlMs,
+      token.createdBy,
+    ],
   )
   return one(result)
 }
@@ -61,25 +68,22 @@ export async function revokeJoinToken(db: Db, scopeId: ScopeId, id: string): Pro
   return result.rowCount === 1
 }
 
+export interface UsableToken {
+  scopeId: ScopeId
+  id: string
+  labels: Record<string, string>
+  usesLeft: number
+}
+
 /**
- * Takes one use of the token, in the transaction that makes the host.
- * @throws PlatformError join_token_invalid, join_token_expired, join_token_used
+ * The token of a public key, locked until the transaction ends.
+ * @throws PlatformError join_token_invalid, join_token_expired
  */
-export async function useJoinToken(
-  tx: Db,
-  secret: string,
-): Promise<{ scopeId: ScopeId; id: string; labels: Record<string, string> }> {
-  const found = await tx.query<{
-    scopeId: ScopeId
-    id: string
-    labels: Record<string, string>
-    usesLeft: number
-    expired: boolean
-    revoked: boolean
-  }>(
+export async function lockJoinToken(tx: Db, publicKey: Buffer): Promise<UsableToken> {
+  const found = await tx.query<UsableToken & { expired: boolean; revoked: boolean }>(
     `select scope_id as "scopeId", id, labels, uses_left as "usesLeft", expires_at <= now() as expired, revoked_at is not null as revoked
-     from join_token where secret_sha256 = $1 for update`,
-    [hash(secret)],
+     from join_token where public_key = $1 for update`,
+    [publicKey],
   )
   const [token] = found.rows
   if (!token || token.revoked)
@@ -92,6 +96,14 @@ export async function useJoinToken(
       'join_token_expired',
       'the join token has expired; make one with: drover hosts join-token',
     )
+  return token
+}
+
+/**
+ * Takes one use of a locked token, in the transaction that makes the host.
+ * @throws PlatformError join_token_used
+ */
+export async function useJoinToken(tx: Db, token: UsableToken): Promise<void> {
   if (token.usesLeft < 1)
     throw new PlatformError(
       'join_token_used',
@@ -101,5 +113,4 @@ export async function useJoinToken(
     token.scopeId,
     token.id,
   ])
-  return { scopeId: token.scopeId, id: token.id, labels: token.labels }
 }

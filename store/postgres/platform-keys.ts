@@ -56,6 +56,32 @@ export async function listPublicKeys(db: Db, scopeId: ScopeId, purpose: KeyPurpo
   return result.rows.map((row) => ({ id: row.id, publicPart: row.public_part }))
 }
 
+/** Keeps the CA's word for a signing key. */
+export async function setCaSignature(db: Db, scopeId: ScopeId, id: string, signature: Buffer): Promise<void> {
+  await db.query('update platform_key set ca_signature = $3 where scope_id = $1 and id = $2', [
+    scopeId,
+    id,
+    signature,
+  ])
+}
+
+/** Signing keys that agents may be told of, newest first: those that the CA has signed. */
+export async function listSigningKeys(
+  db: Db,
+  scopeId: ScopeId,
+): Promise<(PublicKey & { caSignature: Buffer })[]> {
+  const result = await db.query<{ id: string; public_part: string; ca_signature: Buffer }>(
+    `select id, public_part, ca_signature from platform_key
+     where scope_id = $1 and purpose = 'signing' and retired_at is null and ca_signature is not null order by created_at desc`,
+    [scopeId],
+  )
+  return result.rows.map((row) => ({
+    id: row.id,
+    publicPart: row.public_part,
+    caSignature: row.ca_signature,
+  }))
+}
+
 export async function insertKey(
   db: Db,
   scopeId: ScopeId,

@@ -1,11 +1,14 @@
 /** An agent that a test plays by hand over the real wire: to send what no real agent would. */
 import 'reflect-metadata'
-import { randomUUID, webcrypto } from 'node:crypto'
+import { randomUUID, sign, webcrypto } from 'node:crypto'
 import * as grpc from '@grpc/grpc-js'
 import * as x509 from '@peculiar/x509'
+import { keyOfSecret } from '../../base/secret-key'
 import {
   AgentGatewayServiceClient,
   type Hello,
+  joinProof,
+  type JoinRequest,
   type JoinResponse,
   type SessionRequest,
   type SessionResponse,
@@ -75,15 +78,30 @@ export interface Refused {
   message: string
 }
 
-/** Joins. @throws Refused */
+/** Joins by the secret part of a token, as the agent does. @throws Refused */
 export function join(
   client: AgentGatewayServiceClient,
-  token: string,
+  secret: string,
   name: string,
   csr: Buffer,
 ): Promise<JoinResponse> {
+  const { privateKey, publicKey } = keyOfSecret(secret, 'drover join token')
+  const proof = sign(null, joinProof(name, csr), privateKey)
+  return callJoin(client, {
+    token: '',
+    tokenKey: publicKey,
+    proof,
+    name,
+    csr,
+    agentVersion: 'test',
+    facts: {},
+  })
+}
+
+/** Joins with a request of any kind. @throws Refused */
+export function callJoin(client: AgentGatewayServiceClient, request: JoinRequest): Promise<JoinResponse> {
   return new Promise((resolve, reject) => {
-    client.join({ token, csr, name, agentVersion: 'test', facts: {} }, (error, answer) => {
+    client.join(request, (error, answer) => {
       if (!error) return resolve(answer)
       reject({ code: String(error.metadata.get('drover-code')[0]), message: error.details } satisfies Refused)
     })

@@ -10,9 +10,8 @@ x509.cryptoProvider.set(webcrypto)
 const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
 
-/** Hosts renew over their session at two thirds of this; a stolen certificate is worth a week at most. */
-const HOST_LIFE_MS = 7 * DAY_MS
-const GATEWAY_LIFE_MS = 30 * DAY_MS
+/** Hosts renew over their session at two thirds of this, gateways too; a stolen certificate is worth a week at most. */
+const LIFE_MS = 7 * DAY_MS
 
 // A certificate must be valid at once on a host whose clock is a little behind.
 const BACKDATE_MS = 3_600_000
@@ -73,7 +72,7 @@ export class Authority {
     if (name !== 'ECDSA' || namedCurve !== 'P-256') throw new Error('the key must be ECDSA P-256')
     const isHost = 'hostId' in subject
     const serial = newSerial()
-    const notAfter = new Date(Date.now() + (isHost ? HOST_LIFE_MS : GATEWAY_LIFE_MS))
+    const notAfter = new Date(Date.now() + LIFE_MS)
     const names: ConstructorParameters<typeof x509.SubjectAlternativeNameExtension>[0] = isHost
       ? [{ type: 'url', value: `${HOST_URI_PREFIX}${subject.hostId}` }]
       : [

@@ -1,5 +1,6 @@
 /** The desk: answers what only a holder of the keys may answer — certificate requests and stops — within a fraction of a second. */
 import type { Logger } from '../../base/logger.js'
+import { PlatformError } from '../../domain/errors.js'
 import {
   answerCertificateRequest,
   type CertificateRequest,
@@ -10,6 +11,7 @@ import { type HintListener, sendHint } from '../../store/postgres/hints.js'
 import type { Db, Pool } from '../../store/postgres/pool.js'
 import { answerStopRequest, takeStopRequests } from '../../store/postgres/stops.js'
 import { transaction } from '../../store/postgres/transaction.js'
+import { admit } from './admission.js'
 import type { PlatformKeys } from './keys.js'
 
 const LOOK_EVERY_MS = 500
@@ -67,19 +69,33 @@ export class Desk implements AsyncDisposable {
     return requests.length
   }
 
+  /** Answers one request; what it did before it was refused is undone, and the others of the batch go on. */
   private async answer(tx: Db, request: CertificateRequest): Promise<void> {
-    const subject = request.hostId === null ? { gateway: request.gateway ?? '' } : { hostId: request.hostId }
-    let issued: Awaited<ReturnType<PlatformKeys['authority']['issue']>>
+    await tx.query('savepoint request')
     try {
-      issued = await this.keys.authority.issue(request.csr, subject)
+      const subject = await admit(tx, request, this.keys.gatewayKey)
+      const issued = await this.keys.authority.issue(
+        request.csr,
+        subject.hostId === null ? { gateway: subject.gateway ?? '' } : { hostId: subject.hostId },
+      )
+      await insertCertificate(tx, subject, issued)
+      await answerCertificateRequest(tx, request, {
+        hostId: subject.hostId,
+        certificate: issued.certificate,
+      })
     } catch (err) {
-      this.logger.warn({ err, ...subject }, 'a certificate request was refused')
-      return answerCertificateRequest(tx, request, {
-        refused: `the certificate request was refused: ${(err as Error).message}`,
+      await tx.query('rollback to savepoint request')
+      const code = err instanceof PlatformError ? err.code : 'certificate_request_invalid'
+      this.logger.warn(
+        { err, kind: request.kind, requestId: request.id, code },
+        'a certificate request was refused',
+      )
+      await answerCertificateRequest(tx, request, {
+        refused: err instanceof PlatformError ? err.message : 'the certificate request was refused',
+        code,
       })
     }
-    await insertCertificate(tx, request, issued)
-    await answerCertificateRequest(tx, request, { certificate: issued.certificate })
+    await tx.query('release savepoint request')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

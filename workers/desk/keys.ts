@@ -1,7 +1,15 @@
 /** The platform's keys: made once by the first worker, opened by every later one. */
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { createSigner, type Signer } from '../../activities/signer.js'
-import { findPrivateKey, insertKey, lockKeys, type PrivateKey } from '../../store/postgres/platform-keys.js'
+import { gatewaySecret, keyOfSecret } from '../../base/secret-key.js'
+import { signingKeyProof } from '../../proto/index.js'
+import {
+  findPrivateKey,
+  insertKey,
+  lockKeys,
+  type PrivateKey,
+  setCaSignature,
+} from '../../store/postgres/platform-keys.js'
 import { type Db, type Pool } from '../../store/postgres/pool.js'
 import { firstScope } from '../../store/postgres/scopes.js'
 import { transaction } from '../../store/postgres/transaction.js'
@@ -11,6 +19,8 @@ import { Authority, createAuthorityKey } from './authority.js'
 export interface PlatformKeys {
   authority: Authority
   signer: Signer
+  /** The public key that the gateway of a name must have. */
+  gatewayKey: (name: string) => Buffer
 }
 
 export async function openPlatformKeys(pool: Pool, master: MasterKey): Promise<PlatformKeys> {
@@ -18,8 +28,22 @@ export async function openPlatformKeys(pool: Pool, master: MasterKey): Promise<P
     await lockKeys(tx)
     const ca = await findOrMake(tx, master, 'ca', createAuthorityKey)
     const signing = await findOrMake(tx, master, 'signing', async () => createSigningKey())
-    return { authority: await Authority.open(ca), signer: createSigner(signing) }
+    const { id: scopeId } = await firstScope(tx)
+    await setCaSignature(tx, scopeId, signing.id, certify(ca, signing))
+    const secretOf = (name: string) => gatewaySecret(master.key.toString('base64'), name)
+    return {
+      authority: await Authority.open(ca),
+      signer: createSigner(signing),
+      gatewayKey: (name) => keyOfSecret(secretOf(name), 'drover gateway').publicKey,
+    }
   })
+}
+
+/** The CA's word for the key that signs orders: agents hear of it through a gateway, which could name one of its own. */
+function certify(ca: PrivateKey, signing: PrivateKey): Buffer {
+  const key = createPrivateKey({ key: Buffer.from(ca.privatePart, 'base64'), format: 'der', type: 'pkcs8' })
+  const spki = createPublicKey(signing.publicPart).export({ type: 'spki', format: 'der' })
+  return sign('sha256', signingKeyProof(signing.id, spki), key)
 }
 
 async function findOrMake(

@@ -160,15 +160,7 @@ grant select, insert, update (value), delete on host_fact to drover_gateway;
 grant select, insert (scope_id, host_id, gateway, gateway_boot), update (gateway, gateway_boot, connected_at, disconnected_at)
   on agent_session to drover_gateway;
 grant select (scope_id, serial, host_id, fingerprint, revoked_at) on certificate to drover_gateway;
-grant select (scope_id, id, certificate, refused, answered_at), insert (scope_id, id, host_id, gateway, csr)
-  on certificate_request to drover_gateway;
 grant select (scope_id, id, state, reason, output_day, pause, cancel_requested_at, stop_order, stop_signature, stop_key_id, expires_at, ended_at)
   on execution to drover_gateway;
 grant select on open_shard to drover_gateway;
 grant select (scope_id, execution_id, step_execution_id, host_id, attempt, state, journal_id, shard_id) on host_result to drover_gateway;
-
--- JOIN, until the worker does it
-grant select, update (uses_left) on join_token to drover_gateway;
-grant select (csr, host_id, requested_at) on certificate_request to drover_gateway;
-grant insert (scope_id, name) on host to drover_gateway;
-grant select, insert, update (value), delete on host_label to drover_gateway;

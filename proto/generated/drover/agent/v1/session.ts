@@ -39,7 +39,7 @@ export const protobufFileName = "drover/agent/v1/session.proto";
 /** What an agent and a gateway say to each other: joining, the session, and the messages that travel in it. */
 
 export interface JoinRequest {
-  /** The secret part of the join token. */
+  /** The secret part of the join token. Only agents of part 1 send it; later ones prove that they know it. */
   token: string;
   /** PKCS#10 certificate request (DER), ECDSA P-256; its subject is ignored. */
   csr: Buffer;
@@ -47,6 +47,12 @@ export interface JoinRequest {
   name: string;
   agentVersion: string;
   facts: { [key: string]: string };
+  /**
+   * Public half of the key that the token's secret gives (Ed25519, 32 bytes), and its signature over name and csr
+   * (proto/proof.ts): the gateway relays both and learns nothing that it could join by.
+   */
+  tokenKey: Buffer;
+  proof: Buffer;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -71,6 +77,8 @@ export interface SigningKey {
   keyId: string;
   /** Ed25519, SPKI DER. */
   publicKey: Buffer;
+  /** By the key of the CA, over both (proto/proof.ts); in answers to joins. */
+  caSignature: Buffer;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -179,6 +187,9 @@ export interface Refusal {
 
 export interface CertificateRequest {
   csr: Buffer;
+  /** The certificate (DER) that is to be renewed, and a signature by its key over csr (proto/proof.ts). */
+  certificate: Buffer;
+  proof: Buffer;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -189,7 +200,16 @@ export interface Certificate {
 }
 
 function createBaseJoinRequest(): JoinRequest {
-  return { token: "", csr: Buffer.alloc(0), name: "", agentVersion: "", facts: {}, _unknownFields: {} };
+  return {
+    token: "",
+    csr: Buffer.alloc(0),
+    name: "",
+    agentVersion: "",
+    facts: {},
+    tokenKey: Buffer.alloc(0),
+    proof: Buffer.alloc(0),
+    _unknownFields: {},
+  };
 }
 
 export const JoinRequest: MessageFns<JoinRequest> = {
@@ -209,6 +229,12 @@ export const JoinRequest: MessageFns<JoinRequest> = {
     globalThis.Object.entries(message.facts).forEach(([key, value]: [string, string]) => {
       JoinRequest_FactsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
     });
+    if (message.tokenKey.length !== 0) {
+      writer.uint32(50).bytes(message.tokenKey);
+    }
+    if (message.proof.length !== 0) {
+      writer.uint32(58).bytes(message.proof);
+    }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
         const tag = parseInt(key, 10);
@@ -276,6 +302,22 @@ export const JoinRequest: MessageFns<JoinRequest> = {
             }
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.tokenKey = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.proof = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -320,6 +362,12 @@ export const JoinRequest: MessageFns<JoinRequest> = {
           {},
         )
         : {},
+      tokenKey: isSet(object.tokenKey)
+        ? Buffer.from(bytesFromBase64(object.tokenKey))
+        : isSet(object.token_key)
+        ? Buffer.from(bytesFromBase64(object.token_key))
+        : Buffer.alloc(0),
+      proof: isSet(object.proof) ? Buffer.from(bytesFromBase64(object.proof)) : Buffer.alloc(0),
     };
   },
 
@@ -346,6 +394,12 @@ export const JoinRequest: MessageFns<JoinRequest> = {
         });
       }
     }
+    if (message.tokenKey.length !== 0) {
+      obj.tokenKey = base64FromBytes(message.tokenKey);
+    }
+    if (message.proof.length !== 0) {
+      obj.proof = base64FromBytes(message.proof);
+    }
     return obj;
   },
 
@@ -367,6 +421,8 @@ export const JoinRequest: MessageFns<JoinRequest> = {
       },
       {},
     );
+    message.tokenKey = object.tokenKey ?? Buffer.alloc(0);
+    message.proof = object.proof ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -614,7 +670,7 @@ export const JoinResponse: MessageFns<JoinResponse> = {
 };
 
 function createBaseSigningKey(): SigningKey {
-  return { keyId: "", publicKey: Buffer.alloc(0), _unknownFields: {} };
+  return { keyId: "", publicKey: Buffer.alloc(0), caSignature: Buffer.alloc(0), _unknownFields: {} };
 }
 
 export const SigningKey: MessageFns<SigningKey> = {
@@ -624,6 +680,9 @@ export const SigningKey: MessageFns<SigningKey> = {
     }
     if (message.publicKey.length !== 0) {
       writer.uint32(18).bytes(message.publicKey);
+    }
+    if (message.caSignature.length !== 0) {
+      writer.uint32(26).bytes(message.caSignature);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -665,6 +724,14 @@ export const SigningKey: MessageFns<SigningKey> = {
             message.publicKey = Buffer.from(reader.bytes());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.caSignature = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -697,6 +764,11 @@ export const SigningKey: MessageFns<SigningKey> = {
         : isSet(object.public_key)
         ? Buffer.from(bytesFromBase64(object.public_key))
         : Buffer.alloc(0),
+      caSignature: isSet(object.caSignature)
+        ? Buffer.from(bytesFromBase64(object.caSignature))
+        : isSet(object.ca_signature)
+        ? Buffer.from(bytesFromBase64(object.ca_signature))
+        : Buffer.alloc(0),
     };
   },
 
@@ -708,6 +780,9 @@ export const SigningKey: MessageFns<SigningKey> = {
     if (message.publicKey.length !== 0) {
       obj.publicKey = base64FromBytes(message.publicKey);
     }
+    if (message.caSignature.length !== 0) {
+      obj.caSignature = base64FromBytes(message.caSignature);
+    }
     return obj;
   },
 
@@ -718,6 +793,7 @@ export const SigningKey: MessageFns<SigningKey> = {
     const message = createBaseSigningKey();
     message.keyId = object.keyId ?? "";
     message.publicKey = object.publicKey ?? Buffer.alloc(0);
+    message.caSignature = object.caSignature ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -2422,13 +2498,19 @@ export const Refusal: MessageFns<Refusal> = {
 };
 
 function createBaseCertificateRequest(): CertificateRequest {
-  return { csr: Buffer.alloc(0), _unknownFields: {} };
+  return { csr: Buffer.alloc(0), certificate: Buffer.alloc(0), proof: Buffer.alloc(0), _unknownFields: {} };
 }
 
 export const CertificateRequest: MessageFns<CertificateRequest> = {
   encode(message: CertificateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.csr.length !== 0) {
       writer.uint32(10).bytes(message.csr);
+    }
+    if (message.certificate.length !== 0) {
+      writer.uint32(18).bytes(message.certificate);
+    }
+    if (message.proof.length !== 0) {
+      writer.uint32(26).bytes(message.proof);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2462,6 +2544,22 @@ export const CertificateRequest: MessageFns<CertificateRequest> = {
             message.csr = Buffer.from(reader.bytes());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.certificate = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.proof = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2483,13 +2581,23 @@ export const CertificateRequest: MessageFns<CertificateRequest> = {
   },
 
   fromJSON(object: any): CertificateRequest {
-    return { csr: isSet(object.csr) ? Buffer.from(bytesFromBase64(object.csr)) : Buffer.alloc(0) };
+    return {
+      csr: isSet(object.csr) ? Buffer.from(bytesFromBase64(object.csr)) : Buffer.alloc(0),
+      certificate: isSet(object.certificate) ? Buffer.from(bytesFromBase64(object.certificate)) : Buffer.alloc(0),
+      proof: isSet(object.proof) ? Buffer.from(bytesFromBase64(object.proof)) : Buffer.alloc(0),
+    };
   },
 
   toJSON(message: CertificateRequest): unknown {
     const obj: any = {};
     if (message.csr.length !== 0) {
       obj.csr = base64FromBytes(message.csr);
+    }
+    if (message.certificate.length !== 0) {
+      obj.certificate = base64FromBytes(message.certificate);
+    }
+    if (message.proof.length !== 0) {
+      obj.proof = base64FromBytes(message.proof);
     }
     return obj;
   },
@@ -2500,6 +2608,8 @@ export const CertificateRequest: MessageFns<CertificateRequest> = {
   fromPartial<I extends Exact<DeepPartial<CertificateRequest>, I>>(object: I): CertificateRequest {
     const message = createBaseCertificateRequest();
     message.csr = object.csr ?? Buffer.alloc(0);
+    message.certificate = object.certificate ?? Buffer.alloc(0);
+    message.proof = object.proof ?? Buffer.alloc(0);
     return message;
   },
 };

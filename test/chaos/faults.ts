@@ -4,6 +4,7 @@ import { pause } from '../helpers/api'
 import type { FaultLog } from './fault-log'
 import type { Lab } from './lab'
 import { descendants, markedProcesses, signal, wrappers } from './processes'
+import type { Healing } from './relay'
 import { shuffle } from './shapes'
 
 const PARTS = ['gateway-1', 'gateway-2', 'worker-1', 'api-1', 'temporal', 'postgres', 'mongo']
@@ -16,6 +17,13 @@ const WAYS = [
   ...Array<string>(3).fill('cut'),
   'disk',
 ]
+
+const HEALINGS: readonly Healing[] = ['deliver', 'reset', 'lose']
+const healingWords: Record<Healing, string> = {
+  deliver: 'what was sent arrives late',
+  reset: 'RST',
+  lose: 'its old connections stay dead',
+}
 
 export interface DriverOptions {
   /** Between two faults, ms: from, to. */
@@ -93,10 +101,10 @@ export class FaultDriver {
   private act(way: string): void {
     // Drawn before anything is looked at, so that the seed alone decides what comes next.
     const length = this.random()
-    const reset = this.random() < 0.5
+    const healing = HEALINGS[Math.floor(this.random() * HEALINGS.length)] ?? 'reset'
     if (way === 'kill') this.kill(this.decks.kill.draw(), length)
     else if (way === 'freeze') this.freeze(this.decks.freeze.draw(), length)
-    else if (way === 'cut') this.cut(this.decks.cut.draw(), this.decks.cutWay.draw(), { length, reset })
+    else if (way === 'cut') this.cut(this.decks.cut.draw(), this.decks.cutWay.draw(), { length, healing })
     else this.fillDisk(length)
   }
 
@@ -168,7 +176,7 @@ export class FaultDriver {
     this.frozen.set(name, thaw)
   }
 
-  private cut(name: string, way: string, how: { length: number; reset: boolean }): void {
+  private cut(name: string, way: string, how: { length: number; healing: Healing }): void {
     const wires = this.lab.relays.filter((relay) => relay.from === name || relay.to === name)
     this.others.cuts++
     if (way === 'reset') {
@@ -186,9 +194,9 @@ export class FaultDriver {
       return
     }
     const ends = wires.map((wire) => wire.swallow())
-    this.log.add(`${name} is cut off for ${Math.round(ms)} ms, then ${how.reset ? 'RST' : 'late delivery'}`)
+    this.log.add(`${name} is cut off for ${Math.round(ms)} ms, then ${healingWords[how.healing]}`)
     this.lasting(ms, () => {
-      for (const end of ends) end(how.reset)
+      for (const end of ends) end(how.healing)
       this.log.add(`${name} is reached again`)
     })
   }

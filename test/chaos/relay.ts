@@ -14,6 +14,7 @@ interface Item {
 class Direction {
   private queue: Item[] = []
   private waiting = 0
+  private isLost = false
   private timer: NodeJS.Timeout | undefined
   private readonly from: Socket
   private readonly to: Socket
@@ -41,7 +42,8 @@ class Direction {
   /** Passes on what is due. */
   pump(): void {
     clearTimeout(this.timer)
-    while (!this.relay.swallows && this.queue.length && !this.isFull) {
+    const isStuck = this.relay.swallows || this.isLost
+    while (!isStuck && this.queue.length && !this.isFull) {
       const [first] = this.queue
       const waitMs = (first?.dueAt ?? 0) - Date.now()
       if (waitMs > 0) {
@@ -52,12 +54,18 @@ class Direction {
       this.waiting -= first?.bytes ?? 0
       first?.run()
     }
-    if (this.relay.swallows || this.waiting > WINDOW_BYTES || this.isFull) this.from.pause()
+    if (isStuck || this.waiting > WINDOW_BYTES || this.isFull) this.from.pause()
     else this.from.resume()
   }
 
   private get isFull(): boolean {
     return this.to.writableNeedDrain && !this.to.destroyed
+  }
+
+  /** Nothing passes any more, and nobody is told: a firewall that has dropped its state. */
+  lose(): void {
+    this.isLost = true
+    this.pump()
   }
 
   reset(): void {
@@ -66,6 +74,12 @@ class Direction {
     this.from.resetAndDestroy()
   }
 }
+
+/**
+ * What becomes of connections when the network is whole again: what was sent arrives late, as by TCP's own retransmission;
+ * both ends get an RST; or they stay dead and nobody is told, and only new ones work.
+ */
+export type Healing = 'deliver' | 'reset' | 'lose'
 
 export class Relay {
   /** The parts at its ends. */
@@ -126,17 +140,17 @@ export class Relay {
   }
 
   /**
-   * Accepts and forwards nothing, on connections of now and new ones. What was sent meanwhile arrives late, as by TCP's
-   * own retransmission, unless the healing resets everything.
+   * Accepts and forwards nothing, on connections of now and new ones.
    * @returns heals it; several may swallow at once
    */
-  swallow(): (reset: boolean) => void {
+  swallow(): (healing: Healing) => void {
     const key = Symbol('swallow')
     this.swallowers.add(key)
     for (const direction of this.directions) direction.pump()
-    return (reset) => {
+    return (healing) => {
       if (!this.swallowers.delete(key)) return
-      if (reset) this.reset()
+      if (healing === 'reset') this.reset()
+      if (healing === 'lose') for (const direction of this.directions) direction.lose()
       if (this.swallows) return
       for (const direction of this.directions) direction.pump()
       this.release()

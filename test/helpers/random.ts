@@ -1,10 +1,2 @@
-/** Seeded randomness, so that a failure can be played again (mulberry32, a public-domain generator of 32 bits of state). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
+/** Seeded randomness for tests. */
+export { seeded } from '../../base/seeded'

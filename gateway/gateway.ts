@@ -5,6 +5,7 @@ import type { ExecutionId, HostId } from '../domain/id.js'
 import { AgentGatewayServiceService } from '../proto/index.js'
 import { beatGateway, claimGateway, releaseGateway } from '../store/postgres/gateways.js'
 import { findShardWork } from '../store/postgres/shards.js'
+import { Admission } from './admission.js'
 import type { GatewayDependencies } from './dependencies.js'
 import { FlagWatch } from './dispatch/flags.js'
 import { ShardRun } from './dispatch/shard-run.js'
@@ -36,6 +37,10 @@ export interface Credentials {
 }
 
 const BEAT_EVERY_MS = 2_000
+
+// Of 20 connections to the database; a statement that hangs gives its place on.
+const OPENINGS = 8
+const OPENING_LEASE_MS = 5_000
 
 // Agents of a gateway that ends come back at 500 a second, so that those which take them in are not overrun.
 const DRAIN_SPREAD_PER_MS = 0.5
@@ -105,6 +110,7 @@ export class Gateway implements Fleet {
           output: this.output,
           beats: this.beats,
           upgrades: this.upgrades,
+          openings: new Admission(OPENINGS, OPENING_LEASE_MS),
           isDraining: () => this.draining,
           onSettled: (step, hostId, attempt) => this.settled(step, hostId as HostId, attempt),
         }) as never,

@@ -1,5 +1,6 @@
 /** The one port: TLS ends here, and ALPN says who gets the socket: gRPC (`h2`) or bytes (`http/1.1`). */
 import http from 'node:http'
+import net from 'node:net'
 import tls from 'node:tls'
 import {
   Server,
@@ -8,6 +9,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
 import type { Logger } from '../base/logger.js'
+import { Admission } from './admission.js'
 import type { TlsIdentity } from './identity.js'
 
 export interface Listener {
@@ -41,6 +43,11 @@ const grpcOptions = {
 // A client that connects and then says nothing holds nothing for long.
 const HANDSHAKE_MS = 10_000
 
+// A handshake is a millisecond of this process's time. When a whole fleet comes back at once most wait as plain sockets,
+// which cost nothing, and the sessions that are up are served in between. A peer that is slow gives its place on.
+const HANDSHAKES = 32
+const HANDSHAKE_LEASE_MS = 1_000
+
 export async function listen(options: ListenOptions): Promise<Listener> {
   const grpc = new Server(grpcOptions)
   grpc.addService(options.service.definition, options.service.implementation)
@@ -56,7 +63,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     handshakeTimeout: HANDSHAKE_MS,
   })
   const sockets = new Set<tls.TLSSocket>()
+  const front = admitTo(server)
   server.on('secureConnection', (socket) => {
+    front.shaken(socket)
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', (err) => options.logger.debug({ err }, 'a connection broke'))
@@ -66,19 +75,53 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   })
   server.on('tlsClientError', (err) => options.logger.debug({ err }, 'a TLS handshake failed'))
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host, () => resolve())
+    front.server.once('error', reject)
+    front.server.listen(options.port, options.host, () => resolve())
   })
-  const bound = server.address()
+  const bound = front.server.address()
   const port = typeof bound === 'object' && bound ? bound.port : options.port
   return {
     address: { host: options.host, port },
     renew: (identity) => server.setSecureContext(contextOf(identity, options.ca)),
     close: async () => {
-      server.close()
+      front.close()
       bytes.close()
       grpc.forceShutdown()
       for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+/** Takes connections in and hands so many at a time to the TLS server. */
+function admitTo(server: tls.Server) {
+  const admission = new Admission(HANDSHAKES, HANDSHAKE_LEASE_MS)
+  const waiting = new Set<net.Socket>()
+  const leaves = new Map<string, () => void>()
+  const peerOf = (socket: net.Socket) => `${socket.remoteAddress}:${socket.remotePort}`
+  const front = net.createServer({ pauseOnConnect: true }, (socket) => {
+    const peer = peerOf(socket)
+    waiting.add(socket)
+    socket.once('close', () => {
+      waiting.delete(socket)
+      leaves.get(peer)?.()
+      leaves.delete(peer)
+    })
+    socket.on('error', () => socket.destroy())
+    void admission
+      .enter(() => socket.destroyed)
+      .then((leave) => {
+        leaves.set(peer, leave)
+        waiting.delete(socket)
+        server.emit('connection', socket)
+      })
+  })
+  return {
+    server: front,
+    /** The handshake of this connection is done. */
+    shaken: (socket: tls.TLSSocket) => leaves.get(peerOf(socket))?.(),
+    close: () => {
+      front.close()
+      for (const socket of waiting) socket.destroy()
     },
   }
 }

@@ -76,10 +76,15 @@ export class RealAgent {
     writeFileSync(this.bootIdFile, `${randomUUID()}\n`)
   }
 
-  /** Another agent with this one's identity and a spool of its own, as an image of the machine would make. */
-  clone(): RealAgent {
-    const clone = new RealAgent(this.options)
-    cpSync(path.join(this.state, 'identity'), path.join(clone.state, 'identity'), { recursive: true })
+  /**
+   * Another agent with this one's identity, as an image of the machine would make.
+   * @param keepSpool its journal, too; else it makes one of its own
+   */
+  clone(change: { gateways?: string; keepSpool?: boolean } = {}): RealAgent {
+    const gateways = change.gateways ?? this.options.gateways
+    const clone = new RealAgent({ ...this.options, gateways })
+    for (const folder of ['identity', ...(change.keepSpool ? ['spool'] : [])])
+      cpSync(path.join(this.state, folder), path.join(clone.state, folder), { recursive: true })
     return clone
   }
 

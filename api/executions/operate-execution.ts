@@ -21,7 +21,7 @@ import { startWorkflow } from './start-workflow.js'
 /** A person waits for this answer. */
 const LIVE_WITHIN_MS = 2_000
 /** The row has cancelled it already; the update only makes the workflow look at once. */
-const CANCEL_WITHIN_MS = 800
+const CANCEL_WITHIN_MS = 500
 
 const operateSchema = z
   .strictObject({

@@ -19,6 +19,8 @@ import { lockState, makeScriptsRoot, makeStateFolders } from './state-folder.js'
 import type { AcceptHost } from './task/accept.js'
 import { recoverTasks } from './task/recover-tasks.js'
 import { Tasks } from './task/tasks.js'
+import { Upgrades } from './upgrade/upgrades.js'
+import { Versions } from './upgrade/versions.js'
 import { AGENT_VERSION } from './version.js'
 
 const log = createLogger('agent')
@@ -29,6 +31,8 @@ export interface StartInput {
   joinToken(): string
   /** Ends joining, which may take for ever. */
   signal: AbortSignal
+  /** Ends this process well, for its supervisor to start another version. */
+  restart(): void
 }
 
 /**
@@ -57,11 +61,18 @@ async function startLocked(
   const policy = new PolicyFile(config.policyFile)
   const identity = await readOrJoin(input, policy)
   const journal = await Journal.open(join(config.state, 'spool'), bootId)
-  const { tasks, quota, connection } = await build({ config, identity, journal, policy })
+  const { tasks, quota, connection, upgrades } = await build({
+    config,
+    identity,
+    journal,
+    policy,
+    restart: () => input.restart(),
+  })
   const health = new HealthReport(config.state, () => connection.health())
   await health.start(config.healthListen)
   await recoverTasks(tasks, journal)
   await tasks.tidy()
+  await upgrades.recover()
   quota.start()
   connection.start()
   log.info({ hostId: identity.hostId, journalId: journal.id, version: AGENT_VERSION }, 'agent is up')
@@ -81,9 +92,17 @@ interface Parts {
   identity: Identity
   journal: Journal
   policy: PolicyFile
+  restart(): void
 }
 
-async function build(parts: Parts): Promise<{ tasks: Tasks; quota: Quota; connection: Connection }> {
+interface Built {
+  tasks: Tasks
+  quota: Quota
+  connection: Connection
+  upgrades: Upgrades
+}
+
+async function build(parts: Parts): Promise<Built> {
   const { config, identity, journal, policy } = parts
   const clock = new ServerClock()
   const isStopped = () => existsSync(config.stopFile)
@@ -111,8 +130,16 @@ async function build(parts: Parts): Promise<{ tasks: Tasks; quota: Quota; connec
     fetchScript: (sha256, bytes) => connection.fetchScript(sha256, bytes),
   }
   const tasks = new Tasks(host, identity.signingKeys)
-  const connection = new Connection({ ...parts, tasks, clock, quota, isStopped })
-  return { tasks, quota, connection }
+  const upgrades = new Upgrades({
+    ...host,
+    keys: identity.signingKeys,
+    versions: new Versions(config.state),
+    supervised: config.supervised,
+    fetchBundle: (sha256, bytes) => connection.fetchBundle(sha256, bytes),
+    restart: () => parts.restart(),
+  })
+  const connection: Connection = new Connection({ ...parts, tasks, clock, quota, isStopped, upgrades })
+  return { tasks, quota, connection, upgrades }
 }
 
 async function readOrJoin(input: StartInput, policy: PolicyFile): Promise<Identity> {

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { EnvReader } from '../base/env.js'
+import { SUPERVISOR_PROTOCOL } from './supervisor/supervisor.js'
 
 export interface Address {
   host: string
@@ -25,6 +26,8 @@ export interface Config {
   marker: string
   /** Whether tasks get a cgroup of their own where the host allows it. */
   cgroups: boolean
+  /** The bundle that a supervisor started, by hash or `installed`; undefined without one whose protocol this agent speaks. */
+  supervised: string | undefined
   /** PATH of the agent's own process: where an interpreter is looked for last. */
   searchPath: string
 }
@@ -51,6 +54,7 @@ export function readConfig(env: Env): Config {
     bootIdFile: reader.text('DROVER_AGENT_BOOT_ID_FILE', '/proc/sys/kernel/random/boot_id'),
     marker: reader.text('DROVER_AGENT_MARKER', ''),
     cgroups: reader.flag('DROVER_AGENT_CGROUPS', true),
+    supervised: readSupervised(reader),
     searchPath: env['PATH'] ?? '',
   }
   reader.finish()
@@ -75,6 +79,11 @@ function readGateways(reader: EnvReader): string[] {
     if (!parseAddress(gateway)) reader.fault(`DROVER_AGENT_GATEWAYS: "${gateway}" is not host:port`)
   }
   return gateways
+}
+
+function readSupervised(reader: EnvReader): string | undefined {
+  const [protocol, name] = reader.text('DROVER_AGENT_SUPERVISED', '').split(':')
+  return protocol === String(SUPERVISOR_PROTOCOL) && name ? name : undefined
 }
 
 function readListen(reader: EnvReader): Address | undefined {

@@ -1,7 +1,14 @@
 /** The agent's side of its sessions: who it says it is, what it tells regularly, and which certificate it shows. */
 import { join } from 'node:path'
 import { createLogger } from '../base/logger.js'
-import { type Hello, PROTOCOL, type SessionRequest, type Welcome } from '../proto/index.js'
+import {
+  BUNDLE_BLOB_PATH,
+  type Hello,
+  PROTOCOL,
+  type SessionRequest,
+  UPGRADE_CAPABILITY,
+  type Welcome,
+} from '../proto/index.js'
 import { capabilityNames } from './capability/index.js'
 import type { Config } from './config.js'
 import { readFacts, readMachineId } from './facts.js'
@@ -13,11 +20,13 @@ import { LoopLag } from './loop-lag.js'
 import type { PolicyFile } from './policy.js'
 import { uptimeMs } from './process/proc.js'
 import { createClient } from './session/channel.js'
+import { fetchBlob } from './session/fetch-blob.js'
 import { fetchScript } from './session/fetch-script.js'
 import { stayConnected } from './session/reconnect.js'
 import type { ServerClock } from './session/server-clock.js'
 import { runSession, type SessionEnd, type SessionHost } from './session/session.js'
 import type { Tasks } from './task/tasks.js'
+import type { Upgrades } from './upgrade/upgrades.js'
 import { AGENT_VERSION } from './version.js'
 
 const log = createLogger('agent:connection')
@@ -34,6 +43,7 @@ export interface ConnectionInput {
   quota: Quota
   policy: PolicyFile
   isStopped: () => boolean
+  upgrades: Upgrades
 }
 
 export class Connection {
@@ -70,14 +80,19 @@ export class Connection {
   }
 
   fetchScript(sha256: Buffer, bytes: number): Promise<Buffer> {
-    const { identity } = this.input
-    return fetchScript({
+    return fetchScript({ ...this.here(), sha256, bytes })
+  }
+
+  fetchBundle(sha256: Buffer, bytes: number): Promise<Buffer> {
+    return fetchBlob({ ...this.here(), path: `${BUNDLE_BLOB_PATH}${sha256.toString('hex')}`, bytes })
+  }
+
+  private here() {
+    return {
       gateway: this.gateway,
-      caPem: identity.caPem,
+      caPem: this.input.identity.caPem,
       certificate: this.credentials(),
-      sha256,
-      bytes,
-    })
+    }
   }
 
   health(): { ok: boolean; detail: string; metrics: Record<string, number> } {
@@ -130,6 +145,7 @@ export class Connection {
       welcomed: (welcome) => this.onWelcome(welcome, shown),
       certificate: (pem) => this.renewal.receive(pem),
       startRenewal: (send) => this.renewal.start(send),
+      upgrades: this.input.upgrades,
     }
   }
 
@@ -165,7 +181,7 @@ export class Connection {
       machineId: readMachineId(),
       clockMs: BigInt(Date.now()),
       facts: readFacts(config, policy.read()),
-      capabilities: capabilityNames(),
+      capabilities: [...capabilityNames(), ...(config.supervised === undefined ? [] : [UPGRADE_CAPABILITY])],
       tasks: tasks.open.unsettled(),
       lastEpoch: this.epoch,
       conditions: this.conditions(),

@@ -6,6 +6,7 @@ import { startAgent } from './agent.js'
 import { type Config, readConfig, readJoinToken } from './config.js'
 import { askHealth } from './health.js'
 import { JoinRefused } from './identity/join.js'
+import { SUPERVISOR } from './supervisor/supervisor.js'
 import { AGENT_VERSION } from './version.js'
 
 // The young generation would grow to 48 MB in a burst and stay; an agent is a guest on its host.
@@ -16,11 +17,14 @@ const HELP = `drover-agent: runs what its control plane orders on this host.
   --config-check  check the configuration in the environment and exit (0 good, 2 wrong)
   --healthz       ask the agent that runs with this configuration (0 well, 1 not)
   --version       print the version
+  --supervisor    print the supervisor: a shell script that starts the agent and changes its version
   --help          print this
 
 Configuration is DROVER_* in the environment: DROVER_AGENT_GATEWAYS (host:port, comma separated) and, until the host
 has joined, DROVER_AGENT_JOIN_TOKEN or DROVER_AGENT_JOIN_TOKEN_FILE. See docs/reference/configuration.md.
 `
+
+const GOODBYE_MS = 5_000
 
 const EXIT = { ok: 0, failed: 1, badConfig: 2, joinRefused: 3 } as const
 
@@ -28,12 +32,14 @@ async function main(flags: string[]): Promise<number> {
   const [flag, ...more] = flags
   if (
     more.length ||
-    (flag !== undefined && !['--config-check', '--healthz', '--version', '--help'].includes(flag))
+    (flag !== undefined &&
+      !['--config-check', '--healthz', '--version', '--supervisor', '--help'].includes(flag))
   ) {
     process.stderr.write(HELP)
     return EXIT.badConfig
   }
   if (flag === '--version') return print(`${AGENT_VERSION}\n`)
+  if (flag === '--supervisor') return print(SUPERVISOR)
   if (flag === '--help') return print(HELP)
   const config = tryReadConfig()
   if (!config) return EXIT.badConfig
@@ -49,6 +55,14 @@ async function main(flags: string[]): Promise<number> {
 async function run(config: Config): Promise<number> {
   const log = createLogger('agent')
   const shutdown = listenForShutdown()
+  let restart = () => {}
+  const changed = new Promise<void>((resolve) => {
+    restart = () => {
+      // Whatever hangs must not keep the next version waiting: the journal needs no goodbye.
+      setTimeout(() => process.exit(EXIT.ok), GOODBYE_MS).unref()
+      resolve()
+    }
+  })
   if (process.pid === 1) {
     log.warn(
       'running as PID 1: start the container with an init (docker run --init), or daemons of scripts stay as zombies',
@@ -59,8 +73,9 @@ async function run(config: Config): Promise<number> {
       config,
       joinToken: () => readJoinToken(process.env),
       signal: shutdown.signal,
+      restart,
     })
-    await shutdown.requested
+    await Promise.race([shutdown.requested, changed])
     await agent[Symbol.asyncDispose]()
     return EXIT.ok
   } catch (error) {

@@ -9,7 +9,7 @@ import { isRunning, readStat } from './process/proc.js'
 export async function makeStateFolders(state: string): Promise<void> {
   await makeFolder(state, 0o711)
   await chmod(state, 0o711)
-  for (const name of ['identity', 'spool', 'transfer', 'proc', 'collect']) {
+  for (const name of ['identity', 'spool', 'transfer', 'proc', 'collect', 'versions']) {
     await makeFolder(join(state, name))
     await chmod(join(state, name), 0o700)
   }

@@ -69,9 +69,9 @@ function describe(op: Operation, schemas: Json): Json {
       ? {
           requestBody: {
             required: true,
-            content: {
-              'application/json': { schema: tellDefaults(toSchema(op.body, 'input', schemas)) as Json },
-            },
+            content: op.bytes
+              ? { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } }
+              : { 'application/json': { schema: tellDefaults(toSchema(op.body, 'input', schemas)) as Json } },
           },
         }
       : {}),

@@ -85,6 +85,8 @@ interface Write<
   method: 'post' | 'put' | 'patch' | 'delete'
   /** Left out: the request has no body. */
   body?: B
+  /** True if the body is bytes, given to the handler as they came. */
+  bytes?: true
   status?: 200 | 201
   response: R
   /** True if the answer holds a secret: it is kept for repeats only under the caller's own token. */
@@ -117,6 +119,7 @@ export interface Operation {
   params?: z.ZodObject
   query?: z.ZodObject
   body?: z.ZodType
+  bytes?: boolean
   errors: readonly ErrorCode[]
   status?: 200 | 201
   response?: z.ZodType

@@ -59,11 +59,7 @@ async function answerPosted(
   response: Response,
 ): Promise<void> {
   const raw = await readBody(request)
-  const parsed = parseBody(raw, request.get('content-type'))
-  const body = op.body
-    ? parsePart(op.body, parsed ?? {}, 'body')
-    : parsePart(nothing.optional(), parsed, 'body')
-  const call = { ...base, body } as ScopedCall
+  const call = { ...base, body: bodyOf(op, raw, request.get('content-type')) } as ScopedCall
   if (op.compute) {
     response.json(answerOf(op, call.services, await op.compute(call)))
     return
@@ -71,6 +67,18 @@ async function answerPosted(
   const answer = await runWrite(op, call, request, raw)
   if (answer.replayed) response.setHeader('idempotency-replayed', 'true')
   response.status(answer.status).json(answerOf(op, call.services, answer.body))
+}
+
+function bodyOf(op: Operation, raw: Buffer, contentType: string | undefined): unknown {
+  if (op.bytes) {
+    if (/^application\/octet-stream\s*(;|$)/i.test(contentType ?? '')) return raw
+    throw new PlatformError(
+      'request_invalid',
+      'the body must be bytes, with content-type: application/octet-stream',
+    )
+  }
+  const parsed = parseBody(raw, contentType)
+  return op.body ? parsePart(op.body, parsed ?? {}, 'body') : parsePart(nothing.optional(), parsed, 'body')
 }
 
 /** The answer with what its schema names, and nothing else. */

@@ -1,4 +1,5 @@
 /** Every operation of the API: a new resource is one line here. */
+import { agentBundleOperations } from './agent-bundles/index.js'
 import { executionOperations } from './executions/index.js'
 import { groupOperations } from './groups/index.js'
 import { hostOperations } from './hosts/index.js'
@@ -10,6 +11,7 @@ import { platformOperations } from './platform/index.js'
 export const operations: readonly Operation[] = [
   ...platformOperations,
   ...hostOperations,
+  ...agentBundleOperations,
   ...groupOperations,
   ...joinTokenOperations,
   ...executionOperations,

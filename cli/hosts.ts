@@ -31,7 +31,7 @@ export async function listHosts(
     host.name,
     stateOf(host),
     labelsText(host.labels),
-    host.agentVersion,
+    agentText(host),
     ago(host.lastSeenAt),
   ])
   terminal.data(tableOf(['ID', 'NAME', 'STATE', 'LABELS', 'AGENT', 'SEEN'], rows))
@@ -42,6 +42,21 @@ function stateOf(host: Host): string {
   const state = host.connected ? 'connected' : 'away'
   const skewed = Math.abs(host.clockSkewMs ?? 0) > SKEW_TOLD_MS
   return skewed ? `${state}, clock off by ${formatDuration(Math.abs(host.clockSkewMs ?? 0))}` : state
+}
+
+/** The version that runs, and what became of an upgrade unless it is done. */
+function agentText(host: Host): string {
+  const { upgrade } = host
+  const version = host.agentVersion ?? '-'
+  return upgrade && upgrade.state !== 'done'
+    ? `${version} (to ${upgrade.version}: ${upgrade.state})`
+    : version
+}
+
+function upgradeText({ upgrade }: Host): string {
+  if (!upgrade) return '-'
+  const why = upgrade.reason ? ` (${upgrade.reason}: ${upgrade.detail ?? ''})` : ''
+  return `from ${upgrade.fromVersion ?? '-'} to ${upgrade.version}: ${upgrade.state}${why}, ${ago(upgrade.updatedAt)}`
 }
 
 function labelsText(labels: Record<string, string>): string {
@@ -74,6 +89,7 @@ function printHost(terminal: Terminal, host: Host, options: Json): void {
     ['state', host.stateReason ? `${stateOf(host)} (${host.stateReason})` : stateOf(host)],
     ['labels', labelsText(host.labels) || '-'],
     ['agent', host.agentVersion ?? '-'],
+    ['upgrade', upgradeText(host)],
     ['gateway', host.gateway ?? '-'],
     ['last seen', ago(host.lastSeenAt)],
     ['conditions', host.conditions.join(', ') || '-'],

@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander'
 import { exitCodeHelp } from './exit-code.js'
 import type { Terminal } from './terminal.js'
-import { parseConcurrency, parseCount, parseDuration } from './values.js'
+import { parseAmount, parseConcurrency, parseCount, parseDuration } from './values.js'
 import { cliVersion } from './version.js'
 
 const asJson = () => new Option('--json', 'print one JSON object')
@@ -19,6 +19,7 @@ export function createProgram(terminal: Terminal): Command {
   addRuns(program, terminal)
   addHosts(program, terminal)
   addGroups(program, terminal)
+  addAgents(program, terminal)
   program
     .command('whoami')
     .description('who the token belongs to, and what it may do')
@@ -155,6 +156,39 @@ function addHosts(program: Command, terminal: Terminal): void {
     .option('--ttl <duration>', 'how long it is good', parseDuration, 3_600_000)
     .addOption(asJson())
     .action(async (options) => (await import('./hosts.js')).makeJoinToken(terminal, options))
+  addUpgrade(hosts, terminal)
+}
+
+function addUpgrade(hosts: Command, terminal: Terminal): void {
+  hosts
+    .command('upgrade')
+    .description('change agents to an uploaded version; one that gets no session goes back by itself')
+    .requiredOption('-t, --target <target>', 'which hosts')
+    .requiredOption('--to <version>', 'see: drover agents ls')
+    .option('--at-once <n>', 'how many hosts at the same time', parseCount, 25)
+    .option('--max-failures <n>', 'if more hosts than this fall back, no more are begun', parseAmount, 0)
+    .option('--probation <duration>', 'how long a new version has to get a session', parseDuration, 45_000)
+    .option('--ttl <duration>', 'hosts that are away longer are not changed', parseDuration, 3_600_000)
+    .option('--confirm <n>', 'say how many hosts you expect', parseCount)
+    .option('--detach', 'do not follow')
+    .option('--idempotency-key <key>', 'repeat it safely')
+    .addOption(asJson())
+    .action(async (options) => (await import('./agents.js')).upgradeHosts(terminal, options))
+}
+
+function addAgents(program: Command, terminal: Terminal): void {
+  const agents = program.command('agents').description('bundles of the agent that hosts can be upgraded to')
+  agents
+    .command('ls')
+    .description('list bundles')
+    .addOption(asJson())
+    .action(async (options) => (await import('./agents.js')).listAgents(terminal, options))
+  agents
+    .command('upload <file>')
+    .description('keep a bundle; the file is started with --version to learn which it is')
+    .option('--platform <platform>', 'any, linux, linux-arm64, …')
+    .addOption(asJson())
+    .action(async (file, options) => (await import('./agents.js')).uploadAgent(terminal, file, options))
 }
 
 function addGroups(program: Command, terminal: Terminal): void {

@@ -52,6 +52,11 @@ export function parseConcurrency(text: string): number | string {
   throw new UsageError(`"${text}" is not a number of hosts, or a percentage such as 25%`)
 }
 
+/** Like parseCount, and 0. @throws UsageError */
+export function parseAmount(text: string): number {
+  return text === '0' ? 0 : parseCount(text)
+}
+
 /** @throws UsageError */
 export function parseCount(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)

@@ -3,12 +3,14 @@ import { Calls, defined, keyOf, PAGE } from './calls.js'
 import { dataOf } from './client.js'
 import { allItems } from './paging.js'
 import type {
+  AgentBundle,
   Group,
   GroupMember,
   Host,
   JoinToken,
   NewJoinToken,
   Schemas,
+  UpgradeRequest,
   WriteOptions,
 } from './vocabulary.js'
 
@@ -67,6 +69,45 @@ export class FleetCalls extends Calls {
     return dataOf(
       this.api.POST('/api/v1/scopes/{scope}/hosts/{hostId}/release', {
         params: { path: { scope: this.scope, hostId }, header: keyOf(options) },
+      }),
+    )
+  }
+
+  /** Keeps a bundle of the agent. @param version what it says for `--version` */
+  uploadAgent(
+    version: string,
+    content: Uint8Array<ArrayBuffer>,
+    options: WriteOptions & { platform?: string | undefined } = {},
+  ): Promise<AgentBundle> {
+    return dataOf(
+      this.api.POST('/api/v1/scopes/{scope}/agent-bundles', {
+        params: {
+          path: { scope: this.scope },
+          query: { version, ...(options.platform === undefined ? {} : { platform: options.platform }) },
+          header: keyOf(options),
+        },
+        // The generated type of bytes is a string.
+        body: content as unknown as string,
+        bodySerializer: () => content,
+        headers: { 'content-type': 'application/octet-stream' },
+      }),
+    )
+  }
+
+  /** Bundles of the agent, newest first. */
+  async agentBundles(): Promise<AgentBundle[]> {
+    const answer = this.api.GET('/api/v1/scopes/{scope}/agent-bundles', {
+      params: { path: { scope: this.scope } },
+    })
+    return (await dataOf(answer)).items
+  }
+
+  /** Orders agents to change to an uploaded version; how it went is in `upgrade` of each host. */
+  upgradeHosts(request: UpgradeRequest, options: WriteOptions = {}): Promise<Schemas['AgentRollout']> {
+    return dataOf(
+      this.api.POST('/api/v1/scopes/{scope}/hosts/upgrade', {
+        params: { path: { scope: this.scope }, header: keyOf(options) },
+        body: request,
       }),
     )
   }

@@ -4,6 +4,7 @@ import type { Fetch } from './transport.js'
 
 export type Schemas = components['schemas']
 export type Host = Schemas['Host']
+export type AgentBundle = Schemas['AgentBundle']
 export type Group = Schemas['Group']
 export type GroupMember = Schemas['GroupMember']
 export type JoinToken = Schemas['JoinToken']
@@ -25,6 +26,8 @@ type Body<P extends keyof paths, M extends 'post' | 'put' | 'patch'> = paths[P][
 export type Launch = Body<`${Scoped}/executions`, 'post'>
 /** What to do to an execution. */
 export type OperationRequest = Body<`${Scoped}/executions/{executionId}/operations`, 'post'>
+/** Which hosts to change to which version, and how carefully. */
+export type UpgradeRequest = Body<`${Scoped}/hosts/upgrade`, 'post'>
 export type NewJoinToken = Body<`${Scoped}/join-tokens`, 'post'>
 export type ExecutionState = Execution['state']
 export type HostState = HostResult['state']

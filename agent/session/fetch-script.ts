@@ -1,58 +1,10 @@
-/** Fetching a script that was too large for its dispatch: HTTP/1.1 at the gateway's one port, under the same names and keys. */
-import { Agent, get } from 'node:https'
-import { checkServerIdentity } from 'node:tls'
+/** Fetching a script that was too large for its dispatch. */
 import { SCRIPT_BLOB_PATH } from '../../proto/index.js'
-import { parseAddress } from '../config.js'
-import { type ClientCertificate, GATEWAY_SERVER_NAME } from './channel.js'
+import { type BlobRequest, fetchBlob } from './fetch-blob.js'
 
-export interface ScriptRequest {
-  gateway: string
-  caPem: string
-  certificate: ClientCertificate
-  sha256: Buffer
-  /** Size that the signed task names; anything longer is cut off and refused. */
-  bytes: number
-}
+export type ScriptRequest = Omit<BlobRequest, 'path'> & { sha256: Buffer }
 
-const TIMEOUT_MS = 30_000
-
-/** The bytes; the caller compares their hash. Rejects on any other answer than 200, and on a wrong size. */
+/** The bytes; the caller compares their hash. Rejects as `fetchBlob`. */
 export function fetchScript(request: ScriptRequest): Promise<Buffer> {
-  const address = parseAddress(request.gateway)
-  if (!address) return Promise.reject(new Error('no gateway'))
-  return new Promise((resolve, reject) => {
-    const call = get({
-      host: address.host,
-      port: address.port,
-      path: `${SCRIPT_BLOB_PATH}${request.sha256.toString('hex')}`,
-      ca: request.caPem,
-      key: request.certificate.keyPem,
-      cert: request.certificate.certificatePem,
-      servername: GATEWAY_SERVER_NAME,
-      checkServerIdentity: (_host, certificate) => checkServerIdentity(GATEWAY_SERVER_NAME, certificate),
-      agent: new Agent({ ALPNProtocols: ['http/1.1'], keepAlive: false }),
-      timeout: TIMEOUT_MS,
-    })
-    call.once('timeout', () => call.destroy(new Error(`the gateway did not answer in ${TIMEOUT_MS} ms`)))
-    call.once('error', reject)
-    call.once('response', (response) => {
-      if (response.statusCode !== 200) {
-        response.resume()
-        return reject(new Error(`the gateway answered ${response.statusCode}`))
-      }
-      const pieces: Buffer[] = []
-      let size = 0
-      response.on('data', (piece: Buffer) => {
-        size += piece.length
-        if (size > request.bytes) return call.destroy(new Error('the gateway sent more than the script has'))
-        pieces.push(piece)
-      })
-      response.once('error', reject)
-      response.once('end', () =>
-        size === request.bytes
-          ? resolve(Buffer.concat(pieces))
-          : reject(new Error('the script came cut short')),
-      )
-    })
-  })
+  return fetchBlob({ ...request, path: `${SCRIPT_BLOB_PATH}${request.sha256.toString('hex')}` })
 }

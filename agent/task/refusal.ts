@@ -20,6 +20,10 @@ export type RefusalCode =
   | 'agent_disk_full'
   | 'spool_full'
   | 'start_failed'
+  | 'order_superseded'
+  | 'bundle_wrong_platform'
+  | 'bundle_unavailable'
+  | 'bundle_broken'
 
 export interface Refusal {
   code: RefusalCode

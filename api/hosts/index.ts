@@ -6,12 +6,14 @@ import { releaseHost } from './release-host.js'
 import { resolveTarget } from './resolve-target.js'
 import { revokeHost } from './revoke-host.js'
 import { setHostLabels } from './set-host-labels.js'
+import { upgradeHosts } from './upgrade-hosts.js'
 
 export const hostOperations: readonly Operation[] = [
   listHosts,
   getHost,
   setHostLabels,
   revokeHost,
+  upgradeHosts,
   releaseHost,
   resolveTarget,
 ]

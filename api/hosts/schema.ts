@@ -17,6 +17,18 @@ export const hostSchema = z
     conditions: z.array(z.string()).describe('What is not as it should be, as the agent tells it.'),
     labels: z.record(z.string(), z.string()).describe('Set by operators and join tokens.'),
     facts: z.record(z.string(), z.string()).describe("The agent's word; selectable as `fact.…` only."),
+    upgrade: z
+      .object({
+        version: z.string().describe('The one that was ordered.'),
+        fromVersion: z.string().nullable(),
+        state: z.enum(['pending', 'downloading', 'probation', 'done', 'rolled_back', 'refused']),
+        reason: z.string().nullable(),
+        detail: z.string().nullable(),
+        requestedAt: timeField,
+        updatedAt: timeField,
+      })
+      .nullable()
+      .describe('The latest upgrade of its agent; null if none was ordered.'),
     createdAt: timeField,
     lastSeenAt: timeField.nullable(),
   })
@@ -25,5 +37,15 @@ export const hostSchema = z
 export const hostParams = z.object({ hostId: idField })
 
 export function hostView(host: Host): z.input<typeof hostSchema> {
-  return { ...host, createdAt: toTime(host.createdAt), lastSeenAt: toTimeOrNull(host.lastSeenAt) }
+  const { upgrade } = host
+  return {
+    ...host,
+    upgrade: upgrade && {
+      ...upgrade,
+      requestedAt: toTime(new Date(upgrade.requestedAt)),
+      updatedAt: toTime(new Date(upgrade.updatedAt)),
+    },
+    createdAt: toTime(host.createdAt),
+    lastSeenAt: toTimeOrNull(host.lastSeenAt),
+  }
 }

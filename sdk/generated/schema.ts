@@ -109,6 +109,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scopes/{scope}/hosts/upgrade": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upgrade the agents of hosts to an uploaded version
+         * @description Each host gets a signed order; its supervisor goes back to the old version if the new one gets no session. How it went is in `upgrade` of each host.
+         */
+        post: operations["upgrade-hosts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scopes/{scope}/hosts/{hostId}/release": {
         parameters: {
             query?: never;
@@ -140,6 +160,27 @@ export interface paths {
         put?: never;
         /** See which hosts a target names now */
         post: operations["resolve-target"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/agent-bundles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List bundles of the agent, newest first */
+        get: operations["list-agent-bundles"];
+        put?: never;
+        /**
+         * Upload a bundle of the agent
+         * @description The bytes of `agent.cjs`, at most 8 MiB. A version is uploaded once: the same bytes again are the same bundle, other bytes are refused.
+         */
+        post: operations["create-agent-bundle"];
         delete?: never;
         options?: never;
         head?: never;
@@ -400,6 +441,25 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AgentBundle: {
+            version: string;
+            /** @description Of the bytes, hex. */
+            sha256: string;
+            platform: string;
+            bytes: number;
+            /** Format: date-time */
+            createdAt: string;
+        };
+        AgentBundles: {
+            items: components["schemas"]["AgentBundle"][];
+        };
+        AgentRollout: {
+            rolloutId: string;
+            version: string;
+            hosts: number;
+            /** @description Their names, folded. */
+            nodeset: string;
+        };
         DeletedGroup: {
             name: string;
         };
@@ -512,6 +572,20 @@ export interface components {
             facts: {
                 [key: string]: string;
             };
+            /** @description The latest upgrade of its agent; null if none was ordered. */
+            upgrade: {
+                /** @description The one that was ordered. */
+                version: string;
+                fromVersion: string | null;
+                /** @enum {string} */
+                state: "pending" | "downloading" | "probation" | "done" | "rolled_back" | "refused";
+                reason: string | null;
+                detail: string | null;
+                /** Format: date-time */
+                requestedAt: string;
+                /** Format: date-time */
+                updatedAt: string;
+            } | null;
             /** Format: date-time */
             createdAt: string;
             lastSeenAt: string | null;
@@ -1279,6 +1353,141 @@ export interface operations {
             };
         };
     };
+    "upgrade-hosts": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
+                    target: string;
+                    /** @description What the bundle says for `--version`. */
+                    version: string;
+                    /** @description How many hosts you expect; needed above 100. */
+                    confirm?: number;
+                    /** @description How many hosts are changed at the same time. Default: 25. */
+                    atOnce?: number;
+                    /** @description If more hosts than this fall back, no more are begun. Default: 0. */
+                    maxFailures?: number;
+                    /** @description How long a new version has to get a session. Default: 45000. */
+                    probationMs?: number;
+                    /** @description Hosts that are away longer are not changed. Default: 3600000. */
+                    expiresInMs?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentRollout"];
+                };
+            };
+            /** @description `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bundle_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `target_empty`, `confirmation_required`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "release-host": {
         parameters: {
             query?: never;
@@ -1462,6 +1671,226 @@ export interface operations {
             };
             /** @description `request_too_slow` */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-agent-bundles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentBundles"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-agent-bundle": {
+        parameters: {
+            query: {
+                /** @description What the bundle says for `--version`. */
+                version: string;
+                /** @description `any`, or as Node names platform and architecture: `linux`, `linux-arm64`. */
+                platform?: string;
+            };
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentBundle"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -14,7 +14,7 @@ import { createClient } from '../session/channel.js'
 import { AGENT_VERSION } from '../version.js'
 import { generateKey, makeCsr } from './csr.js'
 import { fetchPinnedCa } from './pin.js'
-import { writeIdentity } from './store.js'
+import { type NewIdentity, writeIdentity } from './store.js'
 import { type JoinToken, parseJoinToken } from './token.js'
 
 const log = createLogger('agent:join')
@@ -69,17 +69,26 @@ async function joinOnce(
     name: input.name,
     facts: input.facts,
   }).finally(() => client.close())
-  if (!response.signingKeys.some((key) => isCertified(key, pinnedCa)))
-    throw new Error(`${at.gateway} named no signing key that the CA has signed`)
   await writeIdentity(input.folder, {
     hostId: response.hostId,
     keyPem: at.keyPem,
     certificatePem: response.certificate,
-    // The answer came through a gateway, which is trusted least: the pin and what its key has signed are all that counts.
-    caPem: pinnedCa,
-    signingKeys: response.signingKeys.filter((key) => isCertified(key, pinnedCa)),
+    ...trustOf(response, pinnedCa),
   })
   log.info({ gateway: at.gateway, hostId: response.hostId, name: input.name }, 'joined')
+}
+
+/**
+ * What is believed of an answer to a join. It came through a gateway, which is trusted least: the pin and what its key
+ * has signed are all that counts.
+ */
+export function trustOf(
+  response: JoinResponse,
+  pinnedCa: string,
+): Pick<NewIdentity, 'caPem' | 'signingKeys'> {
+  const signingKeys = response.signingKeys.filter((key) => isCertified(key, pinnedCa))
+  if (!signingKeys.length) throw new Error('the gateway named no signing key that the CA has signed')
+  return { caPem: pinnedCa, signingKeys }
 }
 
 /** Whether the CA itself says that this key signs orders. */

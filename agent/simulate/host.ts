@@ -1,12 +1,12 @@
 /** One simulated host: its sessions, what it says of itself, and its tasks. */
 import { createHash } from 'node:crypto'
 import { arch, platform, release } from 'node:os'
-import { type Hello, PROTOCOL, SCRIPT_BLOB_PATH, type SessionRequest } from '../../proto/index.js'
+import { type Hello, PROTOCOL, type SessionRequest } from '../../proto/index.js'
 import { capabilityNames } from '../capability/index.js'
 import { Renewal } from '../identity/renew.js'
 import type { Credentials, Identity } from '../identity/store.js'
 import { createClient } from '../session/channel.js'
-import { fetchBlob } from '../session/fetch-blob.js'
+import { fetchScript } from '../session/fetch-script.js'
 import { stayConnected } from '../session/reconnect.js'
 import { ServerClock } from '../session/server-clock.js'
 import { runSession, type SessionEnd, type SessionHost } from '../session/session.js'
@@ -119,8 +119,7 @@ export class SimulatedHost {
   private fetchScript(sha256: Buffer, bytes: number): Promise<Buffer> {
     const { gateway } = this
     const { caPem } = this.identity
-    const path = `${SCRIPT_BLOB_PATH}${sha256.toString('hex')}`
-    return fetchBlob({ gateway, caPem, certificate: this.credentials(), path, bytes })
+    return fetchScript({ gateway, caPem, certificate: this.credentials(), sha256, bytes })
   }
 
   private sessionHost(shown: Credentials): SessionHost {

@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JoinResponse } from '../../proto/index.js'
 import { hasErrno } from '../files.js'
+import { trustOf } from '../identity/join.js'
 import { AppendLog } from './append-log.js'
 
 export interface HostIdentity {
@@ -71,7 +72,7 @@ export class Identities {
     return endsAt - Date.now() > MARGIN_MS ? identity : undefined
   }
 
-  /** Keeps what a join gave. */
+  /** Keeps what a join gave; throws when nothing of it can be believed. */
   add(name: string, keyPem: string, joined: JoinResponse, pinnedCa: string): HostIdentity {
     this.trusted ??= this.keepTrust(joined, pinnedCa)
     const { hostId, certificate: certificatePem } = joined
@@ -91,9 +92,10 @@ export class Identities {
   }
 
   private keepTrust(joined: JoinResponse, pinnedCa: string): Trust {
+    const { caPem, signingKeys } = trustOf(joined, pinnedCa)
     const file: TrustFile = {
-      caPem: joined.ca.includes(pinnedCa.trim()) ? joined.ca : pinnedCa + joined.ca,
-      signingKeys: joined.signingKeys.map(({ keyId, publicKey }) => ({
+      caPem,
+      signingKeys: signingKeys.map(({ keyId, publicKey }) => ({
         keyId,
         publicKey: Buffer.from(publicKey).toString('base64'),
       })),

@@ -1,6 +1,15 @@
 /** One real agent as a process in a test's hands: killed, frozen, cloned, rebooted. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { randomUUID } from 'node:crypto'
@@ -71,9 +80,31 @@ export class RealAgent {
     await gone
   }
 
-  /** A new boot id, as after a restart of the host. What ran must have been ended by the caller. */
+  /** A new boot id, as after a restart of the host; nothing that ran before it is left. */
   reboot(): void {
+    this.killScripts()
     writeFileSync(this.bootIdFile, `${randomUUID()}\n`)
+  }
+
+  /** Folder of a task in the journal. */
+  task(dispatch: Buffer): string {
+    return path.join(this.state, 'spool/tasks', dispatch.toString('hex'))
+  }
+
+  /** Ends every script and its wrapper, as a power cut does: nothing is recorded. */
+  killScripts(): void {
+    const tasks = path.join(this.state, 'spool/tasks')
+    for (const task of existsSync(tasks) ? readdirSync(tasks) : []) {
+      for (const [file, isGroup] of [
+        ['pid', false],
+        ['group', true],
+      ] as const) {
+        const text = path.join(tasks, task, file)
+        const pid = Number(existsSync(text) ? readFileSync(text, 'utf8').trim().split(' ')[0] : 0)
+        // Of tasks that are long over the number may be somebody else's by now.
+        if (pid > 1 && !existsSync(path.join(tasks, task, 'result.json'))) killQuietly(isGroup ? -pid : pid)
+      }
+    }
   }
 
   /**
@@ -102,5 +133,13 @@ export class RealAgent {
   async remove(): Promise<void> {
     await this.kill()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It is gone already.
   }
 }

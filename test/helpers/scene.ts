@@ -1,4 +1,5 @@
 /** A scene for the scenarios: a real platform, agents in the test's hands, and effects counted from what scripts wrote. */
+import { Client, Connection } from '@temporalio/client'
 import { createDrover, type Drover, type ExecutionEvent } from '../../sdk/index'
 import type { Platform, PlatformOptions } from '../../stack/platform/platform'
 import { createPool, type Pool } from '../../store/postgres/pool'
@@ -15,6 +16,7 @@ export class Scene {
   readonly pool: Pool
   readonly effects = new Effects()
   ca = ''
+  private client: Client | undefined
   private readonly agents: RealAgent[] = []
   private readonly wires: Wire[] = []
 
@@ -30,6 +32,13 @@ export class Scene {
     const keys = await scene.pool.query(`select public_part from platform_key where purpose = 'ca'`)
     scene.ca = keys.rows[0].public_part
     return scene
+  }
+
+  /** Temporal's own client, to look at workflows and to press what its UI offers. */
+  async temporal(): Promise<Client> {
+    const address = this.platform.env['DROVER_TEMPORAL_ADDRESS'] ?? ''
+    this.client ??= new Client({ connection: await Connection.connect({ address }) })
+    return this.client
   }
 
   /** Where a gateway's agents connect. */
@@ -109,6 +118,7 @@ export class Scene {
   async close(): Promise<void> {
     for (const agent of this.agents) await agent.remove()
     for (const wire of this.wires) await wire.stop()
+    await this.client?.connection.close()
     await this.pool.end()
     await this.platform.close()
     this.effects.remove()

@@ -86,7 +86,9 @@ describe('a script starts once', () => {
       expect(states.filter((state) => state === 'succeeded')).toHaveLength(1)
       expect(states.at(-1)).toBe('succeeded')
     }
-    const shards = await scene.pool.query('select count(*)::int as n from shard where execution_id = $1', [id])
+    const shards = await scene.pool.query('select count(*)::int as n from shard where execution_id = $1', [
+      id,
+    ])
     // The stall was noticed: there was a successor.
     expect(shards.rows[0].n).toBeGreaterThan(1)
   }, 120_000)

@@ -147,14 +147,22 @@ export async function createDatabases(url: string): Promise<void> {
 // What gateways may do is granted to this role by the migrations; their logins are members of it.
 const GATEWAY_ROLE = 'drover_gateway'
 
+/** The database of `url` as the gateways of this stack see it: by a login whose name and password are kept in the data folder. */
+export function gatewayUrl(url: string, data: string): string {
+  const kept = keep(join(data, 'gateway-login'), () => `gateway_${hex(4)}:${hex(18)}`)
+  const own = new URL(url)
+  ;[own.username = '', own.password = ''] = kept.split(':')
+  return own.href
+}
+
 /**
- * Makes the login of this stack's gateways, whose name and password are kept in the data folder.
+ * Makes the login of this stack's gateways.
  * @param url the owner's
  * @returns the gateways' own
  */
 export async function createGatewayLogin(url: string, data: string): Promise<string> {
-  const kept = keep(join(data, 'gateway-login'), () => `gateway_${hex(4)}:${hex(18)}`)
-  const [login = '', password = ''] = kept.split(':')
+  const own = gatewayUrl(url, data)
+  const { username: login, password } = new URL(own)
   const client = new Client({ connectionString: databaseUrl(url, 'postgres') })
   await client.connect()
   try {
@@ -169,10 +177,7 @@ export async function createGatewayLogin(url: string, data: string): Promise<str
   } finally {
     await client.end()
   }
-  const own = new URL(url)
-  own.username = login
-  own.password = password
-  return own.href
+  return own
 }
 
 const hex = (bytes: number) => randomBytes(bytes).toString('hex')

@@ -125,4 +125,32 @@ suite('on a full disk', () => {
     await gateway.until('update', () => gateway.updates.length > count)
     expect(gateway.updates.at(-1)).toMatchObject({ state: TaskState.TASK_STATE_EXITED, exitCode: 3 })
   })
+
+  it('the agent comes up all the same, tells of what ended, and its journal never goes back', async () => {
+    await start({})
+    const dispatch = makeDispatch(gateway, { text: 'sleep 0.5; exit 4' })
+    gateway.dispatch(dispatch)
+    await gateway.until('update', () =>
+      gateway.updates.some((update) => update.state === TaskState.TASK_STATE_RUNNING),
+    )
+    try {
+      writeFileSync(join(disk, 'ballast'), Buffer.alloc(16 << 20))
+    } catch {
+      // Full, as it was meant to be.
+    }
+    const told = [gateway.hellos.at(-1)?.journalSequence ?? 0n]
+    for (let life = 0; life < 2; life++) {
+      await agent.kill()
+      gateway.drop()
+      const count = gateway.hellos.length
+      agent.start()
+      await gateway.until('session', () => gateway.hellos.length > count)
+      told.push(gateway.hellos.at(-1)?.journalSequence ?? 0n)
+      const another = makeDispatch(gateway, { text: 'echo ran' })
+      gateway.dispatch(another)
+      expect(await gateway.final(another.id)).toMatchObject({ reason: 'agent_disk_full' })
+    }
+    expect(await gateway.final(dispatch.id)).toMatchObject({ exitCode: 4 })
+    expect(told).toEqual([...told].sort((a, b) => Number(a - b)))
+  })
 })

@@ -2,8 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder, readIfPresent, readJson, writeFileAtomic } from '../files.js'
+import { createLogger } from '../../base/logger.js'
+import { hasErrno, makeFolder, readIfPresent, readJson, writeFileAtomic } from '../files.js'
 import { WRAPPER } from '../process/wrapper.js'
+
+const log = createLogger('agent:journal')
 
 // The number on disk is the end of a reserved block: one write a block, and never a step back after a crash.
 const BLOCK = 64n
@@ -35,11 +38,16 @@ export class Journal {
       const text = JSON.stringify({ version: 1, ...head, createdAtMs: Date.now() })
       await writeFileAtomic(file, text, { durable: true })
     }
-    await writeFileAtomic(join(folder, 'wrapper.sh'), WRAPPER, { durable: true })
+    const wrapper = join(folder, 'wrapper.sh')
+    if ((await readIfPresent(wrapper)) !== WRAPPER) await writeFileAtomic(wrapper, WRAPPER, { durable: true })
     const stored = (await readIfPresent(join(folder, 'sequence')))?.trim()
     const sequence = /^\d+$/.test(stored ?? '') ? BigInt(stored ?? 0) : 0n
     const journal = new Journal({ id: head.journalId, folder, bootId, sequence })
-    await journal.advance()
+    // On a full disk the agent must come up all the same, to tell of what runs; it takes on nothing new until there is room.
+    await journal.advance().catch((error: unknown) => {
+      if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error
+      log.warn({ err: error }, 'the disk is full: the journal cannot go on until there is room')
+    })
     return journal
   }
 
@@ -61,15 +69,19 @@ export class Journal {
     return names.filter((name) => /^[0-9a-f]{64}$/.test(name))
   }
 
-  /** Counts one write that matters. Rejects when the disk cannot take the next block. */
+  /** Counts one write that matters. Rejects when the disk cannot take the next block; nothing is counted then. */
   async advance(): Promise<void> {
+    // Never past what is on disk: a number that was told and then forgotten would look like a journal that went back.
+    while (this.sequenceNow + 1n >= this.reserved) await this.reserve()
     this.sequenceNow += 1n
-    if (this.sequenceNow < this.reserved) return
-    const next = this.sequenceNow + BLOCK
+  }
+
+  private async reserve(): Promise<void> {
     this.saving = this.saving
       .catch(() => undefined)
       .then(async () => {
-        if (next <= this.reserved) return
+        if (this.sequenceNow + 1n < this.reserved) return
+        const next = this.sequenceNow + 1n + BLOCK
         await writeFileAtomic(join(this.folder, 'sequence'), `${next}\n`, { durable: true })
         this.reserved = next
       })

@@ -1,0 +1,81 @@
+/**
+ * Who may use which route, written down a second time and by hand: the security suites compare it with the live router.
+ * A route that is missing here fails them, so that nobody adds one without deciding who may use it.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Role } from '../../domain/role'
+
+export interface Rule {
+  /** `anyone`: without a credential. `any-token`: with one that holds. Else the roles, in the path's scope. */
+  may: 'anyone' | 'any-token' | readonly Role[]
+  /** What succeeds, of a sample request. */
+  status?: number
+  /** A query that succeeds. */
+  query?(): string
+  /** A body that succeeds: JSON, or bytes. */
+  body?(): unknown
+  /** The sample changes what it names: it needs a fresh one each time. */
+  uses?: true
+  /** The path names what is made: a name of another scope is free here. */
+  makes?: true
+}
+
+const everyRole: readonly Role[] = ['viewer', 'operator', 'approver', 'admin']
+const operators: readonly Role[] = ['operator', 'admin']
+const admins: readonly Role[] = ['admin']
+const inScope = '/api/v1/scopes/:scope'
+
+export const policy: Readonly<Record<string, Rule>> = {
+  'GET /healthz': { may: 'anyone' },
+  'GET /readyz': { may: 'anyone' },
+  'GET /metrics': { may: 'anyone' },
+  'GET /api/v1/openapi.json': { may: 'anyone' },
+  'GET /api/v1/whoami': { may: 'any-token' },
+
+  [`GET ${inScope}/hosts`]: { may: everyRole },
+  [`GET ${inScope}/hosts/:hostId`]: { may: everyRole },
+  [`POST ${inScope}/targets/resolve`]: { may: everyRole, body: () => ({ target: '*' }) },
+  [`PATCH ${inScope}/hosts/:hostId/labels`]: { may: operators, body: () => ({ labels: { rack: 'z' } }) },
+  [`POST ${inScope}/hosts/:hostId/revoke`]: { may: admins, uses: true },
+  [`POST ${inScope}/hosts/:hostId/release`]: { may: admins },
+  [`POST ${inScope}/hosts/upgrade`]: {
+    may: admins,
+    body: () => ({ target: 'name:fixed', version: 'sample' }),
+  },
+  [`GET ${inScope}/agent-bundles`]: { may: everyRole },
+  [`POST ${inScope}/agent-bundles`]: {
+    may: admins,
+    status: 201,
+    query: () => `?version=${randomUUID()}`,
+    body: () => Buffer.from('a bundle'),
+  },
+
+  [`GET ${inScope}/groups`]: { may: everyRole },
+  [`GET ${inScope}/groups/:group`]: { may: everyRole },
+  [`PUT ${inScope}/groups/:group`]: { may: operators, makes: true, body: () => ({ target: '*' }) },
+  [`DELETE ${inScope}/groups/:group`]: { may: operators, uses: true },
+
+  [`GET ${inScope}/join-tokens`]: { may: admins },
+  [`POST ${inScope}/join-tokens`]: { may: admins, status: 201, body: () => ({ labels: {} }) },
+  [`DELETE ${inScope}/join-tokens/:joinTokenId`]: { may: admins, uses: true },
+
+  [`GET ${inScope}/executions`]: { may: everyRole },
+  [`POST ${inScope}/executions`]: {
+    may: operators,
+    status: 201,
+    body: () => ({ target: 'name:fixed', script: { script: 'true' } }),
+  },
+  [`GET ${inScope}/executions/:executionId`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/events`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/operations`]: { may: everyRole },
+  [`POST ${inScope}/executions/:executionId/operations`]: {
+    may: operators,
+    uses: true,
+    body: () => ({ kind: 'cancel' }),
+  },
+  [`GET ${inScope}/executions/:executionId/steps/:position/hosts`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/steps/:position/groups`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/steps/:position/hosts/:hostId/output/:stream`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/steps/:position/hosts/:hostId/verdicts`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/output/follow`]: { may: everyRole },
+}

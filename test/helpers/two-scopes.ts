@@ -1,0 +1,113 @@
+/** Two scopes with the same things in each, and everybody who might ask for them: what the security suites ask with. */
+import { randomUUID } from 'node:crypto'
+import type { ExecutionId, HostId, PrincipalId, ScopeId } from '../../domain/id'
+import { type Role, roles } from '../../domain/role'
+import { replaceGroup } from '../../store/postgres/groups'
+import { insertHost } from '../../store/postgres/hosts'
+import { insertJoinToken, newJoinSecret } from '../../store/postgres/join-tokens'
+import { insertKey } from '../../store/postgres/platform-keys'
+import { transaction } from '../../store/postgres/transaction'
+import { type ApiFixture, startApiFixture } from '../integration/api-fixture'
+import { makeForeignCertificate } from './raw-agent'
+
+/** One of each thing of a scope, by the names of path parameters. */
+export type Things = Record<
+  'scope' | 'hostId' | 'group' | 'joinTokenId' | 'executionId' | 'position' | 'stream',
+  string
+>
+
+export interface TwoScopes {
+  api: ApiFixture
+  own: { id: ScopeId; things: Things }
+  other: { id: ScopeId; things: Things }
+  /** Admin in both scopes. */
+  everywhere: string
+  /** Holders of one role in `own`. */
+  holders: Record<Role, string>
+  /** Admin in `other` only. */
+  outsider: string
+  /** Makes new things in a scope. */
+  make(scope: 'own' | 'other'): Promise<Things>
+  close(): Promise<void>
+}
+
+/** Resolves with the API running over real stores and the things made. */
+export async function startTwoScopes(): Promise<TwoScopes> {
+  const api = await startApiFixture()
+  const otherId = await api.addScope('other')
+  const everywhere = await api.principal('everywhere', api.scopeId, ['admin'])
+  await api.pool.query(
+    `insert into role_grant (scope_id, principal_id, role) select $1, id, 'admin' from principal where name = 'everywhere'`,
+    [otherId],
+  )
+  await addAuthority(api)
+  const scopes = { own: { id: api.scopeId, name: 'default' }, other: { id: otherId, name: 'other' } }
+  for (const { id, name } of Object.values(scopes)) {
+    await insertHost(api.pool, id, 'fixed')
+    await api.call('/agent-bundles?version=sample', {
+      method: 'POST',
+      token: everywhere,
+      scope: name,
+      raw: 'a bundle',
+      headers: { 'content-type': 'application/octet-stream' },
+    })
+  }
+  const make = (which: 'own' | 'other') => makeThings(api, everywhere, scopes[which])
+  const held = await Promise.all(
+    roles.map(async (role) => [role, await api.principal(`only-${role}`, api.scopeId, [role])]),
+  )
+  return {
+    api,
+    everywhere,
+    make,
+    own: { id: api.scopeId, things: await make('own') },
+    other: { id: otherId, things: await make('other') },
+    holders: Object.fromEntries(held) as Record<Role, string>,
+    outsider: await api.principal('outsider', otherId, ['admin']),
+    close: () => api.close(),
+  }
+}
+
+/** The authority that a worker makes at its first start: join tokens name it. */
+async function addAuthority(api: ApiFixture): Promise<void> {
+  const { certificate } = await makeForeignCertificate('authority')
+  const master = { id: 'test', key: Buffer.alloc(32) }
+  const key = { purpose: 'ca', id: 'ca-1', publicPart: certificate, privatePart: '-' } as const
+  await insertKey(api.pool, api.scopeId, key, master)
+}
+
+async function makeThings(
+  api: ApiFixture,
+  token: string,
+  scope: { id: ScopeId; name: string },
+): Promise<Things> {
+  const unique = randomUUID().slice(0, 8)
+  const hostId = (await insertHost(api.pool, scope.id, `host-${unique}`)) ?? ('' as HostId)
+  const group = `group-${unique}`
+  await transaction(api.pool, (tx) => replaceGroup(tx, scope.id, group, [hostId]))
+  const join = await insertJoinToken(api.pool, {
+    scopeId: scope.id,
+    secret: newJoinSecret(),
+    labels: {},
+    uses: 1,
+    ttlMs: 3_600_000,
+    createdBy: '1' as PrincipalId,
+  })
+  const launched = await api.call('/executions', {
+    method: 'POST',
+    token,
+    scope: scope.name,
+    body: { target: `id:${hostId}`, script: { script: 'true' } },
+  })
+  if (launched.status !== 201) throw new Error(`the sample was not launched: ${launched.text}`)
+  const executionId = String(launched.body['id']) as ExecutionId
+  return {
+    scope: scope.name,
+    hostId,
+    group,
+    joinTokenId: join.id,
+    executionId,
+    position: '0',
+    stream: 'stdout',
+  }
+}

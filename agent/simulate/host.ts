@@ -169,6 +169,7 @@ export class SimulatedHost {
       residentBytes: 0n,
       loopLagMs: 0,
       spoolFreeBytes: 0n,
+      journalSequence: this.sequence,
       clockMs: BigInt(Date.now()),
       conditions: [],
     }

@@ -6,7 +6,7 @@ import type { SessionTasks } from '../session/session.js'
 import { KeyedLock } from '../task/lock.js'
 import { readDispatch, readStop, type SigningKeys, stopApplies } from '../task/order.js'
 import { isRefusal, type Refusal } from '../task/refusal.js'
-import { refusedUpdate, rowsOf, toResult } from '../task/result.js'
+import { absentUpdate, refusedUpdate, rowsOf, toResult } from '../task/result.js'
 import { isSameTask, isUnclaimed } from '../task/task.js'
 import type { TaskListener } from '../task/tasks.js'
 import { cancelledUnstarted, rejected, type Verdict } from '../task/verdict.js'
@@ -75,6 +75,13 @@ export class SimulatedTasks implements SessionTasks {
       if (task.result || !task.order || !stopApplies(stop, task.order)) return this.tell(task)
       this.finish(task, cancelled(stop.reason))
     })
+  }
+
+  async ask(dispatchId: Buffer): Promise<void> {
+    await this.lag()
+    const task = this.open.find(dispatchId.toString('hex'))
+    if (task) this.tell(task)
+    else this.listener?.update(absentUpdate(dispatchId))
   }
 
   /** Leaves everything as a killed agent would: what has not ended is found as interrupted. */

@@ -195,6 +195,7 @@ export class Connection {
       residentBytes: BigInt(process.memoryUsage.rss()),
       loopLagMs: this.loopLag.take(),
       spoolFreeBytes: BigInt(Math.round(await this.input.quota.freeBytes())),
+      journalSequence: this.input.journal.sequence,
       clockMs: BigInt(Date.now()),
       conditions: this.conditions(),
     }

@@ -8,7 +8,8 @@ import { createLogger, type Logger } from '../base/logger.js'
 import { connectLog } from '../store/log/connect.js'
 import { HintListener } from '../store/postgres/hints.js'
 import { migrate } from '../store/postgres/migrate.js'
-import { createPool, type Pool } from '../store/postgres/pool.js'
+import { createGuardedPool } from '../store/postgres/ledger-guard.js'
+import type { Pool } from '../store/postgres/pool.js'
 import { createApp } from './app.js'
 import { bootstrap } from './bootstrap.js'
 import { answerClientErrors } from './client-error.js'
@@ -49,7 +50,7 @@ export async function start(
   options: { strictAnswers?: boolean; signal?: AbortSignal; limits?: RequestLimits } = {},
 ): Promise<RunningApi> {
   const logger = createLogger('api')
-  const pool = createPool(config.postgresUrl, 20)
+  const pool = createGuardedPool(config.postgresUrl, 20)
   const { client: mongo, log: output } = connectLog(config.mongoUrl)
   const draining = new AbortController()
   // Waiting for the database comes before anything that needs to be closed in order.

@@ -30,9 +30,17 @@ export type NextStep =
   | { do: 'run'; index: number }
   | { do: 'end'; state: 'succeeded' | 'failed' | 'cancelled' }
 
-/** The first step that is not done decides: one that failed or was cancelled ends the run at once. */
+const begun: readonly StepState[] = ['running', 'waiting', 'paused', 'cancelling']
+
+/**
+ * The first step that is not done decides: one that failed or was cancelled ends the run at once. A cancelled run that is
+ * taken up by another workflow first ends the hosts of the step that had begun.
+ */
 export function nextStep(steps: readonly StepState[], cancelRequested: boolean): NextStep {
-  if (cancelRequested) return { do: 'end', state: 'cancelled' }
+  if (cancelRequested) {
+    const index = steps.findIndex((state) => begun.includes(state))
+    return index < 0 ? { do: 'end', state: 'cancelled' } : { do: 'run', index }
+  }
   for (const [index, state] of steps.entries()) {
     if (state === 'failed') return { do: 'end', state: 'failed' }
     if (state === 'cancelled') return { do: 'end', state: 'cancelled' }
@@ -41,8 +49,25 @@ export function nextStep(steps: readonly StepState[], cancelRequested: boolean):
   return { do: 'end', state: 'succeeded' }
 }
 
-/** The id of the workflow that runs an execution; written into its row once, and read from there ever after. */
-export function workflowIdOf(scopeName: string, executionId: string, continuation: number): string {
+/**
+ * The id of the workflow that runs an execution; written into its row once, and read from there ever after.
+ * @param recovery tag of the newest recovery: continuations of a time that the database forgot may have had their number
+ */
+export function workflowIdOf(
+  scopeName: string,
+  executionId: string,
+  continuation: number,
+  recovery?: string,
+): string {
   const id = `execution/${scopeName}/${executionId}`
-  return continuation === 0 ? id : `${id}.${continuation}`
+  if (continuation === 0) return id
+  return recovery === undefined ? `${id}.${continuation}` : `${id}.${continuation}-${recovery}`
+}
+
+/** Reason of a run that waits for a person because the database, or the engine, has lost what became of it. */
+export const RECOVERED = 'recovered'
+
+/** Whether nobody carries the run, and nothing of it may be sent, until it is resumed or cancelled. */
+export function isHeldByRecovery(execution: { state: ExecutionState; reason: string | null }): boolean {
+  return execution.state === 'paused' && execution.reason === RECOVERED
 }

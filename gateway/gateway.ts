@@ -18,6 +18,7 @@ import { type Listener, listen } from './listen.js'
 import { createBytesListener } from './relay/bytes.js'
 import { UpgradeRelay } from './relay/upgrades.js'
 import { Beats } from './session/beats.js'
+import { RecoveredWatch } from './session/recovered.js'
 import { SessionRegistry } from './session/registry.js'
 import { createAgentService } from './session/service.js'
 import { loadTrust, type Trust } from './trust.js'
@@ -56,6 +57,7 @@ export class Gateway implements Fleet {
   private readonly beats: Beats
   private readonly stranded: StrandedWatch
   private readonly upgrades: UpgradeRelay
+  private readonly recovered: RecoveredWatch
   readonly ledger: LedgerWriter
   readonly output: OutputWriter
   private readonly deps: GatewayDependencies
@@ -67,6 +69,7 @@ export class Gateway implements Fleet {
     this.beats = new Beats(deps, this.sessions)
     this.stranded = new StrandedWatch(deps, this.sessions)
     this.upgrades = new UpgradeRelay(deps, this.sessions)
+    this.recovered = new RecoveredWatch(deps, this.sessions)
     this.ledger = new LedgerWriter(deps.pool, hints, deps.logger)
     this.output = new OutputWriter(deps.log, hints, deps.logger)
     this.sessions.watch((hostId) => {
@@ -110,6 +113,7 @@ export class Gateway implements Fleet {
           output: this.output,
           beats: this.beats,
           upgrades: this.upgrades,
+          recovered: this.recovered,
           openings: new Admission(OPENINGS, OPENING_LEASE_MS),
           isDraining: () => this.draining,
           onSettled: (step, hostId, attempt) => this.settled(step, hostId as HostId, attempt),
@@ -206,6 +210,7 @@ export class Gateway implements Fleet {
     this.beats[Symbol.dispose]()
     this.stranded[Symbol.dispose]()
     this.upgrades[Symbol.dispose]()
+    this.recovered[Symbol.dispose]()
     await releaseGateway(this.deps.pool, this.deps.self).catch(() => {})
   }
 }

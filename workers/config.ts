@@ -21,6 +21,8 @@ export interface ControlConfig extends StoreConfig {
   shardMaxHosts: number
   /** 0: as Temporal advises. */
   historyMaxEvents: number
+  /** A word for a restore of the database; empty where there was none. */
+  recovery: string
 }
 
 export interface GatewayConfig extends StoreConfig {
@@ -56,6 +58,7 @@ export function readControlConfig(from: Env): ControlConfig {
     shardMaxHosts: env.integer('DROVER_SHARD_MAX_HOSTS', SHARD_MAX_HOSTS, { min: 1, max: SHARD_MAX_HOSTS }),
     // A look at a step of 500 shards, the most that a plan may have, leaves 1,500 events.
     historyMaxEvents: env.integer('DROVER_HISTORY_MAX_EVENTS', 0, { min: 0, max: 50_000 }),
+    recovery: env.text('DROVER_RECOVERY', ''),
   }
   env.finish()
   return config

@@ -11,11 +11,15 @@ import { CONTROL_QUEUE } from '../domain/shard.js'
 import { ensureBucket } from '../store/artifact/bucket.js'
 import { HintListener } from '../store/postgres/hints.js'
 import { migrate } from '../store/postgres/migrate.js'
+import { createGuardedPool } from '../store/postgres/ledger-guard.js'
 import { createPool, type Pool } from '../store/postgres/pool.js'
+import { recoverLedger } from '../store/postgres/recoveries.js'
+import { transaction } from '../store/postgres/transaction.js'
 import { parseMasterKey } from '../store/seal.js'
 import { type ControlConfig, readControlConfig } from './config.js'
 import { Desk } from './desk/desk.js'
 import { openPlatformKeys, type PlatformKeys } from './desk/keys.js'
+import { RestoreWatch } from './desk/restore-watch.js'
 import { Sweeper } from './desk/sweeper.js'
 import { UpgradeDesk } from './desk/upgrades.js'
 import { registerFleetGauges } from './fleet-gauges.js'
@@ -31,8 +35,12 @@ async function run(config: ControlConfig): Promise<void> {
     notReady: () => notReady,
     metrics: collectMetrics,
   })
-  const pool = createPool(config.postgresUrl, 20)
+  const pool = createGuardedPool(config.postgresUrl, 20)
   await persist(logger, 'the database', () => migrate(pool), shutdown.signal)
+  // Not guarded: this is what ends that for which the guarded wait.
+  const unguarded = createPool(config.postgresUrl, 2)
+  await recoverAsTold(unguarded, config.recovery)
+  await using restores = new RestoreWatch(unguarded, logger.child({ name: 'worker:restore' }))
   const master = parseMasterKey(config.masterKey)
   const keys = await persist(
     logger,
@@ -68,6 +76,18 @@ async function run(config: ControlConfig): Promise<void> {
   await client.connection.close()
   await hints.close()
   await pool.end()
+  await restores[Symbol.asyncDispose]()
+  await unguarded.end()
+}
+
+/** The operator's word for a restore that was planned: before anything else is done on this database, and once. */
+async function recoverAsTold(unguarded: Pool, name: string): Promise<void> {
+  if (!name) return
+  const recovery = await transaction(unguarded, (tx) =>
+    recoverLedger(tx, { cause: 'operator', name, detail: { by: 'DROVER_RECOVERY' } }),
+  )
+  if (recovery)
+    logger.warn({ name, tag: recovery.tag, held: recovery.held }, 'the database was recovered as told')
 }
 
 async function makeBucket(s3Url: string, signal: AbortSignal): Promise<void> {

@@ -12,7 +12,8 @@ import { Gateway } from '../gateway/gateway.js'
 import { connectLog } from '../store/log/connect.js'
 import { HintListener } from '../store/postgres/hints.js'
 import { isMigrated } from '../store/postgres/migrate.js'
-import { createPool, type Pool } from '../store/postgres/pool.js'
+import { createGuardedPool } from '../store/postgres/ledger-guard.js'
+import type { Pool } from '../store/postgres/pool.js'
 import { firstScope, type Scope } from '../store/postgres/scopes.js'
 import { type GatewayConfig, readGatewayConfig } from './config.js'
 import { registerGatewayMetrics } from './gateway-metrics.js'
@@ -28,7 +29,7 @@ async function run(config: GatewayConfig): Promise<void> {
     notReady: () => notReady,
     metrics: collectMetrics,
   })
-  const pool = createPool(config.postgresUrl, 20)
+  const pool = createGuardedPool(config.postgresUrl, 20)
   const { client: mongo, log } = connectLog(config.mongoUrl)
   const hints = new HintListener(config.postgresUrl)
   const { id: scopeId } = await persist(

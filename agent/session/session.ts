@@ -23,7 +23,7 @@ const log = createLogger('agent:session')
 const WELCOME_MS = 15_000
 
 /** What a session asks of tasks: the real ones, or those of a simulated host. */
-export type SessionTasks = Pick<Tasks, 'listener' | 'dispatch' | 'cancel'> & {
+export type SessionTasks = Pick<Tasks, 'listener' | 'dispatch' | 'cancel' | 'ask'> & {
   open: Pick<OpenTasks, 'unsettled' | 'holdOutput' | 'settle' | 'acknowledge' | 'resumeOutput' | 'nextChunk'>
 }
 
@@ -141,6 +141,8 @@ class Session {
         return tasks.dispatch(part.value)
       case 'cancelTask':
         return tasks.cancel(part.value)
+      case 'taskWanted':
+        return tasks.ask(part.value.dispatchId)
       case 'outputAck': {
         const { dispatchId, stream, offset } = part.value
         return this.outbox.acknowledged(await tasks.open.acknowledge(dispatchId, stream, offset))

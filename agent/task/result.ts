@@ -1,5 +1,5 @@
 /** From a verdict to the record that is kept and the update that is sent. */
-import { type DispatchOrder, Started, TaskState, type TaskUpdate } from '../../proto/index.js'
+import { type DispatchOrder, Started, TaskState, TaskUpdate } from '../../proto/index.js'
 import { EMPTY_STREAM, type Result, toFinalUpdate, UPDATE_SEQUENCE } from '../journal/records.js'
 import { decodeSpec } from './order.js'
 import type { Refusal } from './refusal.js'
@@ -73,6 +73,11 @@ export function toLiveUpdate(
     stderr: undefined,
     startedAgoMs: BigInt(Math.max(0, runningForMs ?? 0)),
   }
+}
+
+/** The answer about a task that this journal does not know. */
+export function absentUpdate(dispatchId: Buffer): TaskUpdate {
+  return TaskUpdate.fromPartial({ dispatchId, state: TaskState.TASK_STATE_UNSPECIFIED })
 }
 
 /** The output cap of an accepted task; 0 in the spec means none. */

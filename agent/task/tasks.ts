@@ -19,7 +19,7 @@ import { readDispatch, readStop, type SigningKeys, stopApplies } from './order.j
 import { isRefusal, type Refusal } from './refusal.js'
 import { Runner } from './runner.js'
 import { isSameTask, isUnclaimed, Task } from './task.js'
-import { capOf, refusedUpdate, rowsOf, toResult } from './result.js'
+import { absentUpdate, capOf, refusedUpdate, rowsOf, toResult } from './result.js'
 import { tidyCgroups, tidyScripts, tidyTask } from './tidy.js'
 import { cancelledUnstarted, rejected, type Verdict } from './verdict.js'
 
@@ -138,6 +138,16 @@ export class Tasks {
     await folder.createTombstone(result)
     const task = await this.open.find(id)
     if (task) this.open.add(task)
+  }
+
+  /** Tells what became of a task, or that this journal does not know it. Starts nothing. */
+  async ask(dispatchId: Buffer): Promise<void> {
+    const id = dispatchId.toString('hex')
+    if (dispatchId.length !== 32) return
+    await this.lock.run(id, async () => {
+      const task = await this.open.find(id)
+      this.tell(task ? task.update() : absentUpdate(dispatchId))
+    })
   }
 
   async cancel(cancel: CancelTask): Promise<void> {

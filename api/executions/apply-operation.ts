@@ -82,8 +82,9 @@ async function applyToHeld(tx: Db, scope: Scope, execution: Execution, request: 
     return refuse(tx, scope, request, why)
   }
   const key = { scopeId: scope.id, executionId: execution.id }
-  if (kind === 'cancel') await requestCancel(tx, key)
   await releaseExecution(tx, key)
+  // In one transaction with the release: nothing can start between the two.
+  if (kind === 'cancel') await requestCancel(tx, key)
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
   await sendHint(tx, 'flags', execution.id)
   await sendHint(tx, 'executions', execution.id)

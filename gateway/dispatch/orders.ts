@@ -43,7 +43,7 @@ export interface TaskFacts {
 }
 
 /** Makes a task known to its host's session, so that what the agent tells of it is taken in. @returns its dispatch id */
-function registerTask(session: Session, facts: TaskFacts, expected: SessionTask['expected']): Buffer {
+export function registerTask(session: Session, facts: TaskFacts, expected: SessionTask['expected']): Buffer {
   const { scopeId, executionId, stepExecutionId, attempt, outputDay } = facts
   const id = dispatchId(stepExecutionId, attempt, session.hostId)
   const dispatch = id.toString('hex')

@@ -6,6 +6,8 @@ import type { SessionRegistry } from './registry.js'
 
 interface Beat {
   hostId: HostId
+  journalId: string
+  journalSequence: string
   clockSkewMs: number
   conditions: string[]
 }

@@ -86,7 +86,8 @@ function clip(text: string): string {
   return text.replaceAll(/\p{Surrogate}|\p{Cc}/gu, '').slice(0, 128)
 }
 
-function clampSequence(sequence: bigint): string {
+/** A journal's sequence as the database can hold it. */
+export function clampSequence(sequence: bigint): string {
   const most = 2n ** 62n
   return (sequence > most ? most : sequence).toString()
 }

@@ -2,15 +2,16 @@
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js'
 import { isFinalHostState } from '../../domain/host-result.js'
 import { PlatformError } from '../../domain/errors.js'
-import type {
-  AgentGatewayServiceServer,
-  CertificateRequest,
-  Hello,
-  JoinRequest,
-  JoinResponse,
-  OutputChunk,
-  SessionRequest,
-  TaskUpdate,
+import {
+  type AgentGatewayServiceServer,
+  type CertificateRequest,
+  type Hello,
+  type JoinRequest,
+  type JoinResponse,
+  type OutputChunk,
+  type SessionRequest,
+  TaskState,
+  type TaskUpdate,
 } from '../../proto/index.js'
 import { closeSession } from '../../store/postgres/sessions.js'
 import type { Admission } from '../admission.js'
@@ -24,8 +25,9 @@ import { toStatus } from '../status.js'
 import type { Trust } from '../trust.js'
 import type { Beats } from './beats.js'
 import { joinHost } from './join.js'
-import { type Opening, open, skew } from './open-session.js'
+import { clampSequence, type Opening, open, skew } from './open-session.js'
 import { identifyPeer, type PeerHost } from './peer.js'
+import type { RecoveredWatch } from './recovered.js'
 import type { SessionRegistry } from './registry.js'
 import { Session, type SessionStream } from './session.js'
 
@@ -36,6 +38,7 @@ export interface SessionParts {
   ledger: LedgerWriter
   output: OutputWriter
   beats: Beats
+  recovered: RecoveredWatch
   upgrades: UpgradeRelay
   /** Lets so many hellos at a time to the database, so that results and heartbeats still find a connection to it. */
   openings: Admission
@@ -189,6 +192,8 @@ class Conversation {
       case 'heartbeat':
         this.parts.beats.add({
           hostId: session.hostId,
+          journalId: session.journalId,
+          journalSequence: clampSequence(message.value.journalSequence),
           clockSkewMs: skew(message.value.clockMs),
           conditions: message.value.conditions,
         })
@@ -213,9 +218,14 @@ class Conversation {
 
   private takeUpdate(session: Session, update: TaskUpdate): void {
     const task = taskOf(session, update)
+    if (task && update.state === TaskState.TASK_STATE_UNSPECIFIED)
+      return this.parts.recovered.absent(session, task)
     const news = task && toHostUpdate(session, task, update, this.parts.deps.self.name)
     if (!task || !news) return
     if (!isFinalHostState(news.state)) return this.parts.ledger.add(news)
+    // Its output may be lost with what the database forgot: the store says where it ends, not the agent.
+    if (this.parts.recovered.hasAsked(session, task) && !task.asking)
+      void this.parts.output.want(session, task, { stdout: 0, stderr: 0 })
     const { stdoutBytes, stderrBytes } = news
     this.parts.ledger.add(news, (settled) => {
       if (!settled) return

@@ -152,7 +152,8 @@ export async function claimExecution(
 ): Promise<boolean> {
   const result = await tx.query(
     `update execution set run_id = $4
-     where scope_id = $1 and id = $2 and workflow_id = $3 and (run_id is null or run_id = $4)`,
+     where scope_id = $1 and id = $2 and workflow_id = $3 and (run_id is null or run_id = $4)
+       and not (state = 'paused' and coalesce(reason, '') = 'recovered')`,
     [key.scopeId, key.executionId, owner.workflowId, owner.firstRunId],
   )
   return result.rowCount === 1

@@ -3,6 +3,7 @@ import type { ExecutionId, PrincipalId, ScopeId } from '../../domain/id.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import type { Compilation } from '../../domain/plan.js'
 import { appendEvents } from './events.js'
+import { areLaunchesHeld, holdLaunch } from './held-runs.js'
 import { insertPlan } from './plans.js'
 import { type Db, one } from './pool.js'
 import { insertScripts } from './scripts.js'
@@ -20,7 +21,10 @@ export interface Launch {
   expiresInMs: number
 }
 
-/** Writes the execution, its steps and a row for each host of each step. Nothing runs until the workflow is started. */
+/**
+ * Writes the execution, its steps and a row for each host of each step. Nothing runs until the workflow is started; after
+ * the database was put back it is held until a person says that all is well: what a client asks for again may have run.
+ */
 export async function insertLaunch(
   tx: Db,
   launch: Launch,
@@ -55,6 +59,7 @@ export async function insertLaunch(
   await appendEvents(tx, scopeId, executionId, [
     { type: 'execution', body: { state: 'pending', hosts: hosts.length } },
   ])
+  if (await areLaunchesHeld(tx)) await holdLaunch(tx, { scopeId, executionId })
   return { executionId, workflowId }
 }
 

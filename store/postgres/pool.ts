@@ -10,7 +10,14 @@ export type Pool = pg.Pool
  * @param max most connections of this process
  */
 export function createPool(url: string, max = 10): Pool {
-  const pool = new pg.Pool({
+  const pool = new pg.Pool(poolOptions(url, max))
+  watchErrors(pool)
+  return pool
+}
+
+/** How every pool of ours connects. */
+export function poolOptions(url: string, max: number): pg.PoolConfig {
+  return {
     connectionString: url,
     max,
     // A server that is gone must be noticed by the next query, not by TCP's two hours.
@@ -18,12 +25,15 @@ export function createPool(url: string, max = 10): Pool {
     keepAlive: true,
     statement_timeout: 30_000,
     application_name: 'drover',
-  })
+  }
+}
+
+/** Without listeners a connection that breaks would end the process. */
+export function watchErrors(pool: Pool): void {
   // An idle connection that breaks is not an error of ours: the next query opens another.
   pool.on('error', () => {})
   // One that breaks while it is in use fails its query; without a listener it would end the process as well.
   pool.on('connect', (client) => client.on('error', () => {}))
-  return pool
 }
 
 /** The only row of a result that must have one. */

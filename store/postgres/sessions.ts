@@ -100,16 +100,26 @@ export async function closeSession(
 /** What heartbeats told, for many hosts at once. */
 export async function beatSessions(
   db: Db,
-  beats: { hostId: HostId; clockSkewMs: number; conditions: string[] }[],
+  beats: {
+    hostId: HostId
+    journalId: string
+    journalSequence: string
+    clockSkewMs: number
+    conditions: string[]
+  }[],
 ): Promise<void> {
   if (!beats.length) return
   await db.query(
-    `update host h set last_seen_at = now(), clock_skew_ms = b.skew, conditions = array(select jsonb_array_elements_text(b.conditions))
-     from unnest($1::bigint[], $2::bigint[], $3::jsonb[]) as b (id, skew, conditions) where h.id = b.id`,
+    `update host h set last_seen_at = now(), clock_skew_ms = b.skew, conditions = array(select jsonb_array_elements_text(b.conditions)),
+       journal_sequence = case when h.journal_id = b.journal then greatest(h.journal_sequence, b.sequence) else h.journal_sequence end
+     from unnest($1::bigint[], $2::bigint[], $3::jsonb[], $4::text[], $5::bigint[]) as b (id, skew, conditions, journal, sequence)
+     where h.id = b.id`,
     [
       beats.map((beat) => beat.hostId),
       beats.map((beat) => beat.clockSkewMs),
       beats.map((beat) => JSON.stringify(beat.conditions)),
+      beats.map((beat) => beat.journalId),
+      beats.map((beat) => beat.journalSequence),
     ],
   )
 }

@@ -34,21 +34,27 @@ export interface OpenExecution {
   trigger: string
   workflowId: string
   claimed: boolean
+  /** First Temporal run of the chain that claimed it. */
+  runId: string | null
   /** A cancel was written long enough ago that its workflow should have looked. */
   cancelIsOld: boolean
 }
 
-/** Executions without an end, oldest first; those younger than 3 s are left to whoever launched them. */
+/**
+ * Executions without an end that somebody should carry, oldest first; those younger than 3 s are left to whoever launched
+ * them, those that are held after a recovery to a person.
+ */
 export async function listOpenExecutions(
   db: Db,
   page: { after: string; limit: number },
 ): Promise<OpenExecution[]> {
   const result = await db.query<OpenExecution>(
     `select e.scope_id as "scopeId", s.name as "scopeName", e.id, e.name, e.hosts, p.name as "launchedBy", e.trigger,
-       e.workflow_id as "workflowId", e.run_id is not null as claimed,
+       e.workflow_id as "workflowId", e.run_id is not null as claimed, e.run_id as "runId",
        coalesce(e.cancel_requested_at < now() - interval '3 seconds', false) as "cancelIsOld"
      from execution e join scope s on s.id = e.scope_id join principal p on p.id = e.launched_by
-     where e.state not in ('succeeded', 'failed', 'cancelled') and e.id > $1 and e.created_at < now() - interval '3 seconds'
+     where e.state not in ('succeeded', 'failed', 'cancelled') and not (e.state = 'paused' and coalesce(e.reason, '') = 'recovered')
+       and e.id > $1 and e.created_at < now() - interval '3 seconds'
      order by e.id limit $2`,
     [page.after, page.limit],
   )
@@ -71,9 +77,13 @@ const PARTITION_SPAN = 100_000n
 
 /** Makes the partitions that the next executions will need; safe to repeat. */
 export async function ensurePartitions(db: Db): Promise<void> {
-  const last = BigInt(
-    one(await db.query<{ last: string }>(`select coalesce(max(id), 0) as last from execution`)).last,
+  // The sequence, not the newest row: a recovery moves ids far ahead.
+  const { last: drawn } = one(
+    await db.query<{ last: string }>(
+      `select coalesce(pg_sequence_last_value(pg_get_serial_sequence('execution', 'id')::regclass), 0) as last`,
+    ),
   )
+  const last = BigInt(drawn)
   const first = last / PARTITION_SPAN
   for (const number of [first, first + 1n]) {
     const [from, to] = [number * PARTITION_SPAN, (number + 1n) * PARTITION_SPAN]
@@ -91,4 +101,13 @@ export async function ensurePartitions(db: Db): Promise<void> {
 export async function removeStale(db: Db): Promise<void> {
   await db.query(`delete from idempotency where created_at < now() - interval '7 days'`)
   await db.query(`delete from certificate_request where answered_at < now() - interval '1 day'`)
+}
+
+/** Of these ids of workflows, those that a run's row names. */
+export async function listWorkflowIds(db: Db, workflowIds: readonly string[]): Promise<string[]> {
+  const result = await db.query<{ id: string }>(
+    'select workflow_id as id from execution where workflow_id = any($1)',
+    [workflowIds],
+  )
+  return result.rows.map((row) => row.id)
 }

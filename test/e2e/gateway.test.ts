@@ -218,6 +218,7 @@ describe('the gateway', () => {
           residentBytes: 0n,
           loopLagMs: 0,
           spoolFreeBytes: 0n,
+          journalSequence: 0n,
           clockMs: 0n,
           conditions: [],
         },

@@ -1,9 +1,11 @@
 /** The sweeper: mends what a crash left half done. One worker at a time sweeps, elected by a lock in the database. */
+import { randomBytes } from 'node:crypto'
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
 import type { Logger } from '../../base/logger.js'
 import { isFinalExecutionState } from '../../domain/execution.js'
 import { ENGINE_AWAY } from '../../domain/operation.js'
 import { lockExecution, setExecutionState } from '../../store/postgres/executions.js'
+import { holdExecution } from '../../store/postgres/held-runs.js'
 import { endStrandedHosts, requestCancel } from '../../store/postgres/operate.js'
 import { decideOperation } from '../../store/postgres/operations.js'
 import type { Pool } from '../../store/postgres/pool.js'
@@ -15,9 +17,13 @@ import {
   type OpenExecution,
   removeStale,
 } from '../../store/postgres/sweeps.js'
+import { recoverLedger } from '../../store/postgres/recoveries.js'
 import { transaction } from '../../store/postgres/transaction.js'
+import { removeOldBeats } from '../../store/postgres/ledger-beats.js'
 import { EXECUTE_PLAN } from '../../workflows/messages.js'
 import { startOptions } from '../../workflows/start.js'
+import { endForgottenWorkflows } from './forgotten-workflows.js'
+import { type FoundWorkflow, isClosed, whyClosed } from './why-closed.js'
 
 const SWEEP_EVERY_MS = 2_000
 const TIDY_EVERY_MS = 600_000
@@ -25,14 +31,6 @@ const PAGE = 200
 
 // A workflow is closed a moment before its last write is seen: only one that stays so was ended by somebody else.
 const CLOSED_FOR_MS = 3_000
-
-// The engine's words for a workflow that does nothing any more; every other one, new ones included, may still go on.
-const CLOSED = ['COMPLETED', 'FAILED', 'CANCELLED', 'CANCELED', 'TERMINATED', 'TIMED_OUT', 'NOT_FOUND']
-
-/** Whether a workflow of this status has ended; NOT_FOUND: the engine has none. */
-export function isClosed(status: string): boolean {
-  return CLOSED.includes(status)
-}
 
 export class Sweeper implements AsyncDisposable {
   private readonly timer: NodeJS.Timeout
@@ -61,8 +59,10 @@ export class Sweeper implements AsyncDisposable {
         if (Date.now() - this.tidiedAt > TIDY_EVERY_MS) {
           await ensurePartitions(this.pool)
           await removeStale(this.pool)
+          await removeOldBeats(this.pool)
           this.tidiedAt = Date.now()
         }
+        await endForgottenWorkflows(this.pool, this.client, this.logger)
         await this.refuseForgotten()
         await this.mendAll()
       })
@@ -94,15 +94,24 @@ export class Sweeper implements AsyncDisposable {
 
   private async mend(execution: OpenExecution): Promise<void> {
     if (!execution.claimed && (await this.start(execution))) return
-    const status = await this.statusOf(execution.workflowId)
-    if (!isClosed(status)) {
+    const found = await this.find(execution.workflowId)
+    if (!isClosed(found.status)) {
       this.closedSince.delete(execution.workflowId)
       if (execution.cancelIsOld) await this.wake(execution)
       return
     }
     const since = this.closedSince.get(execution.workflowId) ?? Date.now()
     this.closedSince.set(execution.workflowId, since)
-    if (Date.now() - since >= CLOSED_FOR_MS) await this.endTerminated(execution, status)
+    if (Date.now() - since < CLOSED_FOR_MS) return
+    this.closedSince.delete(execution.workflowId)
+    switch (whyClosed(execution, found)) {
+      case 'ledger put back':
+        return this.recover(execution, found)
+      case 'engine forgot':
+        return this.hold(execution)
+      case 'ended by somebody':
+        return this.endTerminated(execution, found.status)
+    }
   }
 
   /** @returns false if a workflow of the id has run and ended already, without having claimed the execution */
@@ -134,19 +143,60 @@ export class Sweeper implements AsyncDisposable {
     }
   }
 
-  /** The state of the newest run of a workflow; NOT_FOUND where the engine has none. */
-  private async statusOf(workflowId: string): Promise<string> {
+  /** The newest run of a workflow; NOT_FOUND where the engine has none. */
+  private async find(workflowId: string): Promise<FoundWorkflow> {
     try {
-      return (await this.client.workflow.getHandle(workflowId).describe()).status.name
+      const handle = this.client.workflow.getHandle(workflowId)
+      const { status, closeTime } = await handle.describe()
+      if (!isClosed(status.name)) return { status: status.name }
+      const { history } = await this.client.workflowService.getWorkflowExecutionHistory({
+        namespace: this.client.options.namespace,
+        execution: { workflowId },
+        maximumPageSize: 1,
+      })
+      const [first] = history?.events ?? []
+      const firstRunId = first?.workflowExecutionStartedEventAttributes?.firstExecutionRunId ?? undefined
+      return { status: status.name, firstRunId, closedAt: closeTime }
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return 'NOT_FOUND'
+      if (error instanceof WorkflowNotFoundError) return { status: 'NOT_FOUND' }
       throw error
     }
   }
 
+  /** Its workflow came to its end, which is after the ledger had the run's: this ledger is older than that. */
+  private async recover(execution: OpenExecution, { closedAt }: FoundWorkflow): Promise<void> {
+    const { id, workflowId } = execution
+    const recovery = await transaction(this.pool, (tx) =>
+      recoverLedger(tx, {
+        cause: 'engine',
+        detail: { executionId: id, workflowId, closedAt },
+        since: closedAt ?? new Date(),
+      }),
+    )
+    if (!recovery) return this.hold(execution)
+    const { tag, held } = recovery
+    this.logger.error(
+      { executionId: id, workflowId, tag, held },
+      'a finished workflow shows that the database was put back; open runs are held until they are resumed',
+    )
+  }
+
+  /** The engine has lost its workflow: what became of its hosts is for them to say, and whether it goes on for a person. */
+  private async hold(execution: OpenExecution): Promise<void> {
+    const key = { scopeId: execution.scopeId, executionId: execution.id }
+    await transaction(this.pool, async (tx) => {
+      const now = await lockExecution(tx, key.scopeId, key.executionId)
+      if (!now || isFinalExecutionState(now.state) || now.workflowId !== execution.workflowId) return
+      this.logger.warn(
+        { executionId: execution.id, workflowId: execution.workflowId },
+        'Temporal does not know the workflow of a run; it is held until it is resumed',
+      )
+      await holdExecution(tx, key, execution.scopeName, randomBytes(4).toString('hex'))
+    })
+  }
+
   /** Somebody ended the workflow behind our back: what runs is stopped, and the execution does not stay `running`. */
   private async endTerminated(execution: OpenExecution, status: string): Promise<void> {
-    this.closedSince.delete(execution.workflowId)
     const key = { scopeId: execution.scopeId, executionId: execution.id }
     await transaction(this.pool, async (tx) => {
       const now = await lockExecution(tx, key.scopeId, key.executionId)

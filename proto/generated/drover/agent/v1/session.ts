@@ -29,6 +29,7 @@ import {
   OutputWindow,
   TaskSettled,
   TaskUpdate,
+  TaskWanted,
 } from "./task.js";
 import { UpgradeAgent, UpgradeReport, UpgradeSettled } from "./upgrade.js";
 
@@ -110,6 +111,7 @@ export interface SessionResponse {
     | { $case: "outputWindow"; value: OutputWindow }
     | { $case: "taskSettled"; value: TaskSettled }
     | { $case: "outputWanted"; value: OutputWanted }
+    | { $case: "taskWanted"; value: TaskWanted }
     | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -167,6 +169,8 @@ export interface Heartbeat {
   spoolFreeBytes: bigint;
   clockMs: bigint;
   conditions: string[];
+  /** As in the hello: what the server has seen of a journal must not be as old as its last connection. */
+  journalSequence: bigint;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1056,6 +1060,9 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "outputWanted":
         OutputWanted.encode(message.message.value, writer.uint32(202).fork()).join();
         break;
+      case "taskWanted":
+        TaskWanted.encode(message.message.value, writer.uint32(210).fork()).join();
+        break;
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1177,6 +1184,14 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             message.message = { $case: "outputWanted", value: OutputWanted.decode(reader, reader.uint32()) };
             continue;
           }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.message = { $case: "taskWanted", value: TaskWanted.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1237,6 +1252,10 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         ? { $case: "outputWanted", value: OutputWanted.fromJSON(object.outputWanted) }
         : isSet(object.output_wanted)
         ? { $case: "outputWanted", value: OutputWanted.fromJSON(object.output_wanted) }
+        : isSet(object.taskWanted)
+        ? { $case: "taskWanted", value: TaskWanted.fromJSON(object.taskWanted) }
+        : isSet(object.task_wanted)
+        ? { $case: "taskWanted", value: TaskWanted.fromJSON(object.task_wanted) }
         : undefined,
     };
   },
@@ -1267,6 +1286,8 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       obj.taskSettled = TaskSettled.toJSON(message.message.value);
     } else if (message.message?.$case === "outputWanted") {
       obj.outputWanted = OutputWanted.toJSON(message.message.value);
+    } else if (message.message?.$case === "taskWanted") {
+      obj.taskWanted = TaskWanted.toJSON(message.message.value);
     }
     return obj;
   },
@@ -1346,6 +1367,12 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "outputWanted": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "outputWanted", value: OutputWanted.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "taskWanted": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "taskWanted", value: TaskWanted.fromPartial(object.message.value) };
         }
         break;
       }
@@ -2066,6 +2093,7 @@ function createBaseHeartbeat(): Heartbeat {
     spoolFreeBytes: 0n,
     clockMs: 0n,
     conditions: [],
+    journalSequence: 0n,
     _unknownFields: {},
   };
 }
@@ -2104,6 +2132,12 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     }
     for (const v of message.conditions) {
       writer.uint32(58).string(v!);
+    }
+    if (message.journalSequence !== 0n) {
+      if (BigInt.asUintN(64, message.journalSequence) !== message.journalSequence) {
+        throw new globalThis.Error("value provided for field message.journalSequence of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.journalSequence);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2185,6 +2219,14 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             message.conditions.push(reader.string());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.journalSequence = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2236,6 +2278,11 @@ export const Heartbeat: MessageFns<Heartbeat> = {
       conditions: globalThis.Array.isArray(object?.conditions)
         ? object.conditions.map((e: any) => globalThis.String(e))
         : [],
+      journalSequence: isSet(object.journalSequence)
+        ? BigInt(object.journalSequence)
+        : isSet(object.journal_sequence)
+        ? BigInt(object.journal_sequence)
+        : 0n,
     };
   },
 
@@ -2262,6 +2309,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     if (message.conditions?.length) {
       obj.conditions = message.conditions;
     }
+    if (message.journalSequence !== 0n) {
+      obj.journalSequence = message.journalSequence.toString();
+    }
     return obj;
   },
 
@@ -2283,6 +2333,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
       : 0n;
     message.clockMs = (object.clockMs !== undefined && object.clockMs !== null) ? BigInt(object.clockMs) : 0n;
     message.conditions = object.conditions?.map((e) => e) || [];
+    message.journalSequence = (object.journalSequence !== undefined && object.journalSequence !== null)
+      ? BigInt(object.journalSequence)
+      : 0n;
     return message;
   },
 };

@@ -336,6 +336,15 @@ export interface OutputWanted {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
+/**
+ * Asks what became of a task, and starts nothing. A journal that does not know the id answers with a TaskUpdate whose state is
+ * TASK_STATE_UNSPECIFIED and which names no rows.
+ */
+export interface TaskWanted {
+  dispatchId: Buffer;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 /** The final state is in the ledger: what was acknowledged may leave the host, the tombstone stays. */
 export interface TaskSettled {
   dispatchId: Buffer;
@@ -2700,6 +2709,95 @@ export const OutputWanted: MessageFns<OutputWanted> = {
     message.stderrOffset = (object.stderrOffset !== undefined && object.stderrOffset !== null)
       ? BigInt(object.stderrOffset)
       : 0n;
+    return message;
+  },
+};
+
+function createBaseTaskWanted(): TaskWanted {
+  return { dispatchId: Buffer.alloc(0), _unknownFields: {} };
+}
+
+export const TaskWanted: MessageFns<TaskWanted> = {
+  encode(message: TaskWanted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dispatchId.length !== 0) {
+      writer.uint32(10).bytes(message.dispatchId);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskWanted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskWanted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dispatchId = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskWanted {
+    return {
+      dispatchId: isSet(object.dispatchId)
+        ? Buffer.from(bytesFromBase64(object.dispatchId))
+        : isSet(object.dispatch_id)
+        ? Buffer.from(bytesFromBase64(object.dispatch_id))
+        : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: TaskWanted): unknown {
+    const obj: any = {};
+    if (message.dispatchId.length !== 0) {
+      obj.dispatchId = base64FromBytes(message.dispatchId);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<TaskWanted>, I>>(base?: I): TaskWanted {
+    return TaskWanted.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TaskWanted>, I>>(object: I): TaskWanted {
+    const message = createBaseTaskWanted();
+    message.dispatchId = object.dispatchId ?? Buffer.alloc(0);
     return message;
   },
 };

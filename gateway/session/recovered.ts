@@ -1,0 +1,102 @@
+/** After the database was put back: sessions begin anew, and hosts are asked what their journals know of the runs that are held. */
+import { dispatchId } from '../../proto/index.js'
+import type { HostId } from '../../domain/id.js'
+import { listRecoveredTasks, type RecoveredTask, writeAbsent } from '../../store/postgres/held-runs.js'
+import { findRecoveryMark, type RecoveryMark } from '../../store/postgres/recovery-marks.js'
+import type { GatewayDependencies } from '../dependencies.js'
+import { registerTask } from '../dispatch/orders.js'
+import type { SessionRegistry } from './registry.js'
+import type { Session, SessionTask } from './session.js'
+
+const LOOK_EVERY_MS = 1_000
+
+// Agents come back at 500 a second, so that those which take them in are not overrun.
+const SPREAD_PER_MS = 0.5
+
+export class RecoveredWatch implements Disposable {
+  private readonly timer: NodeJS.Timeout
+  private readonly off: () => void
+  private looking = false
+  /** The newest recovery that was seen; undefined before the first look. */
+  private mark: RecoveryMark | null | undefined
+  /** What each session was asked already: its stream loses nothing while it lives. */
+  private readonly asked = new WeakMap<Session, Set<string>>()
+  private readonly deps: GatewayDependencies
+  private readonly sessions: SessionRegistry
+
+  constructor(deps: GatewayDependencies, sessions: SessionRegistry) {
+    this.deps = deps
+    this.sessions = sessions
+    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS)
+    this.off = deps.hints.on('flags', () => void this.look())
+  }
+
+  /** Whether a task is one that this session was asked about: what the agent says was stored may be lost with the rest. */
+  hasAsked(session: Session, task: SessionTask): boolean {
+    return this.asked.get(session)?.has(task.dispatch) === true
+  }
+
+  /** Takes the answer of a journal that does not know a task: nothing of it was ever started there. */
+  absent(session: Session, task: SessionTask): void {
+    if (!this.asked.get(session)?.has(task.dispatch)) return
+    const { hostId, epoch } = session
+    writeAbsent(this.deps.pool, { ...task, hostId }, epoch).catch((err) =>
+      this.deps.logger.warn({ err, hostId }, 'what a host does not know could not be recorded'),
+    )
+  }
+
+  private async look(): Promise<void> {
+    if (this.looking) return
+    this.looking = true
+    try {
+      const mark = (await findRecoveryMark(this.deps.pool)) ?? null
+      if (this.mark !== undefined && mark && mark.tag !== this.mark?.tag) this.endSessions(mark)
+      this.mark = mark
+      if (mark) await this.ask()
+    } catch (err) {
+      this.deps.logger.warn({ err }, 'runs that are held after a restore could not be looked for')
+    } finally {
+      this.looking = false
+    }
+  }
+
+  /** What the database says of sessions is of another time: every host says anew who it is and what it has. */
+  private endSessions({ tag }: RecoveryMark): void {
+    const open = this.sessions.all()
+    this.deps.logger.warn(
+      { tag, sessions: open.length },
+      'the database was put back: all sessions begin anew',
+    )
+    for (const [index, session] of open.entries()) {
+      session.end({
+        code: 'session_superseded',
+        message: 'the control plane was restored; say hello again',
+        retryAfterMs: 1 + Math.round(index / SPREAD_PER_MS),
+      })
+    }
+  }
+
+  private async ask(): Promise<void> {
+    const hostIds = this.sessions.all().map((session) => session.hostId)
+    if (!hostIds.length) return
+    for (const task of await listRecoveredTasks(this.deps.pool, hostIds)) {
+      const session = this.sessions.get(task.hostId as HostId)
+      if (session) this.askOne(session, task)
+    }
+  }
+
+  private askOne(session: Session, task: RecoveredTask): void {
+    const asked = this.asked.get(session) ?? new Set()
+    this.asked.set(session, asked)
+    const dispatch = dispatchId(task.stepExecutionId, task.attempt, task.hostId).toString('hex')
+    if (asked.has(dispatch)) return
+    asked.add(dispatch)
+    const id = registerTask(session, task, {})
+    session.send({ $case: 'taskWanted', value: { dispatchId: id } })
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.timer)
+    this.off()
+  }
+}

@@ -48,47 +48,6 @@ describe('the engine', () => {
     })
   const workflow = (id: string) => client.workflow.getHandle(`execution/default/${id}`)
 
-  async function reset(id: string): Promise<void> {
-    const { events } = await workflow(id).fetchHistory()
-    const first = events?.find((event) => event.workflowTaskCompletedEventAttributes)
-    await client.workflowService.resetWorkflowExecution({
-      namespace: 'default',
-      workflowExecution: { workflowId: `execution/default/${id}` },
-      workflowTaskFinishEventId: first!.eventId!,
-      requestId: randomUUID(),
-      reason: 'a test',
-    })
-  }
-
-  it('scenario 07: a finished run reset to its first task starts nothing', async () => {
-    const id = await launch('true')
-    await api.ended(id)
-    await reset(id)
-    await workflow(id).result()
-    expect(starts(id)).toBe(4)
-    expect((await api.get(id)).state).toBe('succeeded')
-  })
-
-  it('scenario 07: a running run reset to its first task goes on, and no script starts twice', async () => {
-    const id = await launch('sleep 4')
-    await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
-    await reset(id)
-    const view = await api.ended(id)
-    expect(view).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 4 } }] })
-    expect([starts(id), ends(id)]).toEqual([4, 4])
-  })
-
-  it('scenario 07: a terminated run is not running after ten seconds, and its scripts are stopped', async () => {
-    const id = await launch('sleep 60')
-    await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
-    await workflow(id).terminate('a test')
-    const view = await api.ended(id, 10_000)
-    expect(view).toMatchObject({ state: 'failed', reason: 'engine_terminated' })
-    const stopped = await api.until(id, (now) => now.steps[0]?.counts['cancelled'] === 4, 15_000)
-    expect(stopped.steps[0]!.counts).toEqual({ cancelled: 4 })
-    expect([starts(id), ends(id)]).toEqual([4, 0])
-  })
-
   it('takes a cancel from its own UI as a cancel of the run', async () => {
     const id = await launch('sleep 60')
     await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
@@ -97,23 +56,6 @@ describe('the engine', () => {
     expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 4 } }] })
     expect(ends(id)).toBe(0)
   })
-
-  it('scenario 10: a cancel is accepted while it is away; scripts stop, nothing starts, and its return starts nothing', async () => {
-    const id = await launch('sleep 60', { concurrency: 2 })
-    await api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
-    await platform.child('temporal').stop()
-    const asked = Date.now()
-    const answer = await api.operate(id, { kind: 'cancel' })
-    expect(answer.status).toBeLessThan(300)
-    expect(Date.now() - asked).toBeLessThan(2_500)
-    await api.until(id, (view) => view.steps[0]?.counts['cancelled'] === 2, 15_000)
-    await pause(2_000)
-    expect(starts(id)).toBe(2)
-    platform.child('temporal').start()
-    const view = await api.ended(id, 60_000)
-    expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 4 } }] })
-    expect([starts(id), ends(id)]).toEqual([2, 0])
-  }, 120_000)
 
   // Held softly, the end of a script makes the workflow look; held hard, nothing does but the sweeper.
   it.each([

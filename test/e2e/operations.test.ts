@@ -127,7 +127,7 @@ describe('operations', () => {
     writeFileSync(flag, '')
     expect((await api.operate(id, { kind: 'retry' })).status).toBeLessThan(300)
     const view = await api.until(id, (now) => now.state === 'succeeded')
-    await record(platform, id, 'continued', 1)
+    await record(platform, id, 'continued', { continuation: 1 })
     expect(view.continuation).toBe(1)
     expect(view.steps.map((step) => step.counts)).toEqual([{ succeeded: 4 }, { succeeded: 4 }])
     expect(starts(id, view.steps[0]!.id)).toBe(4 + bad)

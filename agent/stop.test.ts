@@ -34,7 +34,7 @@ for my $n (1 .. 200) {
 }
 $| = 1;
 print "ready\n";
-sleep 300;
+sleep 60;
 `
 
 describe.each([

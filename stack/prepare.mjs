@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { runChecks } from './prepare/check.mjs'
-import { bundleChaos, compile } from './prepare/compile.mjs'
+import { bundleProgram, compile } from './prepare/compile.mjs'
 import { generate } from './prepare/generate.mjs'
 import { withLock } from './prepare/lock.mjs'
 import { installPackages } from './prepare/node-modules.mjs'
@@ -17,7 +17,7 @@ import { systemPackages } from './prepare/system-packages.mjs'
 import { needsServers, parseTestArguments, runSuites } from './prepare/tests.mjs'
 
 const usage =
-  'usage: node stack/prepare.mjs build [--code] | demo | up | simulate | chaos | test [suite...] | check | generate  [-- options]'
+  'usage: node stack/prepare.mjs build [--code] | demo | up | simulate | chaos | storm | test [suite...] | check | generate  [-- options]'
 
 /** Packages, then code; the Go servers beside them if they are wanted. */
 async function prepare({ servers }) {
@@ -59,8 +59,13 @@ const commands = {
   },
   chaos: async (args) => {
     await prepare({ servers: true })
-    await bundleChaos()
+    await bundleProgram('chaos', 'test/chaos/main.ts')
     return hand(['dist/chaos.cjs', ...args])
+  },
+  storm: async (args) => {
+    await prepare({ servers: true })
+    await bundleProgram('storm', 'test/chaos/storm-main.ts')
+    return hand(['dist/storm.cjs', ...args])
   },
   // A platform that runs already; only code is needed. Thousands of hosts would say each of their sessions.
   simulate: async (args) => {

@@ -94,17 +94,20 @@ async function bundleWorkflows() {
   )
 }
 
-/** The chaos program as one file beside `node_modules`; tests are compiled nowhere else. */
-export async function bundleChaos() {
-  await runStep({ key: 'chaos', title: 'Bundle chaos', roughMs: 500 }, () =>
+/**
+ * A program of test/chaos as one file beside `node_modules`; tests are compiled nowhere else.
+ * @param name `chaos` or `storm`: what dist/<name>.cjs is called
+ */
+export async function bundleProgram(name, entry) {
+  await runStep({ key: name, title: `Bundle ${name}`, roughMs: 500 }, () =>
     mustRun('node_modules/.bin/esbuild', [
-      'test/chaos/main.ts',
+      entry,
       '--bundle',
       '--platform=node',
       '--target=node20',
       '--format=cjs',
       '--packages=external',
-      '--outfile=dist/chaos.cjs',
+      `--outfile=dist/${name}.cjs`,
       '--log-level=warning',
     ]),
   )

@@ -76,9 +76,12 @@ function bucketsAt(key: StreamKey, offset: number): string[] {
 export class OutputLog {
   private readonly indexed = new Map<string, Promise<unknown>>()
   private readonly db: Db
+  private readonly connect: () => Promise<unknown>
 
-  constructor(db: Db) {
+  /** @param connect makes sure that the server has been reached once; without effect afterwards */
+  constructor(db: Db, connect: () => Promise<unknown>) {
     this.db = db
+    this.connect = connect
   }
 
   /**
@@ -212,6 +215,7 @@ export class OutputLog {
   }
 
   private async collection(day: string): Promise<Collection<ChunkDocument>> {
+    await this.connect()
     const collection = this.db.collection<ChunkDocument>(`output_${day}`)
     let ready = this.indexed.get(day)
     if (!ready) {

@@ -33,6 +33,9 @@ export class HintListener {
       const client = new pg.Client({
         connectionString: this.url,
         keepAlive: true,
+        keepAliveInitialDelayMillis: 10_000,
+        connectionTimeoutMillis: 5_000,
+        query_timeout: 10_000,
         application_name: 'drover hints',
       })
       try {

@@ -23,7 +23,12 @@ export function poolOptions(url: string, max: number): pg.PoolConfig {
     // A server that is gone must be noticed by the next query, not by TCP's two hours.
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     statement_timeout: 30_000,
+    // A wire that is dead without a word: the server's own limit would have answered before.
+    query_timeout: 35_000,
+    // Whoever is frozen or cut off in the middle of a transaction must not hold its rows from everybody else.
+    idle_in_transaction_session_timeout: 10_000,
     application_name: 'drover',
   }
 }

@@ -1,27 +1,30 @@
 /** What the one sweeper looks for: work that a crash left half done, and what is old. */
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
 import { type Db, one, type Pool } from './pool.js'
+import { transaction } from './transaction.js'
 
 // Any constant, the same in every worker: whoever holds it sweeps.
 const SWEEPER_LOCK = 0x73776570
 
-/** Runs `sweep` if no other process is sweeping. @returns whether it ran */
-export async function asSweeper(pool: Pool, sweep: () => Promise<void>): Promise<boolean> {
-  const client = await pool.connect()
-  try {
-    const locked = one(
-      await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [SWEEPER_LOCK]),
-    ).locked
+// Without an answer from the engine one sweep may take this long. A worker that is frozen or cut off loses the lock then,
+// and another one sweeps beside it, which costs nothing but work: each mending looks at the row again.
+const SWEEP_LIMIT = '60s'
+
+/**
+ * Runs `sweep` if no other process is sweeping. The lock belongs to a transaction, so that no connection can take it back
+ * into the pool, or hold it after its process is gone.
+ * @returns whether it ran
+ */
+export function asSweeper(pool: Pool, sweep: () => Promise<void>): Promise<boolean> {
+  return transaction(pool, async (tx) => {
+    const { locked } = one(
+      await tx.query<{ locked: boolean }>('select pg_try_advisory_xact_lock($1) as locked', [SWEEPER_LOCK]),
+    )
     if (!locked) return false
-    try {
-      await sweep()
-      return true
-    } finally {
-      await client.query('select pg_advisory_unlock($1)', [SWEEPER_LOCK])
-    }
-  } finally {
-    client.release()
-  }
+    await tx.query(`set local idle_in_transaction_session_timeout = '${SWEEP_LIMIT}'`)
+    await sweep()
+    return true
+  })
 }
 
 export interface OpenExecution {

@@ -11,12 +11,20 @@ export async function transaction<T>(pool: Pool, work: (tx: Db) => Promise<T>): 
     await client.query('commit')
     return result
   } catch (error) {
+    // Its answer may still come, or never: nothing more can be asked on this connection.
+    if (isReadTimeout(error)) broken = error
     // A rollback that fails means a broken connection: it is thrown away rather than handed to the next caller.
-    await client.query('rollback').catch((fault: Error) => {
-      broken = fault
-    })
+    else
+      await client.query('rollback').catch((fault: Error) => {
+        broken = fault
+      })
     throw error
   } finally {
     client.release(broken)
   }
+}
+
+/** What `query_timeout` of the pool fails with. */
+function isReadTimeout(error: unknown): error is Error {
+  return error instanceof Error && error.message === 'Query read timeout'
 }

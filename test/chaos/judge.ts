@@ -8,7 +8,7 @@ import type { Lab } from './lab'
 import type { Run } from './load'
 import type { StepShape } from './shapes'
 
-// Output follows its verdict, which does not wait for it: what was written last may still be on the host.
+// Output follows its verdict, which does not wait for it: what was written last may still be on the host when judging begins.
 const OUTPUT_WITHIN_MS = 60_000
 
 export interface Tally {
@@ -67,6 +67,7 @@ const quiet: TaskEffects = { starts: 0, ends: 0 }
 export class Judge {
   readonly tally = emptyTally()
   readonly findings: Finding[] = []
+  private readonly beganAt = Date.now()
   private readonly lab: Lab
   private readonly api: TestApi
   private readonly effects: EffectFiles
@@ -188,7 +189,8 @@ export class Judge {
     if (!shape.stdoutSha256 || host.state !== 'succeeded') return
     this.tally.outputs++
     let got = ''
-    for (const until = Date.now() + OUTPUT_WITHIN_MS; Date.now() < until; await pause(500)) {
+    for (let isLast = false; !isLast; await pause(isLast ? 0 : 500)) {
+      isLast = Date.now() - this.beganAt > OUTPUT_WITHIN_MS
       const output = await this.api.output(run.id, host.hostId, 'stdout', position).catch(() => undefined)
       got = output ? createHash('sha256').update(output).digest('hex') : 'no answer'
       if (got === shape.stdoutSha256) return

@@ -12,6 +12,7 @@ import type { Services } from './services.js'
 export function createApp(operations: readonly Operation[], services: Services): Express {
   const app = express()
   app.disable('etag')
+  app.disable('x-powered-by')
   app.set('query parser', false)
   app.set('case sensitive routing', true)
   app.use(helmet({ crossOriginResourcePolicy: { policy: 'same-origin' } }))

@@ -21,6 +21,17 @@ export function answerClientErrors(server: Server): void {
   })
 }
 
+/** For an address that no router can read, which Express would answer with a page of its own. */
+export function refuseAddress(response: ServerResponse): void {
+  const error = new PlatformError('not_found', 'the address of the request cannot be read')
+  const problem = toProblem(error, randomUUID())
+  response.writeHead(problem.status, {
+    'content-type': 'application/problem+json; charset=utf-8',
+    'x-request-id': problem.requestId,
+  })
+  response.end(JSON.stringify(problem))
+}
+
 function answerTo(error: NodeJS.ErrnoException): string {
   const problem = toProblem(toPlatformError(error), randomUUID())
   const body = JSON.stringify(problem)

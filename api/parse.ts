@@ -1,9 +1,11 @@
 /** Parsing what a client sent, strictly: the first faults are told with their paths. */
 import type { z } from 'zod'
 import { PlatformError } from '../domain/errors.js'
-import { deepTextFault } from '../domain/text.js'
+import { cutText, deepTextFault } from '../domain/text.js'
 
 const FAULTS_TOLD = 5
+// Of one fault: it may name as many fields as the client sent.
+const FAULT_TEXT_MAX = 300
 
 /**
  * @param where `body`, `query` or `path`: said in the message
@@ -17,8 +19,10 @@ export function parsePart(schema: z.ZodType, value: unknown, where: string): unk
         where,
         ...issue.path.map(String),
         ...(issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []),
-      ].join('.'),
-      message: issue.message,
+      ]
+        .map((part) => cutText(part, FAULT_TEXT_MAX))
+        .join('.'),
+      message: cutText(issue.message, FAULT_TEXT_MAX),
     }))
     const text = faults.map((fault) => `${fault.path}: ${fault.message}`).join('; ')
     throw new PlatformError('request_invalid', text.slice(0, 2_000), { details: { faults } })

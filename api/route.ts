@@ -22,7 +22,8 @@ export function route(op: Operation, services: Services): RequestHandler {
       authorize(services.pool, op.policy, request.headers, isScoped(op) ? scopeName : undefined)
     const access = await ask()
     const params = parsePart(op.params ?? nothing, pathParams, 'path')
-    const query = parsePart(op.query ?? nothing, queryOf(request.url), 'query')
+    // A misspelt name must not be a wish that nobody hears.
+    const query = parsePart((op.query ?? nothing).strict(), queryOf(request.url), 'query')
     const base = {
       ...access,
       services,
@@ -78,7 +79,9 @@ function bodyOf(op: Operation, raw: Buffer, contentType: string | undefined): un
     )
   }
   const parsed = parseBody(raw, contentType)
-  return op.body ? parsePart(op.body, parsed ?? {}, 'body') : parsePart(nothing.optional(), parsed, 'body')
+  return op.body
+    ? parsePart(op.body, parsed === undefined ? {} : parsed, 'body')
+    : parsePart(nothing.optional(), parsed, 'body')
 }
 
 /** The answer with what its schema names, and nothing else. */

@@ -1,8 +1,9 @@
 /** The api as a running thing: started from its configuration, drained at its end. */
 import { once } from 'node:events'
-import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Request, Response } from 'express'
 import { delay, fullJitter } from '../base/backoff.js'
 import { createLogger, type Logger } from '../base/logger.js'
 import { connectLog } from '../store/log/connect.js'
@@ -12,7 +13,7 @@ import { createGuardedPool } from '../store/postgres/ledger-guard.js'
 import type { Pool } from '../store/postgres/pool.js'
 import { createApp } from './app.js'
 import { bootstrap } from './bootstrap.js'
-import { answerClientErrors } from './client-error.js'
+import { answerClientErrors, refuseAddress } from './client-error.js'
 import type { Config } from './config.js'
 import { Engine } from './engine.js'
 import { isStoreAway } from './error-handler.js'
@@ -116,14 +117,17 @@ async function prepareDatabase(
 
 async function listen(config: Config, services: Services, limits: RequestLimits): Promise<Server> {
   const app = createApp(operations, services)
+  const listener: RequestListener = (request, response) => {
+    app(request as Request, response as Response, () => refuseAddress(response))
+  }
   const times = {
     headersTimeout: limits.headersMs,
     requestTimeout: limits.wholeMs,
     connectionsCheckingInterval: Math.min(5_000, limits.headersMs),
   }
   const server = config.tls
-    ? createHttpsServer({ ...config.tls, ...times }, app)
-    : createHttpServer(times, app)
+    ? createHttpsServer({ ...config.tls, ...times }, listener)
+    : createHttpServer(times, listener)
   answerClientErrors(server)
   server.keepAliveTimeout = 65_000
   server.listen(config.listen.port, config.listen.host)

@@ -72,6 +72,12 @@ export class ShardRun {
     return stepExecutionId === other.stepExecutionId && BigInt(shardId) < BigInt(other.work.shardId)
   }
 
+  /** Whether this run tells a host of a step what to do. */
+  carries(stepExecutionId: string, hostId: HostId): boolean {
+    const run = this.stepExecutionId === stepExecutionId ? this.runs.get(hostId) : undefined
+    return run?.phase === 'ready' || run?.phase === 'sent'
+  }
+
   /** Another shard has these hosts now: nothing more is sent to them from here. */
   handOver(hosts: readonly { hostId: HostId }[]): void {
     for (const { hostId } of hosts) {

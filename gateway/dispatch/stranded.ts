@@ -1,7 +1,11 @@
-/** Stranded tasks: their run was ended in the engine's own UI, so no shard carries them; they are told to stop until they say they have. */
-import { listStrandedTasks } from '../../store/postgres/stops.js'
+/**
+ * Stranded tasks: to be stopped, and no shard carries them here. Their run was ended in the engine's own UI; or it is cancelled
+ * or held while the engine is away, and their host has come to this gateway since. They are told to stop until they say they have.
+ */
+import { listStrandedTasks, type StrandedTask } from '../../store/postgres/stops.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import type { SessionRegistry } from '../session/registry.js'
+import type { Session } from '../session/session.js'
 import { sendCancel } from './orders.js'
 
 const LOOK_EVERY_MS = 3_000
@@ -12,8 +16,15 @@ export class StrandedWatch implements Disposable {
   private looking = false
   private readonly deps: GatewayDependencies
   private readonly sessions: SessionRegistry
+  private readonly isCarried: (task: StrandedTask) => boolean
 
-  constructor(deps: GatewayDependencies, sessions: SessionRegistry) {
+  /** @param isCarried whether a shard that runs here tells the task's host to stop */
+  constructor(
+    deps: GatewayDependencies,
+    sessions: SessionRegistry,
+    isCarried: (task: StrandedTask) => boolean,
+  ) {
+    this.isCarried = isCarried
     this.deps = deps
     this.sessions = sessions
     this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS)
@@ -27,7 +38,7 @@ export class StrandedWatch implements Disposable {
       const hostIds = this.sessions.all().map((session) => session.hostId)
       for (const task of await listStrandedTasks(this.deps.pool, hostIds)) {
         const session = this.sessions.get(task.hostId)
-        if (session) sendCancel(session, task, task)
+        if (session && mayTell(session, task) && !this.isCarried(task)) sendCancel(session, task, task)
       }
     } catch (err) {
       this.deps.logger.warn({ err }, 'stranded tasks could not be looked for')
@@ -40,4 +51,9 @@ export class StrandedWatch implements Disposable {
     clearInterval(this.timer)
     this.off()
   }
+}
+
+/** A journal that the order was not made for would say "never started" of what another one may have started. */
+function mayTell(session: Session, task: StrandedTask): boolean {
+  return !session.quarantined && (task.journalId === null || task.journalId === session.journalId)
 }

@@ -113,13 +113,19 @@ export async function closeShardsBut(
   )
 }
 
-/** The limits of a step's open shards, summed: what is already under way of its concurrency. */
+/**
+ * What a step's open shards may still have under way at once, of its concurrency: no more than hosts that are left in each,
+ * so that a host which is retried need not wait for the slowest of its former shard.
+ */
 export async function sumOpenLimits(
   db: Db,
   step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
 ): Promise<number> {
   const result = await db.query<{ n: string }>(
-    'select coalesce(sum(host_limit), 0) as n from shard where scope_id = $1 and step_execution_id = $2 and closed_at is null',
+    `select coalesce(sum(least(d.host_limit, (
+       select count(*) from host_result r where r.scope_id = d.scope_id and r.execution_id = d.execution_id
+         and r.step_execution_id = d.step_execution_id and r.shard_id = d.id and host_state_rank(r.state) < 3))), 0) as n
+     from shard d where d.scope_id = $1 and d.step_execution_id = $2 and d.closed_at is null`,
     [step.scopeId, step.stepExecutionId],
   )
   return Number(one(result).n)

@@ -40,7 +40,7 @@ export async function answerStopRequest(
   )
 }
 
-/** A task that may still run although its execution was ended from outside. */
+/** A task that may still run although its execution was ended from outside, or is to stop. */
 export interface StrandedTask {
   scopeId: ScopeId
   executionId: ExecutionId
@@ -48,20 +48,30 @@ export interface StrandedTask {
   hostId: HostId
   stepExecutionId: StepExecutionId
   attempt: number
+  /** The journal that its order was made for: another one knows nothing of it. */
+  journalId: string | null
   stopOrder: Buffer
   stopSignature: Buffer
   stopKeyId: string
   expiresAt: Date
 }
 
-/** Stranded tasks of the last day on these hosts, whose stop has been signed. */
+const stopColumns = 'scope_id, id, output_day, stop_order, stop_signature, stop_key_id, expires_at'
+
+/**
+ * Tasks on these hosts that are to stop and may still run, whose stop has been signed: of executions that were ended from
+ * outside within the last day, and of those that are being cancelled or were paused hard.
+ */
 export async function listStrandedTasks(db: Db, hostIds: readonly HostId[]): Promise<StrandedTask[]> {
   const result = await db.query<StrandedTask>(
-    `select e.scope_id as "scopeId", e.id as "executionId", e.output_day as "outputDay", r.host_id as "hostId", r.step_execution_id as "stepExecutionId", r.attempt, e.stop_order as "stopOrder",
+    `select e.scope_id as "scopeId", e.id as "executionId", e.output_day as "outputDay", r.host_id as "hostId", r.step_execution_id as "stepExecutionId", r.attempt, r.journal_id as "journalId", e.stop_order as "stopOrder",
        e.stop_signature as "stopSignature", e.stop_key_id as "stopKeyId", e.expires_at as "expiresAt"
-     from execution e join host_result r on r.scope_id = e.scope_id and r.execution_id = e.id
-     where e.reason = 'engine_terminated' and e.ended_at > now() - interval '1 day' and e.stop_order is not null
-       and r.state = 'unknown' and r.host_id = any($1) order by random() limit 1000`,
+     from (
+       select ${stopColumns}, array['unknown'] as states from execution where reason = 'engine_terminated' and ended_at > now() - interval '1 day'
+       union all
+       select ${stopColumns}, array['dispatched', 'running'] from execution where state not in ('succeeded', 'failed', 'cancelled')
+     ) e join host_result r on r.scope_id = e.scope_id and r.execution_id = e.id
+     where e.stop_order is not null and r.state = any(e.states) and r.host_id = any($1) order by random() limit 1000`,
     [hostIds],
   )
   return result.rows

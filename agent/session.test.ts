@@ -80,6 +80,14 @@ describe('joining', () => {
     expect(await isAlive(agent)).toBe(true)
   })
 
+  it('takes no key for orders that the CA has not signed, whatever the gateway says', async () => {
+    const gateway = await startGateway({ foreignKey: true })
+    const agent = await startAgent(gateway)
+    await logged(agent, 'named no signing key that the CA has signed')
+    expect(existsSync(join(agent.state, 'identity/host.json'))).toBe(false)
+    expect(await isAlive(agent)).toBe(true)
+  })
+
   it('does not take a server of the right CA under another name', async () => {
     const gateway = await startGateway({ serverName: 'somewhere.else' })
     const agent = await startAgent(gateway)

@@ -26,11 +26,15 @@ import { makeCancel, makeDispatch } from './orders.js'
 import { Waiter } from './waiter.js'
 
 type Stream = ServerDuplexStream<SessionRequest, SessionResponse>
+type JoinCall = { request: { tokenKey: Buffer; proof: Buffer; csr: Buffer; name: string } }
+type JoinDone = (error: object | null, value?: object) => void
 
 export interface TestGatewayOptions {
   /** What outputs are acknowledged at once. */
   ack?: boolean
   settle?: boolean
+  /** Names a key for orders that the CA has not signed. */
+  foreignKey?: boolean
   windowBytes?: number
   hostCertificateMs?: number
   serverName?: string
@@ -111,40 +115,7 @@ export class TestGateway extends Waiter {
   private async listen(): Promise<void> {
     const leaf = await this.ca.issueServer(this.options.serverName ?? 'gateway.drover')
     this.grpc.addService(AgentGatewayServiceService, {
-      join: (
-        call: { request: { tokenKey: Buffer; proof: Buffer; csr: Buffer; name: string } },
-        done: (error: object | null, value?: object) => void,
-      ) => {
-        this.joins += 1
-        const { publicKey } = keyOfSecret(this.token.split('.')[0] ?? '', 'drover join token')
-        const { csr, name, tokenKey, proof } = call.request
-        if (
-          !publicKey.equals(tokenKey) ||
-          !verify(null, joinProof(name, csr), publicKeyOf(publicKey), proof)
-        ) {
-          const metadata = new Metadata()
-          metadata.set('drover-code', 'join_token_invalid')
-          return done({ code: status.UNAUTHENTICATED, details: 'the join token is not valid', metadata })
-        }
-        this.ca
-          .issueHost(call.request.csr, this.hostId, this.options.hostCertificateMs ?? 7 * 86_400_000)
-          .then(
-            (certificate) =>
-              done(null, {
-                hostId: this.hostId,
-                certificate,
-                ca: this.ca.pem,
-                signingKeys: [
-                  {
-                    keyId: this.signingKeyId,
-                    publicKey: this.signingPublic,
-                    caSignature: this.ca.sign(signingKeyProof(this.signingKeyId, this.signingPublic)),
-                  },
-                ],
-              }),
-            (error: Error) => done({ code: status.INVALID_ARGUMENT, details: error.message }),
-          )
-      },
+      join: (call: JoinCall, done: JoinDone) => this.join(call.request, done),
       session: (stream: Stream) => this.accept(stream),
     })
     const injector = this.grpc.createConnectionInjector(ServerCredentials.createInsecure())
@@ -173,6 +144,28 @@ export class TestGateway extends Waiter {
       },
     )
     await new Promise<void>((resolve) => this.tls?.listen(0, '127.0.0.1', resolve))
+  }
+
+  private join({ csr, name, tokenKey, proof }: JoinCall['request'], done: JoinDone): void {
+    this.joins += 1
+    const { publicKey } = keyOfSecret(this.token.split('.')[0] ?? '', 'drover join token')
+    if (!publicKey.equals(tokenKey) || !verify(null, joinProof(name, csr), publicKeyOf(publicKey), proof)) {
+      const metadata = new Metadata()
+      metadata.set('drover-code', 'join_token_invalid')
+      return done({ code: status.UNAUTHENTICATED, details: 'the join token is not valid', metadata })
+    }
+    const key = { keyId: this.signingKeyId, publicKey: this.signingPublic }
+    const caSignature = this.ca.sign(signingKeyProof(key.keyId, key.publicKey))
+    this.ca.issueHost(csr, this.hostId, this.options.hostCertificateMs ?? 7 * 86_400_000).then(
+      (certificate) =>
+        done(null, {
+          hostId: this.hostId,
+          certificate,
+          ca: this.ca.pem,
+          signingKeys: [{ ...key, caSignature: this.options.foreignKey ? Buffer.alloc(70, 1) : caSignature }],
+        }),
+      (error: Error) => done({ code: status.INVALID_ARGUMENT, details: error.message }),
+    )
   }
 
   private accept(stream: Stream): void {

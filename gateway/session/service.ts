@@ -174,7 +174,10 @@ class Conversation {
   private resumeTasks(session: Session, hello: Hello): void {
     for (const update of hello.tasks) {
       const task = taskOf(session, update)
-      if (!task) continue
+      if (!task) {
+        tellStray(this.parts.deps, session, update)
+        continue
+      }
       const acknowledged = {
         stdout: Number(update.stdout?.acknowledged ?? 0),
         stderr: Number(update.stderr?.acknowledged ?? 0),
@@ -218,10 +221,10 @@ class Conversation {
 
   private takeUpdate(session: Session, update: TaskUpdate): void {
     const task = taskOf(session, update)
-    if (task && update.state === TaskState.TASK_STATE_UNSPECIFIED)
-      return this.parts.recovered.absent(session, task)
-    const news = task && toHostUpdate(session, task, update, this.parts.deps.self.name)
-    if (!task || !news) return
+    if (!task) return tellStray(this.parts.deps, session, update)
+    if (update.state === TaskState.TASK_STATE_UNSPECIFIED) return this.parts.recovered.absent(session, task)
+    const news = toHostUpdate(session, task, update, this.parts.deps.self.name)
+    if (!news) return
     if (!isFinalHostState(news.state)) return this.parts.ledger.add(news)
     // Its output may be lost with what the database forgot: the store says where it ends, not the agent.
     if (this.parts.recovered.hasAsked(session, task) && !task.asking)
@@ -284,4 +287,15 @@ class Conversation {
       deps.logger.warn({ err, hostId: session.hostId }, 'the end of a session could not be recorded'),
     )
   }
+}
+
+/** Said once a session: an agent that tells of tasks of others is broken or in foreign hands, and may do so without end. */
+function tellStray({ logger }: GatewayDependencies, session: Session, update: TaskUpdate): void {
+  // An agent that was told to cancel what it never saw knows nothing of it but its id.
+  if (session.strayTold || update.stepExecutionId === 0n) return
+  session.strayTold = true
+  logger.warn(
+    { hostId: session.hostId, code: 'message_invalid' },
+    'a host told of a task that is not its own; ignored',
+  )
 }

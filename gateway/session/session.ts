@@ -44,6 +44,8 @@ export class Session {
   /** The upgrade that its agent was sent, and the bundle (sha256, hex) that it may fetch for it. */
   upgrade: { id: string; bundle: string } | undefined
   ended = false
+  /** Whether it was logged that its agent told of a task of another host. */
+  strayTold = false
   readonly scopeId: ScopeId
   readonly hostId: HostId
   readonly epoch: string

@@ -24,7 +24,8 @@ export async function migrate(pool: Pool, folder = MIGRATIONS_FOLDER): Promise<s
 export async function isMigrated(db: Db, folder = MIGRATIONS_FOLDER): Promise<boolean> {
   const names = Object.keys(await readMigrations(folder))
   const table = await db.query<{ found: boolean }>(
-    `select to_regclass('kysely_migration') is not null as found`,
+    // A role that does not own the table may read it once the migrations have said so.
+    `select coalesce(has_table_privilege(to_regclass('kysely_migration'), 'select'), false) as found`,
   )
   if (!table.rows[0]?.found) return false
   const done = await db.query<{ n: string }>(

@@ -5,7 +5,9 @@ import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
+import { delay } from '../../base/backoff.js'
 import type { ChildSpec } from '../supervise/child.js'
+import { pidsIn } from '../supervise/proc.js'
 import { keep, privateFolder, unprivilegedAccount } from './data.js'
 import { ServerError } from './find.js'
 
@@ -107,8 +109,28 @@ export async function postgresSpec(options: PostgresOptions): Promise<{ spec: Ch
     stopSignal: 'SIGINT',
     graceMs: 10_000,
     isReady: () => answers(url),
+    clearAway: () => endServersOf(join(folder, 'cluster')),
   }
   return { spec, url }
+}
+
+const OUTLIVE_MS = 2_000
+
+/**
+ * A server that was killed leaves a process for each connection, and no other starts while one of them lives. They end by
+ * themselves, unless they are frozen or get no turn.
+ */
+async function endServersOf(cluster: string): Promise<void> {
+  for (const until = Date.now() + OUTLIVE_MS; pidsIn(cluster).length > 0; await delay(50)) {
+    if (Date.now() < until) continue
+    for (const pid of pidsIn(cluster)) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // Ended meanwhile.
+      }
+    }
+  }
 }
 
 /** The first connections are refused while it starts; the database of the URL may not exist yet. */

@@ -21,6 +21,8 @@ export interface ChildSpec {
   graceMs?: number
   /** Resolves to true when it serves; a rejection counts as not yet. */
   isReady?: () => Promise<boolean>
+  /** Awaited between a death and the restart: takes what an earlier life left out of its way. */
+  clearAway?: () => Promise<void>
 }
 
 /** `failed`: it died five times within a minute and stays down. */
@@ -151,7 +153,13 @@ export class Child {
     this.current = 'restarting'
     const waitMs = 200 * 2 ** (this.deaths.length - 1)
     this.context.log(`${this.name} ${what}; starting it again in ${waitMs} ms`)
-    this.retry = setTimeout(() => this.launch(), waitMs)
+    this.retry = setTimeout(() => void this.restart(), waitMs)
+  }
+
+  private async restart(): Promise<void> {
+    await this.spec.clearAway?.()
+    // Stopped meanwhile, or started by hand.
+    if (this.current === 'restarting') this.launch()
   }
 
   private async probe(): Promise<boolean> {

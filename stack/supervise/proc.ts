@@ -1,5 +1,5 @@
 /** Reads of /proc: who is alive, since when, and who carries our marker. Linux only, as all of the embedded stack. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 
 interface ProcessStat {
   parent: number
@@ -51,6 +51,22 @@ export function pidsWithEnvironment(entry: string): number[] {
     }
   }
   return pids
+}
+
+/** Pids of all processes that work in a folder. */
+export function pidsIn(folder: string): number[] {
+  const real = realpathSync(folder)
+  const isIn = (pid: string) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === real
+    } catch {
+      // Ended meanwhile, or another user's.
+      return false
+    }
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && isIn(name))
+    .map(Number)
 }
 
 /**

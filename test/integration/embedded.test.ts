@@ -57,6 +57,23 @@ describe('the embedded servers', () => {
     })
   })
 
+  it('come back when what the killed server left is frozen', async () => {
+    const client = new Client({ connectionString: embedded.urls.postgres })
+    client.on('error', () => undefined)
+    await client.connect()
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    process.kill(rows[0]?.pid ?? 0, 'SIGSTOP')
+    const child = embedded.supervisor.child('postgres')
+    const { pid } = child
+    child.kill('SIGKILL')
+    while (child.pid === pid || child.state !== 'running')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    const second = child.pid
+    await child.waitReady()
+    expect(child.pid).toBe(second)
+    await client.end().catch(() => undefined)
+  })
+
   it('keep their passwords out of other users’ sight', async () => {
     const commands = execFileSync('ps', ['axww', '-o', 'args'], { encoding: 'utf8' })
     expect(commands).not.toContain(new URL(embedded.urls.postgres).password)

@@ -31,6 +31,7 @@ interface TrustFile {
 
 // Joined anew before that, for a host that is away when its certificate ends cannot renew it.
 const MARGIN_MS = 10 * 60_000
+const MARGIN_SHARE = 0.1
 
 export class Identities {
   readonly folder: string
@@ -68,8 +69,15 @@ export class Identities {
   find(name: string): HostIdentity | undefined {
     const identity = this.known.get(name)
     if (!identity || !this.trusted) return undefined
-    const endsAt = Date.parse(new X509Certificate(identity.certificatePem).validTo)
-    return endsAt - Date.now() > MARGIN_MS ? identity : undefined
+    const { validFrom, validTo } = new X509Certificate(identity.certificatePem)
+    const endsAt = Date.parse(validTo)
+    const marginMs = Math.min(MARGIN_MS, (endsAt - Date.parse(validFrom)) * MARGIN_SHARE)
+    return endsAt - Date.now() > marginMs ? identity : undefined
+  }
+
+  /** The identity of a host, however old. */
+  get(name: string): HostIdentity | undefined {
+    return this.known.get(name)
   }
 
   /** Keeps what a join gave; throws when nothing of it can be believed. */

@@ -132,7 +132,7 @@ async function connectAll(parts: Parts): Promise<void> {
   const step = Math.max(1, Math.round(rampPerSecond / 10))
   for (const group of options.groups) {
     for (const name of hostNames(group)) {
-      const identity = identities.find(name)
+      const identity = identities.get(name)
       if (!identity) throw new Error(`${name} has no identity`)
       const host = new SimulatedHost(identity, group, world)
       hosts.push(host)

@@ -10,6 +10,7 @@ import { listenForShutdown } from '../base/shutdown.js'
 import { gatewayQueue } from '../domain/shard.js'
 import { Gateway } from '../gateway/gateway.js'
 import { connectLog } from '../store/log/connect.js'
+import { mayTooMuch } from '../store/postgres/gateways.js'
 import { HintListener } from '../store/postgres/hints.js'
 import { isMigrated } from '../store/postgres/migrate.js'
 import { createGuardedPool } from '../store/postgres/ledger-guard.js'
@@ -90,6 +91,8 @@ async function needSchema(pool: Pool): Promise<Scope> {
   if (!(await isMigrated(pool))) {
     throw new Error('the schema is not up to date yet: a worker or an api brings it there')
   }
+  if (await mayTooMuch(pool))
+    logger.warn('the database login may do what no gateway needs; see docs/operations/database-roles.md')
   return firstScope(pool)
 }
 

@@ -1,6 +1,6 @@
 /** Gateways: a stable name, and the one process that holds it. */
 import type { ScopeId } from '../../domain/id.js'
-import type { Db } from './pool.js'
+import { type Db, one } from './pool.js'
 
 export interface GatewayProcess {
   scopeId: ScopeId
@@ -39,4 +39,12 @@ export async function releaseGateway(db: Db, gateway: GatewayProcess): Promise<v
     `update gateway set last_seen_at = 'epoch' where scope_id = $1 and name = $2 and boot_id = $3`,
     [gateway.scopeId, gateway.name, gateway.bootId],
   )
+}
+
+/** Whether this login may do what no gateway needs: it is the owner's, or one that was granted too much. */
+export async function mayTooMuch(db: Db): Promise<boolean> {
+  const result = await db.query<{ may: boolean }>(
+    `select has_table_privilege('audit', 'select') or has_any_column_privilege('execution', 'update') as may`,
+  )
+  return one(result).may
 }

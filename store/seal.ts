@@ -11,10 +11,21 @@ export function parseMasterKey(text: string): MasterKey {
   const key = Buffer.from(text.trim(), 'base64')
   if (key.length !== 32)
     throw new Error('the master key must be 32 bytes in base64; make one with: openssl rand -base64 32')
+  if (isSample(key))
+    throw new Error(
+      'the master key is a sample, not a secret: it was typed or counted; make one with: openssl rand -base64 32',
+    )
   return {
     id: createHash('sha256').update('drover master key id').update(key).digest('hex').slice(0, 16),
     key,
   }
+}
+
+/** Whether nobody has drawn it: few different bytes, text, or a count. Random bytes look so once in 10^11 keys. */
+function isSample(key: Buffer): boolean {
+  const isText = key.every((byte) => byte >= 0x20 && byte < 0x7f)
+  const isCount = key.every((byte, index) => index === 0 || byte === (key[index - 1] ?? 0) + 1)
+  return new Set(key).size < 16 || isText || isCount
 }
 
 /** AES-256-GCM: 12 bytes of nonce, 16 of tag, then the text. `purpose` is bound to it. */

@@ -5,12 +5,9 @@ import * as x509 from '@peculiar/x509'
 import { isErrorCode, PlatformError } from '../domain/errors.js'
 import type { HostId } from '../domain/id.js'
 import { gatewayProof } from '../proto/index.js'
-import {
-  type CertificateWish,
-  findCertificateAnswer,
-  insertCertificateRequest,
-} from '../store/postgres/certificates.js'
+import { type CertificateWish, insertCertificateRequest } from '../store/postgres/certificates.js'
 import { sendHint } from '../store/postgres/hints.js'
+import { CertificateAnswers } from './certificate-answers.js'
 import type { GatewayDependencies } from './dependencies.js'
 
 x509.cryptoProvider.set(webcrypto)
@@ -64,14 +61,10 @@ export async function requestCertificate(
   const { scopeId } = deps.self
   const id = await insertCertificateRequest(deps.pool, scopeId, wish)
   await sendHint(deps.pool, 'certificates', '')
-  const until = Date.now() + wait.patienceMs
-  while (Date.now() < until && !wait.signal.aborted) {
-    const answer = await findCertificateAnswer(deps.pool, scopeId, id)
-    if (answer?.certificate) return { certificate: answer.certificate, hostId: answer.hostId }
-    if (answer)
-      throw refusalOf(answer.refusedCode ?? '', answer.refused ?? 'the certificate request was refused')
-    await nextHint(deps, 200)
-  }
+  const answer = await answersOf(deps).wait(id, wait.patienceMs, wait.signal)
+  if (answer?.certificate) return { certificate: answer.certificate, hostId: answer.hostId }
+  if (answer)
+    throw refusalOf(answer.refusedCode ?? '', answer.refused ?? 'the certificate request was refused')
   throw new PlatformError('unavailable', 'no worker has signed the certificate request; is one running?')
 }
 
@@ -79,15 +72,10 @@ function refusalOf(code: string, message: string): PlatformError {
   return new PlatformError(isErrorCode(code) ? code : 'certificate_request_invalid', message)
 }
 
-/** Resolves at the next hint about certificates, or after `ms`. */
-function nextHint(deps: GatewayDependencies, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      off()
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    const off = deps.hints.on('certificates', done)
-  })
+const answers = new WeakMap<GatewayDependencies, CertificateAnswers>()
+
+function answersOf(deps: GatewayDependencies): CertificateAnswers {
+  const known = answers.get(deps) ?? new CertificateAnswers(deps)
+  answers.set(deps, known)
+  return known
 }

@@ -44,24 +44,26 @@ export async function insertCertificateRequest(
 }
 
 export interface CertificateAnswer {
+  /** Of the request. */
+  id: string
   hostId: HostId | null
   certificate: string | null
   refused: string | null
   refusedCode: string | null
 }
 
-/** The answer to a request, once there is one. */
-export async function findCertificateAnswer(
+/** The answers to those of the requests that have one. */
+export async function findCertificateAnswers(
   db: Db,
   scopeId: ScopeId,
-  id: string,
-): Promise<CertificateAnswer | undefined> {
+  ids: readonly string[],
+): Promise<CertificateAnswer[]> {
   const result = await db.query<CertificateAnswer>(
-    `select host_id as "hostId", certificate, refused, refused_code as "refusedCode" from certificate_request
-     where scope_id = $1 and id = $2 and answered_at is not null`,
-    [scopeId, id],
+    `select id, host_id as "hostId", certificate, refused, refused_code as "refusedCode" from certificate_request
+     where scope_id = $1 and id = any($2) and answered_at is not null`,
+    [scopeId, ids],
   )
-  return result.rows[0]
+  return result.rows
 }
 
 interface RequestRow {

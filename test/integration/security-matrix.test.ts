@@ -1,5 +1,6 @@
 /** Every live route × every credential × every scope, against a policy that is written down apart from the code. */
 import { randomUUID } from 'node:crypto'
+import { request } from 'node:https'
 import { type Role, roles } from '../../domain/role'
 import { newToken } from '../../store/postgres/principals'
 import { type LiveRoute, liveRoutes, parametersOf, pathOf, ruleOf } from '../helpers/live-routes'
@@ -233,6 +234,33 @@ describe('a credential that does not hold', () => {
       for (const credential of Object.values(bad))
         await ask(route, credential.token, world.own.things, credential)
     expect(await count()).toEqual(before)
+  })
+})
+
+describe('a certificate of a host', () => {
+  it('is none at the API: a host that shows it over TLS is a stranger', async () => {
+    const server = await makeForeignCertificate('server')
+    const host = await makeForeignCertificate(world.own.things.hostId)
+    await using api = await world.api.startApi({ tls: { cert: server.certificate, key: server.key } })
+    for (const route of routes.filter((each) => ruleOf(each).may !== 'anyone')) {
+      const status = await new Promise((resolve, reject) => {
+        const { hostname, port } = new URL(api.url)
+        const path = pathOf(route, world.own.things)
+        const shown = {
+          cert: host.certificate,
+          key: host.key,
+          rejectUnauthorized: false,
+          agent: false as const,
+        }
+        request({ hostname, port, path, method: route.method, ...shown }, (answer) => {
+          answer.resume()
+          resolve(answer.statusCode)
+        })
+          .on('error', reject)
+          .end()
+      })
+      expect([route.name, status]).toEqual([route.name, 401])
+    }
   })
 })
 

@@ -12,6 +12,7 @@ import {
   type SignedOrder,
   sha256,
   signOrder,
+  StopOrder,
   TaskSpec,
   TaskState,
 } from '../../proto/index'
@@ -60,7 +61,6 @@ const allowed: Record<string, Allowed | 'nothing'> = {
     select:
       'scope_id id state reason output_day pause cancel_requested_at stop_order stop_signature stop_key_id expires_at ended_at',
   },
-  forgotten_order: 'nothing',
   gateway: {
     select: 'all',
     insert: 'scope_id name boot_id address',
@@ -91,6 +91,7 @@ const allowed: Record<string, Allowed | 'nothing'> = {
   principal: 'nothing',
   recovered_task: { select: 'all' },
   recovery: { select: 'scope_id id tag at' },
+  recovery_release: 'nothing',
   role_grant: 'nothing',
   scope: { select: 'all' },
   script_text: 'nothing',
@@ -521,7 +522,10 @@ describe('a stolen gateway', () => {
         agent.start()
         await connected(platform, 3)
         const hostId = (await owner.query(`select id from host where name = 'victim'`)).rows[0].id as string
-        // A real order of the platform, for its key id and form; then the agent falls into the thief's hands.
+        const steps = [step(`sleep 10; ${effects.line('survived')}`)]
+        const run = await api.launch({ target: 'name:victim', plan: { name: 'goes on', steps } })
+        await api.until(run, (now) => now.steps[0]?.counts['running'] === 1)
+        // With a script running, the agent falls into the thief's hands.
         await agent.kill()
         agent.options.gateways = played.address
         agent.start()
@@ -537,6 +541,11 @@ describe('a stolen gateway', () => {
           ])
         }
         expect(effects.count('77').size).toBe(0)
+        for (const cancelTask of forgedStops(run, (await api.get(run)).steps[0]?.id ?? '', hostId, keyId))
+          played.send({ $case: 'cancelTask', value: cancelTask })
+        for (const until = Date.now() + 30_000; effects.count(run).size === 0; await pause(100))
+          if (Date.now() > until) throw new Error('the script was stopped')
+        expect(played.updates.filter(({ state }) => state === TaskState.TASK_STATE_CANCELLED)).toEqual([])
       } finally {
         await agent.remove()
         played.stop()
@@ -544,6 +553,21 @@ describe('a stolen gateway', () => {
       }
     })
   })
+
+  function forgedStops(run: string, stepId: string, hostId: string, keyId: string) {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const bytes = StopOrder.encode({
+      scopeId: 1n,
+      executionId: BigInt(run),
+      issuedAtMs: BigInt(Date.now() + 60_000),
+      reason: 'cancelled_by_operator',
+    }).finish()
+    return [keyId, 'mine'].map((name) => ({
+      ...signOrder(Buffer.from(bytes), { keyId: name, privateKey }),
+      dispatchId: dispatchId(stepId, 1, hostId),
+      expiresAtMs: BigInt(Date.now() + 600_000),
+    }))
+  }
 
   /** Orders by a key of the thief's own, under its own name and under the platform's. */
   function forgeries(

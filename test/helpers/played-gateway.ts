@@ -82,7 +82,8 @@ export class PlayedGateway {
     })
   }
 
-  private send(message: NonNullable<SessionResponse['message']>): void {
+  /** Sends the agent that came last a message, whatever it is. */
+  send(message: NonNullable<SessionResponse['message']>): void {
     this.stream?.write({ message })
   }
 

@@ -7,6 +7,7 @@ import { joinTokenOperations } from './join-tokens/index.js'
 import type { Operation } from './operation.js'
 import { outputOperations } from './output/index.js'
 import { platformOperations } from './platform/index.js'
+import { recoveryOperations } from './recoveries/index.js'
 
 export const operations: readonly Operation[] = [
   ...platformOperations,
@@ -15,5 +16,6 @@ export const operations: readonly Operation[] = [
   ...groupOperations,
   ...joinTokenOperations,
   ...executionOperations,
+  ...recoveryOperations,
   ...outputOperations,
 ]

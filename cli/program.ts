@@ -19,6 +19,7 @@ export function createProgram(terminal: Terminal): Command {
   addRuns(program, terminal)
   addHosts(program, terminal)
   addGroups(program, terminal)
+  addRecoveries(program, terminal)
   addAgents(program, terminal)
   program
     .command('whoami')
@@ -189,6 +190,20 @@ function addAgents(program: Command, terminal: Terminal): void {
     .option('--platform <platform>', 'any, linux, linux-arm64, …')
     .addOption(asJson())
     .action(async (file, options) => (await import('./agents.js')).uploadAgent(terminal, file, options))
+}
+
+function addRecoveries(program: Command, terminal: Terminal): void {
+  const recoveries = program.command('recoveries').description('what is held after a database was restored')
+  recoveries
+    .command('ls')
+    .description('list recoveries, newest first')
+    .addOption(asJson())
+    .action(async (options) => (await import('./recoveries.js')).listRecoveries(terminal, options))
+  recoveries
+    .command('resume')
+    .description('let every held run go on, and new launches run')
+    .addOption(asJson())
+    .action(async (options) => (await import('./recoveries.js')).resumeRecovered(terminal, options))
 }
 
 function addGroups(program: Command, terminal: Terminal): void {

@@ -122,6 +122,22 @@ export class FleetCalls extends Calls {
     )
   }
 
+  /** When the database was put back, newest first, and how many runs of the scope are held for it now. */
+  recoveries(): Promise<Schemas['Recoveries']> {
+    return dataOf(
+      this.api.GET('/api/v1/scopes/{scope}/recoveries', { params: { path: { scope: this.scope } } }),
+    )
+  }
+
+  /** Resumes the oldest of the runs that are held after a restore: again while `left` is not 0. */
+  resumeRecovered(options: WriteOptions = {}): Promise<Schemas['ResumedRecovered']> {
+    return dataOf(
+      this.api.POST('/api/v1/scopes/{scope}/recoveries/resume', {
+        params: { path: { scope: this.scope }, header: keyOf(options) },
+      }),
+    )
+  }
+
   groups(): AsyncGenerator<Group> {
     return allItems((after) =>
       dataOf(

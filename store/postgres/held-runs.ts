@@ -40,9 +40,11 @@ export async function holdExecution(tx: Db, key: Key, scopeName: string, tag: st
 }
 
 /** Whether new launches are to wait: the database was put back, and nobody has said since that all is well. */
-export async function areLaunchesHeld(db: Db): Promise<boolean> {
+export async function areLaunchesHeld(db: Db, scopeId: ScopeId): Promise<boolean> {
   const result = await db.query<{ held: boolean }>(
-    'select exists (select from recovery where released_at is null) as held',
+    `select exists (select from recovery r where not exists (
+       select from recovery_release l where l.scope_id = $1 and l.recovery_id = r.id)) as held`,
+    [scopeId],
   )
   return one(result).held
 }
@@ -99,14 +101,22 @@ async function doubtSilentHosts(tx: Db, key: Key): Promise<void> {
   )
 }
 
-/** Held runs, oldest first. */
-export async function listHeldExecutions(db: Db, limit: number): Promise<Key[]> {
-  const result = await db.query<Key>(
-    `select scope_id as "scopeId", id as "executionId" from execution where state = 'paused' and reason = 'recovered'
-     order by id limit $1`,
-    [limit],
+/** Locks held runs of a scope, oldest first: in the order in which every writer locks them. */
+export async function lockHeldExecutions(tx: Db, scopeId: ScopeId, limit: number): Promise<Key[]> {
+  const result = await tx.query<Key>(
+    `select scope_id as "scopeId", id as "executionId" from execution
+     where scope_id = $1 and state = 'paused' and reason = 'recovered' order by id limit $2 for no key update`,
+    [scopeId, limit],
   )
   return result.rows
+}
+
+export async function countHeldExecutions(db: Db, scopeId: ScopeId): Promise<number> {
+  const result = await db.query<{ n: number }>(
+    `select count(*)::int as n from execution where scope_id = $1 and state = 'paused' and reason = 'recovered'`,
+    [scopeId],
+  )
+  return one(result).n
 }
 
 /** An attempt that a host may be asked about. */

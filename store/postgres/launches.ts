@@ -59,7 +59,7 @@ export async function insertLaunch(
   await appendEvents(tx, scopeId, executionId, [
     { type: 'execution', body: { state: 'pending', hosts: hosts.length } },
   ])
-  if (await areLaunchesHeld(tx)) await holdLaunch(tx, { scopeId, executionId })
+  if (await areLaunchesHeld(tx, scopeId)) await holdLaunch(tx, { scopeId, executionId })
   return { executionId, workflowId }
 }
 

@@ -1,14 +1,14 @@
 /** Recoveries: the database was put back to an older state, so what it says of open runs is held until a person has looked. */
 import { randomBytes } from 'node:crypto'
-import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import type { ExecutionId, PrincipalId, ScopeId } from '../../domain/id.js'
 import { sendHint } from './hints.js'
 import { holdExecution } from './held-runs.js'
 import { type Db, one } from './pool.js'
 import { firstScope } from './scopes.js'
 import { ensurePartitions } from './sweeps.js'
 
-/** How it was found: a worker's own beat, an agent's order, a finished workflow; or an operator said so. */
-export type RecoveryCause = 'beat' | 'agent' | 'engine' | 'operator'
+/** How it was found: a worker's own beat, a finished workflow; or an operator said so. */
+export type RecoveryCause = 'beat' | 'engine' | 'operator'
 
 export interface Recovery {
   id: string
@@ -19,13 +19,12 @@ export interface Recovery {
   /** How many runs were held. */
   held: number
   at: Date
-  releasedAt: Date | null
   /** Null while workflows that the ledger knows no more may still be open. */
   engineSweptAt: Date | null
   endedWorkflows: string[]
 }
 
-const columns = `id, tag, cause, name, detail, held, at, released_at as "releasedAt", engine_swept_at as "engineSweptAt",
+const columns = `id, tag, cause, name, detail, held, at, engine_swept_at as "engineSweptAt",
   ended_workflows as "endedWorkflows"`
 
 export interface RecoveryRequest {
@@ -77,7 +76,6 @@ export async function recoverLedger(tx: Db, request: RecoveryRequest): Promise<R
      where e.state not in ('succeeded', 'failed', 'cancelled') order by e.id for no key update of e`,
   )
   for (const { scopeName, ...key } of open.rows) await holdExecution(tx, key, scopeName, tag)
-  await tx.query('delete from forgotten_order')
   const made = await tx.query<Recovery>(
     `insert into recovery (scope_id, tag, cause, name, detail, held, at)
      values ($1, $2, $3, $4, $5, $6, greatest(clock_timestamp(), $7::timestamptz + interval '5 seconds')) returning ${columns}`,
@@ -104,21 +102,35 @@ async function advanceSequences(tx: Db): Promise<void> {
   }
 }
 
-/** The newest recovery; undefined where there was none. */
-export async function findRecovery(db: Db): Promise<Recovery | undefined> {
-  const result = await db.query<Recovery>(`select ${columns} from recovery order by id desc limit 1`)
-  return result.rows[0]
+/** A recovery as one scope sees it. */
+export interface ScopeRecovery extends Pick<Recovery, 'id' | 'cause' | 'name' | 'at'> {
+  /** Since when new launches of the scope are not held for it any more. */
+  releasedAt: Date | null
+  /** Workflows of the scope's runs that were ended because the ledger knew them no more. */
+  endedWorkflows: string[]
 }
 
 /** The newest ones first. */
-export async function listRecoveries(db: Db, limit: number): Promise<Recovery[]> {
-  return (await db.query<Recovery>(`select ${columns} from recovery order by id desc limit $1`, [limit])).rows
+export async function listRecoveries(
+  db: Db,
+  scope: { id: ScopeId; name: string },
+  limit: number,
+): Promise<ScopeRecovery[]> {
+  const result = await db.query<ScopeRecovery>(
+    `select r.id, r.cause, r.name, r.at, l.released_at as "releasedAt",
+       coalesce((select jsonb_agg(w) from jsonb_array_elements_text(r.ended_workflows) as w where starts_with(w, $2)), '[]') as "endedWorkflows"
+     from recovery r left join recovery_release l on l.scope_id = $1 and l.recovery_id = r.id order by r.id desc limit $3`,
+    [scope.id, `execution/${scope.name}/`, limit],
+  )
+  return result.rows
 }
 
-/** Lets new launches run again; runs that are held stay so, each until it is resumed or cancelled. */
-export async function releaseRecoveries(tx: Db): Promise<number> {
-  const result = await tx.query('update recovery set released_at = now() where released_at is null')
-  return result.rowCount ?? 0
+/** Lets new launches of a scope run again; runs that are held stay so, each until it is resumed or cancelled. */
+export async function releaseLaunches(tx: Db, scopeId: ScopeId, principalId: PrincipalId): Promise<void> {
+  await tx.query(
+    `insert into recovery_release (scope_id, recovery_id, released_by) select $1, id, $2 from recovery on conflict do nothing`,
+    [scopeId, principalId],
+  )
 }
 
 /** Recoveries whose workflows are still to be looked through, made long enough ago that the engine lists all of them. */

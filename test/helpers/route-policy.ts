@@ -55,6 +55,9 @@ export const policy: Readonly<Record<string, Rule>> = {
   [`PUT ${inScope}/groups/:group`]: { may: operators, makes: true, body: () => ({ target: '*' }) },
   [`DELETE ${inScope}/groups/:group`]: { may: operators, uses: true },
 
+  [`GET ${inScope}/recoveries`]: { may: everyRole },
+  [`POST ${inScope}/recoveries/resume`]: { may: operators },
+
   [`GET ${inScope}/join-tokens`]: { may: admins },
   [`POST ${inScope}/join-tokens`]: { may: admins, status: 201, body: () => ({ labels: {} }) },
   [`DELETE ${inScope}/join-tokens/:joinTokenId`]: { may: admins, uses: true },

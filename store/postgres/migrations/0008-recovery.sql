@@ -18,7 +18,7 @@ create table recovery (
   id bigint generated always as identity,
   -- Chance, mixed into the ids of workflows made since: a database that is put back twice does not make it again.
   tag text not null unique,
-  cause text not null check (cause in ('beat', 'agent', 'engine', 'operator')),
+  cause text not null check (cause in ('beat', 'engine', 'operator')),
   -- An operator's word for a restore that was planned: one word is one recovery.
   name text unique,
   detail jsonb not null,
@@ -26,8 +26,6 @@ create table recovery (
   held int not null,
   -- What is told of before this moment is explained by this recovery.
   at timestamptz not null,
-  -- Until then new launches are held as well.
-  released_at timestamptz,
   -- When the workflows that the database knows no more were ended, and which.
   engine_swept_at timestamptz,
   ended_workflows jsonb not null default '[]',
@@ -35,16 +33,13 @@ create table recovery (
 );
 comment on table recovery is 'a recovery is of the whole database; its row stands in the first scope';
 
--- An order that an agent showed and of which the ledger has no trace; a worker checks its signature before it is believed.
-create table forgotten_order (
-  scope_id bigint not null,
-  host_id bigint not null,
-  signed_order bytea not null,
-  signature bytea not null,
-  key_id text not null,
-  told_at timestamptz not null default now(),
-  primary key (scope_id, host_id),
-  foreign key (scope_id, host_id) references host (scope_id, id)
+-- A scope whose operator has said that all is well: its new launches are not held any more.
+create table recovery_release (
+  scope_id bigint not null references scope,
+  recovery_id bigint not null,
+  released_by bigint not null references principal (id),
+  released_at timestamptz not null default now(),
+  primary key (scope_id, recovery_id)
 );
 
 -- When the host's agent last said that its journal does not know this attempt. Only of a run that is held after a restore.

@@ -14,6 +14,7 @@ import { Quota } from './journal/quota.js'
 import { PolicyFile } from './policy.js'
 import { findProgram, findSwitchTools, STANDARD_PATH } from './process/account.js'
 import { findCgroupRoot } from './process/cgroup.js'
+import { protectSelf } from './process/oom-score.js'
 import { ServerClock } from './session/server-clock.js'
 import { lockState, makeScriptsRoot, makeStateFolders } from './state-folder.js'
 import type { AcceptHost } from './task/accept.js'
@@ -41,6 +42,7 @@ export interface StartInput {
  */
 export async function startAgent(input: StartInput): Promise<AsyncDisposable> {
   const { config } = input
+  protectSelf()
   const bootId = (await readFile(config.bootIdFile, 'utf8')).trim()
   await makeStateFolders(config.state)
   const unlock = await lockState(config.state, bootId)

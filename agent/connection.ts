@@ -4,6 +4,7 @@ import { createLogger } from '../base/logger.js'
 import {
   BUNDLE_BLOB_PATH,
   type Hello,
+  IDENTITY_PATH,
   PROTOCOL,
   type SessionRequest,
   UPGRADE_CAPABILITY,
@@ -12,7 +13,7 @@ import {
 import { capabilityNames } from './capability/index.js'
 import type { Config } from './config.js'
 import { readFacts, readMachineId } from './facts.js'
-import { Renewal } from './identity/renew.js'
+import { isOver, Renewal } from './identity/renew.js'
 import { type Credentials, type Identity, promoteNext, writeNext } from './identity/store.js'
 import type { Journal } from './journal/journal.js'
 import type { Quota } from './journal/quota.js'
@@ -132,7 +133,8 @@ export class Connection {
 
   private credentials(): Credentials {
     const { current, next } = this.input.identity
-    return next && !this.nextFailed ? next : current
+    if (!next) return current
+    return this.nextFailed && !isOver(current.certificatePem, this.input.clock.now()) ? current : next
   }
 
   private host(shown: Credentials): SessionHost {
@@ -143,14 +145,14 @@ export class Connection {
       hello: () => this.hello(),
       heartbeat: () => this.heartbeat(),
       welcomed: (welcome) => this.onWelcome(welcome, shown),
-      certificate: (pem) => this.renewal.receive(pem),
+      certificate: (pem) => this.renewed(pem),
       startRenewal: (send) => this.renewal.start(send),
       upgrades: this.input.upgrades,
     }
   }
 
   private async onWelcome(welcome: Welcome, shown: Credentials): Promise<void> {
-    const { identity, journal, config } = this.input
+    const { identity, journal } = this.input
     this.downSince = undefined
     this.sessions += 1
     this.epoch = welcome.epoch
@@ -160,12 +162,34 @@ export class Connection {
       .map((key) => key.keyId)
     if (unknown.length)
       log.warn({ keyIds: unknown }, 'the gateway named signing keys that came with no join; ignored')
-    if (shown.unproven && identity.next === shown) {
-      await promoteNext(join(config.state, 'identity'))
-      identity.current = { ...shown, unproven: false }
-      identity.next = undefined
-    }
+    if (shown.unproven) await this.promote(shown)
     await journal.writeEpoch(welcome.epoch).catch(() => undefined)
+  }
+
+  /**
+   * The stream goes on under the old certificate, whose end does not end it; the new one is shown once over a connection
+   * of its own, and relied on only when the gateway has taken it.
+   */
+  private async renewed(certificatePem: string): Promise<void> {
+    await this.renewal.receive(certificatePem)
+    const { next } = this.input.identity
+    if (!next) return
+    try {
+      await fetchBlob({ ...this.here(), certificate: next, path: IDENTITY_PATH, bytes: 0 })
+      await this.promote(next)
+      log.info('the renewed certificate is good')
+    } catch (error) {
+      log.warn({ err: error }, 'the renewed certificate could not be tried; the next session will show it')
+    }
+  }
+
+  private async promote(proven: Credentials): Promise<void> {
+    const { identity, config } = this.input
+    if (identity.next !== proven) return
+    identity.current = { ...proven, unproven: false }
+    identity.next = undefined
+    this.nextFailed = false
+    await promoteNext(join(config.state, 'identity'))
   }
 
   private async hello(): Promise<Hello> {

@@ -2,6 +2,7 @@
 import { EnvReader } from '../base/env.js'
 import { LOST_AFTER_MS } from '../domain/placement.js'
 import { SHARD_MAX_HOSTS } from '../domain/shard.js'
+import { LIFE_MS } from './desk/authority.js'
 
 type Env = Record<string, string | undefined>
 
@@ -19,6 +20,8 @@ export interface ControlConfig extends StoreConfig {
   healthListen: string
   lostAfterMs: number
   shardMaxHosts: number
+  /** How long a host's certificate is good. */
+  hostCertificateMs: number
   /** 0: as Temporal advises. */
   historyMaxEvents: number
   /** A word for a restore of the database; empty where there was none. */
@@ -56,6 +59,10 @@ export function readControlConfig(from: Env): ControlConfig {
     healthListen: env.text('DROVER_HEALTH_LISTEN', ''),
     lostAfterMs: env.integer('DROVER_LOST_AFTER_MS', LOST_AFTER_MS, { min: 1_000, max: 7 * 86_400_000 }),
     shardMaxHosts: env.integer('DROVER_SHARD_MAX_HOSTS', SHARD_MAX_HOSTS, { min: 1, max: SHARD_MAX_HOSTS }),
+    hostCertificateMs: env.integer('DROVER_HOST_CERTIFICATE_MS', LIFE_MS, {
+      min: 10_000,
+      max: 30 * 86_400_000,
+    }),
     // A look at a step of 500 shards, the most that a plan may have, leaves 1,500 events.
     historyMaxEvents: env.integer('DROVER_HISTORY_MAX_EVENTS', 0, { min: 0, max: 50_000 }),
     recovery: env.text('DROVER_RECOVERY', ''),

@@ -45,7 +45,7 @@ async function run(config: ControlConfig): Promise<void> {
   const keys = await persist(
     logger,
     'the platform keys',
-    () => openPlatformKeys(pool, master),
+    () => openPlatformKeys(pool, master, config.hostCertificateMs),
     shutdown.signal,
   )
   registerFleetGauges(pool, logger.child({ name: 'worker:metrics' }))

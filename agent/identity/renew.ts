@@ -9,8 +9,9 @@ const log = createLogger('agent:renew')
 
 // setTimeout cannot wait longer than 24.8 days; a later look decides again.
 const MAX_WAIT_MS = 24 * 3600 * 1000
-// An answer that never came is asked for again.
+// An answer that never came is asked for again: ten times in the last third of the life, and not too often.
 const RETRY_MS = 60_000
+const RETRY_SHARE = 1 / 30
 
 /**
  * When to ask for the next certificate: at 2/3 of the life ± 5 %, ms from `nowMs`; 0 when that is past.
@@ -19,8 +20,17 @@ const RETRY_MS = 60_000
 export function renewInMs(certificatePem: string, nowMs: number, random: number): number {
   const certificate = new X509Certificate(certificatePem)
   const from = Date.parse(certificate.validFrom)
-  const life = Date.parse(certificate.validTo) - from
-  return Math.max(0, from + life * (2 / 3 + (random - 0.5) * 0.1) - nowMs)
+  return Math.max(0, from + lifeOf(certificatePem) * (2 / 3 + (random - 0.5) * 0.1) - nowMs)
+}
+
+function lifeOf(certificatePem: string): number {
+  const { validFrom, validTo } = new X509Certificate(certificatePem)
+  return Date.parse(validTo) - Date.parse(validFrom)
+}
+
+/** Whether a certificate is over. */
+export function isOver(certificatePem: string, nowMs: number): boolean {
+  return Date.parse(new X509Certificate(certificatePem).validTo) <= nowMs
 }
 
 /** Keeps a renewed pair where a restart finds it. */
@@ -48,9 +58,10 @@ export class Renewal {
         timer = setTimeout(() => look(false), Math.min(dueIn, MAX_WAIT_MS))
         return
       }
-      if (!asked) this.keyPem = generateKey()
-      send(makeRequest(this.keyPem ?? '', newest))
-      timer = setTimeout(() => look(true), RETRY_MS)
+      // The one that was asked for may have been answered meanwhile, and be due itself.
+      if (!asked || this.keyPem === undefined) this.keyPem = generateKey()
+      send(makeRequest(this.keyPem, newest))
+      timer = setTimeout(() => look(true), Math.min(RETRY_MS, lifeOf(newest.certificatePem) * RETRY_SHARE))
     }
     look(false)
     return () => clearTimeout(timer)
@@ -65,7 +76,7 @@ export class Renewal {
     await this.save(this.keyPem, certificatePem)
     this.identity.next = { keyPem: this.keyPem, certificatePem, unproven: true }
     this.keyPem = undefined
-    log.info('a renewed certificate waits for the next session')
+    log.info('a renewed certificate has come')
   }
 
   // The gateway is trusted least: it relays the CA's answer, so the answer is checked like anybody's.

@@ -5,7 +5,7 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder, readIfPresent, readJson, writeFileAtomic } from '../files.js'
+import { makeFolder, readIfPresent, readJson, syncFolder, writeFileAtomic } from '../files.js'
 
 export interface Credentials {
   keyPem: string
@@ -30,18 +30,22 @@ export interface NewIdentity {
   signingKeys: { keyId: string; publicKey: Uint8Array }[]
 }
 
-/** The identity in `folder`, or undefined when this host has not joined. */
+/** The identity in `folder`, or undefined when this host has not joined. Ends a promotion that a crash cut in two. */
 export async function readIdentity(folder: string): Promise<Identity | undefined> {
   const host = await readJson<{ hostId: string }>(join(folder, 'host.json'))
   const caPem = await readIfPresent(join(folder, 'ca.pem'))
-  const current = await readCredentials(folder, false)
+  await finishPromotion(folder)
+  const next =
+    (await readCredentials(join(folder, 'next'), true)) ??
+    (await readCredentials(join(folder, 'next.new'), true))
+  const current = (await readCredentials(folder, false)) ?? next
   const keys = await readJson<{ keyId: string; publicKey: string }[]>(join(folder, 'signing-keys.json'))
   if (!host || !caPem || !current || !keys) return undefined
   return {
     hostId: host.hostId,
     caPem,
     current,
-    next: await readCredentials(join(folder, 'next'), true),
+    next: next === current ? undefined : next,
     signingKeys: new Map(keys.map((key) => [key.keyId, toPublicKey(Buffer.from(key.publicKey, 'base64'))])),
   }
 }
@@ -61,36 +65,47 @@ export async function writeIdentity(folder: string, identity: NewIdentity): Prom
   await writeFileAtomic(join(folder, 'host.json'), JSON.stringify({ hostId: identity.hostId }), durable)
 }
 
-/** Puts a renewed pair beside the current one. */
+/**
+ * Puts a renewed pair beside the current one. What waited there before may be the only good one by now: it is replaced
+ * when the new pair is complete, and a crash between the last two steps leaves the new one in `next.new/`.
+ */
 export async function writeNext(folder: string, keyPem: string, certificatePem: string): Promise<void> {
   const next = join(folder, 'next')
+  const fresh = join(folder, 'next.new')
+  await rm(fresh, { recursive: true, force: true })
+  await makeFolder(fresh)
+  await writeFileAtomic(join(fresh, 'key.pem'), keyPem, { durable: true })
+  await writeFileAtomic(join(fresh, 'cert.pem'), certificatePem, { durable: true })
   await rm(next, { recursive: true, force: true })
-  await makeFolder(next)
-  await writeFileAtomic(join(next, 'key.pem'), keyPem, { durable: true })
-  await writeFileAtomic(join(next, 'cert.pem'), certificatePem, { durable: true })
+  await rename(fresh, next)
+  await syncFolder(folder)
 }
 
 /**
- * Makes the renewed pair the current one. A crash between the two renames leaves a mixed pair in the folder; the
- * reader then finds that key and certificate differ, and takes what is left in `next/`.
+ * Makes the renewed pair the current one. A crash between the two renames leaves a mixed pair in the folder; whoever
+ * reads it next finds that the key belongs to the certificate in `next/`, and ends what was begun.
  */
 export async function promoteNext(folder: string): Promise<void> {
   const next = join(folder, 'next')
   await rename(join(next, 'key.pem'), join(folder, 'key.pem'))
   await rename(join(next, 'cert.pem'), join(folder, 'cert.pem'))
+  await syncFolder(folder)
   await rm(next, { recursive: true, force: true })
 }
 
-async function readCredentials(folder: string, unproven: boolean): Promise<Credentials | undefined> {
+async function finishPromotion(folder: string): Promise<void> {
   const key = await readIfPresent(join(folder, 'key.pem'))
-  const certificate = await readIfPresent(join(folder, 'cert.pem'))
-  // The other half of a promotion that a crash cut in two lies in the neighbour folder.
-  const late = unproven ? undefined : await readIfPresent(join(folder, 'next', 'cert.pem'))
-  for (const certificatePem of [certificate, late]) {
-    if (key && certificatePem && matches(key, certificatePem))
-      return { keyPem: key, certificatePem, unproven }
-  }
-  return undefined
+  const late = join(folder, 'next', 'cert.pem')
+  const certificate = await readIfPresent(late)
+  if (key && certificate && matches(key, certificate)) await rename(late, join(folder, 'cert.pem'))
+}
+
+async function readCredentials(folder: string, unproven: boolean): Promise<Credentials | undefined> {
+  const keyPem = await readIfPresent(join(folder, 'key.pem'))
+  const certificatePem = await readIfPresent(join(folder, 'cert.pem'))
+  return keyPem && certificatePem && matches(keyPem, certificatePem)
+    ? { keyPem, certificatePem, unproven }
+    : undefined
 }
 
 function matches(keyPem: string, certificatePem: string): boolean {

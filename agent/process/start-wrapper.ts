@@ -1,5 +1,6 @@
 /** Starting a wrapper: detached, nothing of the agent's inherited; it lays the output into the task's files itself. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { startUnprotected } from './oom-score.js'
 
 export interface WrapperStart {
   wrapper: string
@@ -32,12 +33,14 @@ export function startWrapper(start: WrapperStart): ChildProcess {
     owner ? `${owner.uid}:${owner.gid}` : '-',
     blocks,
   ]
-  const child = spawn('/bin/sh', [...words, ...start.command], {
-    detached: true,
-    stdio: 'ignore',
-    env: start.environment,
-    cwd: '/',
-  })
+  const child = startUnprotected(() =>
+    spawn('/bin/sh', [...words, ...start.command], {
+      detached: true,
+      stdio: 'ignore',
+      env: start.environment,
+      cwd: '/',
+    }),
+  )
   child.unref()
   return child
 }

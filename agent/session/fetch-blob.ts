@@ -16,7 +16,7 @@ export interface BlobRequest {
 
 const TIMEOUT_MS = 30_000
 
-/** The bytes; the caller compares their hash. Rejects on any other answer than 200, and on a wrong size. */
+/** The bytes; the caller compares their hash. Rejects on any other answer than 200 and 204, and on a wrong size. */
 export function fetchBlob(request: BlobRequest): Promise<Buffer> {
   const address = parseAddress(request.gateway)
   if (!address) return Promise.reject(new Error('no gateway'))
@@ -36,7 +36,7 @@ export function fetchBlob(request: BlobRequest): Promise<Buffer> {
     call.once('timeout', () => call.destroy(new Error(`the gateway did not answer in ${TIMEOUT_MS} ms`)))
     call.once('error', reject)
     call.once('response', (response) => {
-      if (response.statusCode !== 200) {
+      if (response.statusCode !== 200 && response.statusCode !== 204) {
         response.resume()
         return reject(new Error(`the gateway answered ${response.statusCode}`))
       }

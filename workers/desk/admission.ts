@@ -88,11 +88,20 @@ async function admitRenewal(tx: Db, request: Of<'renewal'>): Promise<Certificate
   if (!host)
     throw new PlatformError('certificate_revoked', 'the certificate was revoked or never issued here')
   const current = new X509Certificate(currentCertificate)
-  if (Date.parse(current.validTo) <= Date.now())
+  if (renewableUntil(current) <= Date.now())
     throw new PlatformError('certificate_wrong', 'the certificate has expired; join again with a new token')
   if (!verify('sha256', renewalProof(csr), current.publicKey, proof))
     throw new PlatformError('certificate_wrong', 'the renewal was not signed by the key of the certificate')
   return { scopeId: host.scopeId, hostId: host.hostId, gateway: null }
+}
+
+/**
+ * As long again as it was good: without that, workers that are away for some days would lose every host whose session
+ * outlived its certificate. Nobody opens a session with an expired one, and a revocation ends this, too.
+ */
+function renewableUntil(certificate: X509Certificate): number {
+  const end = Date.parse(certificate.validTo)
+  return end + (end - Date.parse(certificate.validFrom))
 }
 
 async function admitGateway(

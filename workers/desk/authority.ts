@@ -11,7 +11,7 @@ const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
 
 /** Hosts renew over their session at two thirds of this, gateways too; a stolen certificate is worth a week at most. */
-const LIFE_MS = 7 * DAY_MS
+export const LIFE_MS = 7 * DAY_MS
 
 // A certificate must be valid at once on a host whose clock is a little behind.
 const BACKDATE_MS = 3_600_000
@@ -49,16 +49,18 @@ export async function createAuthorityKey(): Promise<PrivateKey> {
 export class Authority {
   private readonly certificate: x509.X509Certificate
   private readonly key: webcrypto.CryptoKey
+  private readonly hostLifeMs: number
 
-  private constructor(certificate: x509.X509Certificate, key: webcrypto.CryptoKey) {
+  private constructor(certificate: x509.X509Certificate, key: webcrypto.CryptoKey, hostLifeMs: number) {
     this.certificate = certificate
     this.key = key
+    this.hostLifeMs = hostLifeMs
   }
 
-  static async open(key: PrivateKey): Promise<Authority> {
+  static async open(key: PrivateKey, hostLifeMs = LIFE_MS): Promise<Authority> {
     const pkcs8 = Buffer.from(key.privatePart, 'base64')
     const privateKey = await webcrypto.subtle.importKey('pkcs8', pkcs8, P256, false, ['sign'])
-    return new Authority(new x509.X509Certificate(key.publicPart), privateKey)
+    return new Authority(new x509.X509Certificate(key.publicPart), privateKey, hostLifeMs)
   }
 
   /**
@@ -72,7 +74,8 @@ export class Authority {
     if (name !== 'ECDSA' || namedCurve !== 'P-256') throw new Error('the key must be ECDSA P-256')
     const isHost = 'hostId' in subject
     const serial = newSerial()
-    const notAfter = new Date(Date.now() + LIFE_MS)
+    const lifeMs = isHost ? this.hostLifeMs : LIFE_MS
+    const notAfter = new Date(Date.now() + lifeMs)
     const names: ConstructorParameters<typeof x509.SubjectAlternativeNameExtension>[0] = isHost
       ? [{ type: 'url', value: `${HOST_URI_PREFIX}${subject.hostId}` }]
       : [
@@ -83,7 +86,7 @@ export class Authority {
       serialNumber: serial,
       subject: `CN=${isHost ? `host ${subject.hostId}` : `gateway ${subject.gateway}`}`,
       issuer: this.certificate.subject,
-      notBefore: new Date(Date.now() - BACKDATE_MS),
+      notBefore: new Date(Date.now() - Math.min(BACKDATE_MS, lifeMs / 10)),
       notAfter,
       signingAlgorithm: P256,
       publicKey: request.publicKey,

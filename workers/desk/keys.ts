@@ -14,7 +14,7 @@ import { type Db, type Pool } from '../../store/postgres/pool.js'
 import { firstScope } from '../../store/postgres/scopes.js'
 import { transaction } from '../../store/postgres/transaction.js'
 import type { MasterKey } from '../../store/seal.js'
-import { Authority, createAuthorityKey } from './authority.js'
+import { Authority, createAuthorityKey, LIFE_MS } from './authority.js'
 
 export interface PlatformKeys {
   authority: Authority
@@ -23,7 +23,12 @@ export interface PlatformKeys {
   gatewayKey: (name: string) => Buffer
 }
 
-export async function openPlatformKeys(pool: Pool, master: MasterKey): Promise<PlatformKeys> {
+/** @param hostLifeMs how long hosts' certificates are good */
+export async function openPlatformKeys(
+  pool: Pool,
+  master: MasterKey,
+  hostLifeMs = LIFE_MS,
+): Promise<PlatformKeys> {
   return transaction(pool, async (tx) => {
     await lockKeys(tx)
     const ca = await findOrMake(tx, master, 'ca', createAuthorityKey)
@@ -32,7 +37,7 @@ export async function openPlatformKeys(pool: Pool, master: MasterKey): Promise<P
     await setCaSignature(tx, scopeId, signing.id, certify(ca, signing))
     const secretOf = (name: string) => gatewaySecret(master.key.toString('base64'), name)
     return {
-      authority: await Authority.open(ca),
+      authority: await Authority.open(ca, hostLifeMs),
       signer: createSigner(signing),
       gatewayKey: (name) => keyOfSecret(secretOf(name), 'drover gateway').publicKey,
     }

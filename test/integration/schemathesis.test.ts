@@ -95,7 +95,8 @@ whenInstalled('the running API, asked by Schemathesis', () => {
     const document = (await (await fetch(`${platform.url}/api/v1/openapi.json`)).json()) as {
       paths: Record<string, object>
     }
-    expect(verdict.tested).toBe(Object.values(document.paths).flatMap(Object.keys).length)
+    // It leaves out the route of the document itself.
+    expect(verdict.tested).toBe(Object.values(document.paths).flatMap(Object.keys).length - 1)
     expect(verdict.requests).toBeGreaterThan(500)
   }
 

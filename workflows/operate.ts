@@ -30,13 +30,15 @@ async function apply(ref: ExecutionRef, run: RunState, input: OperateInput): Pro
   if (run.claim === 'refused') return { state: 'ended' }
   try {
     const outcome = await ledger.applyOperation({ ...ref, operationId: input.operationId })
+    const before = run.holds
     // Never from the operation's kind: one that was decided long ago may be asked again.
     run.adopt(outcome.standing, run.byStep(outcome.steps))
+    // One that was refused has changed nothing: hosts need no look for it.
+    if (outcome.state !== 'refused' || run.holds !== before) run.changes++
     return { state: outcome.state, reason: outcome.reason }
   } catch (error) {
+    run.changes++
     if (isSuperseded(error)) return { state: 'ended' }
     throw error
-  } finally {
-    run.changes++
   }
 }

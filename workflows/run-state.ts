@@ -38,6 +38,11 @@ export class RunState {
     return this.steps.map((step) => step.state)
   }
 
+  /** Whether and how an operator holds the run, to compare. */
+  get holds(): string {
+    return `${this.paused} ${this.cancelRequested}`
+  }
+
   /** What validators judge an operation by. */
   get view(): OperationView {
     return {

@@ -51,7 +51,11 @@ export class PlayedGateway {
       join: () => undefined,
       session: (stream: Stream) => {
         stream.on('data', (request: SessionRequest) => this.take(stream, request))
-        for (const event of ['end', 'error', 'cancelled']) stream.on(event, () => stream.end())
+        const over = () => {
+          if (this.stream === stream) this.stream = undefined
+          stream.end()
+        }
+        for (const event of ['end', 'error', 'cancelled']) stream.on(event, over)
       },
     })
     const port = await new Promise<number>((resolve, reject) =>

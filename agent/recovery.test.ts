@@ -158,6 +158,56 @@ describe('after a crash of the agent', () => {
     expect(lines('starts')).toEqual(['x'])
   })
 
+  it.each(['lives on', 'dies as well'])(
+    'a script whose watcher alone was killed is still ended by a cancel when its agent %s',
+    async (what) => {
+      const dispatch = makeDispatch(gateway, { text: 'setsid sleep 60 & echo ready; wait', graceMs: 200 })
+      gateway.dispatch(dispatch)
+      await gateway.until('chunk', () => gateway.received(dispatch.id, 1) > 0)
+      const record = readFileSync(join(taskFolder(dispatch.id), 'pid'), 'utf8')
+      process.kill(Number(record.split(' ')[0]), 'SIGKILL')
+      if (what === 'dies as well') {
+        await agent.kill()
+        gateway.drop()
+        agent.start()
+        await gateway.sessionUp()
+      }
+      gateway.cancel(dispatch)
+      expect((await gateway.final(dispatch.id)).state).toBe(TaskState.TASK_STATE_CANCELLED)
+      await expectNoneOfTask(taskMarker(gateway.journalId, dispatch.id))
+    },
+  )
+
+  it('a script that loses its watcher is interrupted when it ends', async () => {
+    const dispatch = makeDispatch(gateway, {
+      text: `echo ready; while [ ! -e ${folder}/end ]; do sleep 0.05; done`,
+    })
+    gateway.dispatch(dispatch)
+    await gateway.until('chunk', () => gateway.received(dispatch.id, 1) > 0)
+    const record = readFileSync(join(taskFolder(dispatch.id), 'pid'), 'utf8')
+    process.kill(Number(record.split(' ')[0]), 'SIGKILL')
+    writeFileSync(join(folder, 'end'), '')
+    expect(await gateway.final(dispatch.id)).toMatchObject({
+      state: TaskState.TASK_STATE_INTERRUPTED,
+      started: Started.STARTED_YES,
+    })
+  })
+
+  it('what a cancelled script left of itself is ended by the next life', async () => {
+    const text = '(trap "" TERM; echo ready; exec sleep 60) & wait'
+    const dispatch = makeDispatch(gateway, { text, graceMs: 1_000 })
+    gateway.dispatch(dispatch)
+    await gateway.until('chunk', () => gateway.received(dispatch.id, 1) > 0)
+    gateway.cancel(dispatch)
+    while (!existsSync(join(taskFolder(dispatch.id), 'exit'))) await delay(10)
+    await agent.kill()
+    gateway.drop()
+    expect(processesOfTask(taskMarker(gateway.journalId, dispatch.id))).not.toEqual([])
+    agent.start()
+    expect((await gateway.final(dispatch.id)).state).toBe(TaskState.TASK_STATE_CANCELLED)
+    await expectNoneOfTask(taskMarker(gateway.journalId, dispatch.id))
+  })
+
   it('a task that was never claimed is started once, under the next claim', async () => {
     const dispatch = await stopBefore('claim', `echo x >> ${folder}/starts`)
     agent.start()

@@ -9,6 +9,7 @@ const nothing: Evidence = {
   wrapperKnown: false,
   wrapperRuns: false,
   scriptSeen: false,
+  scriptRuns: false,
 }
 const claimed = { claimed: true }
 const known = { ...claimed, wrapperKnown: true }
@@ -25,6 +26,11 @@ describe('what a restarted agent does', () => {
     [
       'a wrapper that runs is adopted',
       { ...known, wrapperRuns: true, scriptSeen: true },
+      { action: 'adopt' },
+    ],
+    [
+      'a script that has lost its wrapper is adopted while it runs',
+      { ...known, scriptSeen: true, scriptRuns: true },
       { action: 'adopt' },
     ],
     ['an unclaimed task is claimed', {}, { action: 'claim' }],
@@ -46,7 +52,7 @@ describe('what a restarted agent does', () => {
     ],
     [
       'after a reboot a pid that is in use again is not believed',
-      { ...known, sameBoot: false, wrapperRuns: true, scriptSeen: true },
+      { ...known, sameBoot: false, wrapperRuns: true, scriptSeen: true, scriptRuns: true },
       { action: 'interrupted', reason: 'rebooted', started: 'yes' },
     ],
   ])('%s', (_name, seen, recovery) => {

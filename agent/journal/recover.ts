@@ -11,6 +11,8 @@ export interface Evidence {
   wrapperRuns: boolean
   /** The wrapper wrote the group of the script, so the script's process existed. */
   scriptSeen: boolean
+  /** That process lives. */
+  scriptRuns: boolean
 }
 
 export type Recovery =
@@ -34,6 +36,6 @@ export function decideRecovery(seen: Evidence): Recovery {
   if (!seen.sameBoot) return { action: 'interrupted', reason: 'rebooted', started }
   if (!seen.claimed) return { action: 'claim' }
   if (!seen.wrapperKnown) return { action: 'search' }
-  if (seen.wrapperRuns) return { action: 'adopt' }
+  if (seen.wrapperRuns || seen.scriptRuns) return { action: 'adopt' }
   return { action: 'interrupted', reason: 'interrupted', started }
 }

@@ -1,13 +1,14 @@
 /** Finding every task again after a restart, and going on with each as the evidence says. */
 import { createLogger } from '../../base/logger.js'
 import { delay } from '../../base/backoff.js'
-import { Started } from '../../proto/index.js'
+import { Started, TaskState } from '../../proto/index.js'
 import type { Journal } from '../journal/journal.js'
 import { decideRecovery, type Evidence } from '../journal/recover.js'
 import { TaskFolder } from '../journal/task-folder.js'
 import { TaskOutput } from '../output/task-output.js'
 import { findProcessesOfTask, isRunning, taskMarker, ticksToMs } from '../process/proc.js'
 import { capOf } from './result.js'
+import { isScriptRunning } from './runner.js'
 import { isUnclaimed, Task } from './task.js'
 import type { Tasks } from './tasks.js'
 import { cancelledUnstarted, decideVerdict, interrupted } from './verdict.js'
@@ -91,6 +92,7 @@ async function gather(journal: Journal, task: Task): Promise<Evidence> {
     wrapperKnown: wrapper !== undefined,
     wrapperRuns,
     scriptSeen: (await folder.readGroup()) !== undefined,
+    scriptRuns: await isScriptRunning(task, { journal }),
   }
 }
 
@@ -111,9 +113,11 @@ async function conclude(
   ]
   const decided = decideVerdict({ exit, cancel, timeout, bootId: task.intent?.bootId ?? '', leftOver: [] })
   const ranHere = task.intent?.bootId === journal.bootId
+  const isStopped =
+    recovery.action === 'conclude' ? decided.state !== TaskState.TASK_STATE_EXITED : cancel || timeout
+  // Ended by us, and the agent died over it: whatever is left of it must still go.
+  if (ranHere && isStopped) return tasks.adopt(task)
   if (recovery.action === 'conclude') return tasks.finish(task, decided)
-  // Ended by us, and the agent died before it could say so.
-  if (ranHere && (cancel || timeout)) return tasks.finish(task, decided)
   const started = recovery.started === 'yes' ? Started.STARTED_YES : Started.STARTED_MAYBE
   return tasks.finish(task, interrupted(recovery.reason, started))
 }

@@ -2,13 +2,13 @@
 import type { ChildProcess } from 'node:child_process'
 import { delay } from '../../base/backoff.js'
 import { createLogger } from '../../base/logger.js'
-import { Started } from '../../proto/index.js'
+import { Started, TaskState } from '../../proto/index.js'
 import { baseEnvironment, planScript, type ScriptPlan, scriptCommand } from '../capability/run-script.js'
 import type { Cancel, ExitRecord, Timeout, WrapperRecord } from '../journal/records.js'
 import { claimName } from '../journal/task-folder.js'
 import { cgroupOf, makeCgroup } from '../process/cgroup.js'
 import { killTree } from '../process/kill-tree.js'
-import { isRunning, taskMarker, ticksToMs, uptimeMs } from '../process/proc.js'
+import { carriesMarker, isRunning, taskMarker, ticksToMs, uptimeMs } from '../process/proc.js'
 import { startWrapper } from '../process/start-wrapper.js'
 import type { TaskHost } from './host.js'
 import { isRefusal, type Refusal } from './refusal.js'
@@ -21,6 +21,12 @@ const log = createLogger('agent:task')
 
 // How long a wrapper may take to record an exit after its script's tree is gone.
 const RECORD_MS = 2_000
+
+/** Whether the script's own process lives, whoever watches it. */
+export async function isScriptRunning(task: Task, host: Pick<TaskHost, 'journal'>): Promise<boolean> {
+  const group = await task.folder.readGroup()
+  return group !== undefined && carriesMarker(group, taskMarker(host.journal.id, task.id))
+}
 
 export interface RunnerEvents {
   /** The state that the server knows has changed. */
@@ -149,7 +155,11 @@ export class Runner {
     const { folder } = this.task
     if (!this.wrapper) await this.noteWrapper()
     const exit = await folder.readExit()
-    if (exit) return this.conclude(exit)
+    if (exit) {
+      // What it left of itself goes, too: an earlier life of the agent may have died over that.
+      if (this.isStopped(exit) && !this.ending) this.end()
+      return this.conclude(exit)
+    }
     if (this.isOverdue()) await this.decideTimeout()
     if ((this.cancel || this.timeout) && !this.ending) this.end()
     if (this.leftOver) return this.awaitRecord()
@@ -157,7 +167,16 @@ export class Runner {
     if (!gone || this.ending) return undefined
     // The wrapper may have recorded the exit between the two looks.
     const late = await folder.readExit()
-    return late ? this.conclude(late) : this.concludeWithoutExit()
+    if (late) return this.conclude(late)
+    // Its wrapper was killed and it runs on: watched to its end, so that a cancel and its time limit still reach it.
+    return (await isScriptRunning(this.task, this.host)) ? undefined : this.concludeWithoutExit()
+  }
+
+  /** Whether a cancel or the time limit came before this exit. */
+  private isStopped(exit: ExitRecord): boolean {
+    const { cancel, timeout } = this
+    const verdict = decideVerdict({ exit, cancel, timeout, bootId: this.host.journal.bootId, leftOver: [] })
+    return verdict.state !== TaskState.TASK_STATE_EXITED
   }
 
   private async noteWrapper(): Promise<void> {
@@ -255,7 +274,8 @@ export class Runner {
           {
             marker: taskMarker(host.journal.id, task.id),
             group,
-            wrapper: wrapper?.pid,
+            // One that is dead spares nobody: its copiers end with the script.
+            wrapper: wrapper && isRunning(wrapper.pid, wrapper.startTicks) ? wrapper.pid : undefined,
             ownSession: host.setsid !== undefined,
             cgroup: cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id }),
           },

@@ -134,7 +134,8 @@ probation() {
   say info "trying version $W for $P s"
   start
   uptime
-  E=$((U + P))
+  # A second more, for uptime is cut to whole ones.
+  E=$((U + P + 1))
   while :; do
     look "$A"
     case $Z in '' | Z | X)

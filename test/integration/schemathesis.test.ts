@@ -97,7 +97,8 @@ whenInstalled('the running API, asked by Schemathesis', () => {
     }
     // It leaves out the route of the document itself.
     expect(verdict.tested).toBe(Object.values(document.paths).flatMap(Object.keys).length - 1)
-    expect(verdict.requests).toBeGreaterThan(500)
+    // How many fit into the time is the machine's to say: thousands on a quiet one.
+    expect(verdict.requests).toBeGreaterThan(3 * verdict.tested)
   }
 
   it('answers an administrator only as its document says', () => ask(platform.token, 45), 120_000)

@@ -41,13 +41,11 @@ function programOf(context: RoleContext, role: Role): string {
   return join(context.checkout, context.programs[role] ?? programs[role])
 }
 
-function storeEnvironment({ urls, data }: RoleContext): Record<string, string> {
+function storeEnvironment({ urls }: RoleContext): Record<string, string> {
   return {
     DROVER_POSTGRES_URL: urls.postgres,
     DROVER_MONGO_URL: urls.mongo,
     DROVER_TEMPORAL_ADDRESS: urls.temporal,
-    DROVER_S3_URL: urls.s3,
-    DROVER_MASTER_KEY_FILE: masterKeyFile(data),
   }
 }
 
@@ -92,6 +90,9 @@ export function workerSpec(context: RoleContext, name: string, port: number): Ch
     env: {
       ...baseEnvironment(),
       ...storeEnvironment(context),
+      DROVER_S3_URL: context.urls.s3,
+      // The one role that signs; nobody else is given the key.
+      DROVER_MASTER_KEY_FILE: masterKeyFile(context.data),
       DROVER_WORKFLOW_BUNDLE: join(context.checkout, 'dist/workflow-bundle.js'),
       DROVER_HEALTH_LISTEN: `127.0.0.1:${port}`,
       ...context.overrides.worker,

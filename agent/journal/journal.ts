@@ -1,30 +1,32 @@
 /** The journal as a whole: its id, its sequence number, and where its tasks live. */
 import { randomUUID } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createLogger } from '../../base/logger.js'
-import { hasErrno, makeFolder, readIfPresent, readJson, writeFileAtomic } from '../files.js'
+import { hasErrno, isMissing, makeFolder, readIfPresent, readJson, writeFileAtomic } from '../files.js'
 import { WRAPPER } from '../process/wrapper.js'
 
 const log = createLogger('agent:journal')
 
-// The number on disk is the end of a reserved block: one write a block, and never a step back after a crash.
-const BLOCK = 64n
+// Fixed, so that the number is written over in place: that needs no room on a full disk, and a sector is never half written.
+const DIGITS = 20
 
 export class Journal {
   readonly id: string
   readonly folder: string
   readonly bootId: string
-  private sequenceNow: bigint
-  private reserved: bigint
-  private saving: Promise<void> = Promise.resolve()
+  /** The newest number that was given to a write. */
+  private counted: bigint
+  /** The newest that is on disk: what is told was never forgotten. */
+  private saved: bigint
+  private saving: Promise<void> | undefined
 
   private constructor(start: { id: string; folder: string; bootId: string; sequence: bigint }) {
     this.id = start.id
     this.folder = start.folder
     this.bootId = start.bootId
-    this.sequenceNow = start.sequence
-    this.reserved = start.sequence
+    this.counted = start.sequence
+    this.saved = start.sequence
   }
 
   /** Opens the spool in `folder`, making it (and its random id) when there is none. */
@@ -43,16 +45,14 @@ export class Journal {
     const stored = (await readIfPresent(join(folder, 'sequence')))?.trim()
     const sequence = /^\d+$/.test(stored ?? '') ? BigInt(stored ?? 0) : 0n
     const journal = new Journal({ id: head.journalId, folder, bootId, sequence })
-    // On a full disk the agent must come up all the same, to tell of what runs; it takes on nothing new until there is room.
-    await journal.advance().catch((error: unknown) => {
-      if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error
-      log.warn({ err: error }, 'the disk is full: the journal cannot go on until there is room')
-    })
+    // A start is no write: were it counted, a copy that lacks one task would come up with the number of the one that has it.
+    if (stored?.length !== DIGITS) await journal.makeSequence()
     return journal
   }
 
+  /** Number of the newest write that is on disk. */
   get sequence(): bigint {
-    return this.sequenceNow
+    return this.saved
   }
 
   get wrapper(): string {
@@ -69,23 +69,53 @@ export class Journal {
     return names.filter((name) => /^[0-9a-f]{64}$/.test(name))
   }
 
-  /** Counts one write that matters. Rejects when the disk cannot take the next block; nothing is counted then. */
+  /**
+   * Counts one write that matters, once that is on disk: whoever has heard of the number knows that the write was kept, so
+   * that a lower number shows a copy which lacks it. Rejects when the disk cannot take it.
+   */
   async advance(): Promise<void> {
-    // Never past what is on disk: a number that was told and then forgotten would look like a journal that went back.
-    while (this.sequenceNow + 1n >= this.reserved) await this.reserve()
-    this.sequenceNow += 1n
+    this.counted += 1n
+    const mine = this.counted
+    while (this.saved < mine) await this.save()
   }
 
-  private async reserve(): Promise<void> {
-    this.saving = this.saving
-      .catch(() => undefined)
-      .then(async () => {
-        if (this.sequenceNow + 1n < this.reserved) return
-        const next = this.sequenceNow + 1n + BLOCK
-        await writeFileAtomic(join(this.folder, 'sequence'), `${next}\n`, { durable: true })
-        this.reserved = next
-      })
-    await this.saving
+  /** One write to disk for all that have counted meanwhile. */
+  private save(): Promise<void> {
+    this.saving ??= this.writeSequence().finally(() => {
+      this.saving = undefined
+    })
+    return this.saving
+  }
+
+  private async writeSequence(): Promise<void> {
+    const upTo = this.counted
+    const file = join(this.folder, 'sequence')
+    const handle = await open(file, 'r+').catch((error: unknown) => {
+      if (!isMissing(error)) throw error
+    })
+    // The disk was full when the agent came up.
+    if (!handle) {
+      await writeFileAtomic(file, sequenceText(upTo), { durable: true })
+      this.saved = upTo
+      return
+    }
+    try {
+      await handle.write(sequenceText(upTo), 0)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+    this.saved = upTo
+  }
+
+  private async makeSequence(): Promise<void> {
+    // On a full disk the agent must come up all the same, to tell of what runs; it takes on nothing new until there is room.
+    await writeFileAtomic(join(this.folder, 'sequence'), sequenceText(this.saved), { durable: true }).catch(
+      (error: unknown) => {
+        if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error
+        log.warn({ err: error }, 'the disk is full: the journal cannot go on until there is room')
+      },
+    )
   }
 
   /** The epoch of the last session, for the next hello. */
@@ -97,4 +127,8 @@ export class Journal {
   async writeEpoch(epoch: bigint): Promise<void> {
     await writeFileAtomic(join(this.folder, 'epoch'), `${epoch}\n`)
   }
+}
+
+function sequenceText(sequence: bigint): string {
+  return `${String(sequence).padStart(DIGITS, '0')}\n`
 }

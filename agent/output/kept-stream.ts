@@ -93,6 +93,11 @@ export class KeptStream {
     this.sent = this.acked
   }
 
+  /** Gives up what this host has no more: it was acknowledged once, and a gap may not be told as zeros. */
+  async skipIfGone(): Promise<void> {
+    if (!this.hash && this.kept > 0 && !(await this.open())) this.resume(this.kept)
+  }
+
   /** Takes in whether the copier had to throw output away. */
   async noteLoss(): Promise<void> {
     const text = await readIfPresent(copierFile(this.path))

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Capped } from '../journal/records.js'
+import type { Capped, Result } from '../journal/records.js'
 import { TaskOutput } from './task-output.js'
 
 let folder: string
@@ -101,5 +101,16 @@ describe('the output of a task', () => {
     output.stdout.acknowledge(10)
     expect(output.isAcknowledged).toBe(true)
     await output.close()
+  })
+
+  it('that this host has no more is not told as zeros', async () => {
+    const result = { bytes: 5, sha256: '', truncated: false }
+    const output = TaskOutput.ended(folder, { stdout: result, stderr: { ...result, bytes: 0 } } as Result)
+    rmSync(join(folder, 'stdout'))
+    output.stdout.resume(0)
+    await output.stdout.skipIfGone()
+    expect(output.hasMore).toBe(false)
+    expect(await output.stdout.take(10)).toBeUndefined()
+    expect(output.isAcknowledged).toBe(true)
   })
 })

@@ -22,6 +22,8 @@ const log = createLogger('agent:session')
 // A gateway that takes the stream and says nothing is as bad as none.
 const WELCOME_MS = 15_000
 
+const TELL_JOURNAL_MS = 1_000
+
 /** What a session asks of tasks: the real ones, or those of a simulated host. */
 export type SessionTasks = Pick<Tasks, 'listener' | 'dispatch' | 'cancel' | 'ask'> & {
   open: Pick<OpenTasks, 'unsettled' | 'holdOutput' | 'settle' | 'acknowledge' | 'resumeOutput' | 'nextChunk'>
@@ -74,6 +76,7 @@ class Session {
   private readonly told = new Map<string, bigint>()
   private welcomed = false
   private ended = false
+  private tellingJournal = false
   private retryAfterMs: number | undefined
   private refusal: { code: string; message: string } | undefined
   private stopRenewal: (() => void) | undefined
@@ -168,7 +171,10 @@ class Session {
     this.host.clock.set(Number(welcome.serverTimeMs))
     this.welcomed = true
     this.host.tasks.listener = {
-      update: (value: TaskUpdate) => this.outbox.control({ $case: 'taskUpdate', value }),
+      update: (value: TaskUpdate) => {
+        this.outbox.control({ $case: 'taskUpdate', value })
+        this.tellJournalSoon()
+      },
       output: () => this.outbox.poke(),
     }
     log.info({ gateway: welcome.gateway, epoch: String(welcome.epoch) }, 'session is up')
@@ -198,16 +204,30 @@ class Session {
     this.told.clear()
   }
 
+  /** The server knows an old copy of the journal by the number that it has heard: news are followed by theirs. */
+  private tellJournalSoon(): void {
+    if (this.tellingJournal) return
+    this.tellingJournal = true
+    this.later(TELL_JOURNAL_MS, () => {
+      this.tellingJournal = false
+      void this.beat()
+    })
+  }
+
   // ±10 %, so that the heartbeats of a fleet do not fall together.
   private scheduleHeartbeat(everyMs: number): void {
     this.later(everyMs * (0.9 + Math.random() * 0.2), () => {
-      this.host
-        .heartbeat()
-        .then((message) => this.outbox.control(message))
-        .catch((error: unknown) => log.warn({ err: error }, 'a heartbeat could not be made'))
-        .finally(() => this.scheduleHeartbeat(everyMs))
+      void this.beat().finally(() => this.scheduleHeartbeat(everyMs))
       this.host.upgrades?.repeat()
     })
+  }
+
+  private async beat(): Promise<void> {
+    try {
+      this.outbox.control(await this.host.heartbeat())
+    } catch (error) {
+      log.warn({ err: error }, 'a heartbeat could not be made')
+    }
   }
 
   private later(ms: number, work: () => void): void {

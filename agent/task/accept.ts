@@ -114,9 +114,12 @@ async function writeIntent(input: {
     scriptFolder: newScriptFolder(host.scriptsRoot),
   }
   try {
-    await host.journal.advance()
     await stageScript(plan, task.value, { folder: intent.scriptFolder, content })
     await folder.create(intent)
+    await host.journal.advance().catch(async (error: unknown) => {
+      await folder.remove()
+      throw error
+    })
     return intent
   } catch (error) {
     await rm(intent.scriptFolder, { recursive: true, force: true })

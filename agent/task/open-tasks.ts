@@ -82,6 +82,8 @@ export class OpenTasks {
     const freed = output.stdout.underWay + output.stderr.underWay
     output.stdout.resume(Number(stdout))
     output.stderr.resume(Number(stderr))
+    await output.stdout.skipIfGone()
+    await output.stderr.skipIfGone()
     output.sendable = true
     await this.saveAcked(task)
     await this.dropIfDone(task)

@@ -134,8 +134,8 @@ export class Tasks {
   }
 
   private async record(id: string, folder: TaskFolder, result: Result): Promise<void> {
-    await this.host.journal.advance()
     await folder.createTombstone(result)
+    await this.host.journal.advance()
     const task = await this.open.find(id)
     if (task) this.open.add(task)
   }
@@ -177,8 +177,11 @@ export class Tasks {
   private async cancelKnown(task: Task, cancel: Cancel): Promise<void> {
     // What ended by itself before this moment stays as it ended.
     if (await task.folder.readExit()) return
-    await this.host.journal.advance()
-    await task.folder.writeCancel(cancel)
+    // A stop may be told again and again: the time of the first one is what an exit is compared with.
+    if (!(await task.folder.readCancel())) {
+      await task.folder.writeCancel(cancel)
+      await this.host.journal.advance()
+    }
     const runner = this.runners.get(task.id)
     if (runner) return runner.stop(cancel)
     const at = this.queue.findIndex((entry) => entry.task === task)
@@ -200,8 +203,8 @@ export class Tasks {
       expiresAtMs: Math.min(about.expiresAtMs, this.host.serverNowMs() + LONGEST_CANCEL_MS),
     }
     const folder = new TaskFolder(this.host.journal.taskFolder(id))
-    await this.host.journal.advance()
     await folder.createTombstone(result, cancel)
+    await this.host.journal.advance()
     // The server asked about an id that it knows; there is nothing to repeat until its dispatch comes.
     this.tell(toFinalUpdate(Buffer.from(id, 'hex'), result, { stdout: 0, stderr: 0 }))
   }
@@ -236,8 +239,10 @@ export class Tasks {
 
   private async persistResult(task: Task): Promise<void> {
     try {
-      await this.host.journal.advance()
-      if (task.result) await task.folder.writeResult(task.result)
+      await Promise.all([
+        this.host.journal.advance(),
+        task.result ? task.folder.writeResult(task.result) : undefined,
+      ])
     } catch (error) {
       // What decided the verdict is on disk already, so a restart comes to the same one.
       log.error({ taskId: task.id, err: error }, 'a verdict could not be journalled; will try again')

@@ -1,7 +1,7 @@
 /** The guard of the ledger: a process that has seen a newer state of the database does not act on an older one. */
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
-import { createPool, type Db, poolOptions, type Pool, watchErrors } from './pool.js'
+import { type Db, poolOptions, type Pool, watchErrors } from './pool.js'
 
 /** The newest beat that was read, and when by the database's clock. */
 interface Seen {
@@ -78,17 +78,14 @@ export function createGuardedPool(url: string, max = 10): Pool {
     verify: (client, done) => void guard.look(client).then(() => done(), done),
   })
   watchErrors(pool)
-  void lookOften(url, guard, pool)
+  void lookOften(guard, pool)
   return pool
 }
 
-/** One connection of its own, so that what the pool's users do never keeps it from looking. */
-async function lookOften(url: string, guard: LedgerGuard, pool: Pool): Promise<void> {
-  const looking = createPool(url, 1)
+async function lookOften(guard: LedgerGuard, pool: Pool): Promise<void> {
   while (!pool.ending) {
     // What it finds out counts at the next connection; away or put back, the pool's users hear of it themselves.
-    await guard.look(looking).catch(() => undefined)
+    await guard.look(pool).catch(() => undefined)
     await wait(LOOK_EVERY_MS, undefined, { ref: false })
   }
-  await looking.end().catch(() => undefined)
 }

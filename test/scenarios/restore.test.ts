@@ -266,3 +266,52 @@ describe('the engine has forgotten', () => {
     expect([scene.starts(id), scene.ends(id)]).toEqual([2, 2])
   })
 })
+
+describe('a planned restore', () => {
+  let scene: Scene
+  let workerEnv: Record<string, string | undefined> = {}
+
+  beforeAll(async () => {
+    const adjustEnv = (child: string, env: typeof workerEnv) => {
+      if (child !== 'worker-1') return env
+      // Read at each start of the child.
+      workerEnv = { ...env }
+      return workerEnv
+    }
+    scene = await Scene.start({ agents: 2, adjustEnv })
+  }, 120_000)
+
+  afterAll(async () => {
+    await scene?.close()
+  }, 60_000)
+
+  it('is recovered before anything else is done, once for each word, and all go on by one word of an operator', async () => {
+    const { api, drover, platform, pool } = scene
+    const id = await scene.launch('*', 'sleep 8')
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
+    const worker = platform.child('worker-1')
+    await worker.stop()
+    workerEnv['DROVER_RECOVERY'] = 'tuesday'
+    worker.start()
+    expect(await api.until(id, ({ state }) => state === 'paused')).toMatchObject(HELD)
+    const waiting = await scene.launch('*', 'true')
+    expect(await api.get(waiting)).toMatchObject(HELD)
+    expect(await drover.recoveries()).toMatchObject({
+      items: [{ cause: 'operator', name: 'tuesday' }],
+      heldRuns: 2,
+    })
+    expect(await drover.resumeRecovered()).toEqual({ resumed: 2, left: 0 })
+    for (const run of [id, waiting]) {
+      expect(await api.ended(run)).toMatchObject({
+        state: 'succeeded',
+        steps: [{ counts: { succeeded: 2 } }],
+      })
+      expect([scene.starts(run), scene.ends(run)]).toEqual([2, 2])
+    }
+    await worker.stop()
+    const later = await scene.launch('*', 'true')
+    worker.start()
+    expect((await api.ended(later)).state).toBe('succeeded')
+    expect((await pool.query('select count(*)::int as n from recovery')).rows[0].n).toBe(1)
+  })
+})

@@ -70,7 +70,5 @@ describe('operations', () => {
       state: 'failed',
     })
     expect(scene.starts(id, failing)).toBe(1 + answers.accepted)
-    await scene.api.operate(id, { kind: 'cancel' })
-    await scene.api.ended(id, 20_000)
   }, 420_000)
 })

@@ -314,4 +314,23 @@ describe('a planned restore', () => {
     expect((await api.ended(later)).state).toBe('succeeded')
     expect((await pool.query('select count(*)::int as n from recovery')).rows[0].n).toBe(1)
   })
+
+  it('is noticed without a word by a workflow that has ended before its run', async () => {
+    const { api, drover, pool } = scene
+    const id = await scene.launch('*', 'true')
+    await api.ended(id)
+    // What a copy of some seconds ago says, where no worker remembers a newer one.
+    await pool.query(
+      `with e as (update execution set state = 'running', ended_at = null where id = $1),
+         s as (update step_execution set state = 'running', ended_at = null where execution_id = $1)
+       update host_result set state = 'dispatched', started = 'no', ended_at = null, exit_code = null where execution_id = $1`,
+      [id],
+    )
+    expect(await api.until(id, ({ state }) => state === 'paused', 30_000)).toMatchObject(HELD)
+    expect((await drover.recoveries()).items[0]).toMatchObject({ cause: 'engine' })
+    await api.until(id, (view) => view.steps[0]?.counts['succeeded'] === 2)
+    await drover.resumeRecovered()
+    expect(await api.ended(id)).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 2 } }] })
+    expect([scene.starts(id), scene.ends(id)]).toEqual([2, 2])
+  })
 })

@@ -4,7 +4,7 @@ import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundErro
 import type { Logger } from '../../base/logger.js'
 import { isFinalExecutionState } from '../../domain/execution.js'
 import { ENGINE_AWAY } from '../../domain/operation.js'
-import { lockExecution, setExecutionState } from '../../store/postgres/executions.js'
+import { getExecution, lockExecution, setExecutionState } from '../../store/postgres/executions.js'
 import { holdExecution } from '../../store/postgres/held-runs.js'
 import { endStrandedHosts, requestCancel } from '../../store/postgres/operate.js'
 import { decideOperation } from '../../store/postgres/operations.js'
@@ -166,13 +166,14 @@ export class Sweeper implements AsyncDisposable {
   /** Its workflow came to its end, which is after the ledger had the run's: this ledger is older than that. */
   private async recover(execution: OpenExecution, { closedAt }: FoundWorkflow): Promise<void> {
     const { id, workflowId } = execution
-    const recovery = await transaction(this.pool, (tx) =>
-      recoverLedger(tx, {
-        cause: 'engine',
-        detail: { executionId: id, workflowId, closedAt },
-        since: closedAt ?? new Date(),
-      }),
-    )
+    const recovery = await transaction(this.pool, async (tx) => {
+      // It ended by itself, or an operator took it up again, since it was listed: that shows nothing.
+      const now = await getExecution(tx, execution.scopeId, id)
+      if (!now || isFinalExecutionState(now.state) || now.workflowId !== workflowId) return 'nothing to do'
+      const detail = { executionId: id, workflowId, closedAt }
+      return recoverLedger(tx, { cause: 'engine', detail, since: closedAt ?? new Date() })
+    })
+    if (recovery === 'nothing to do') return
     if (!recovery) return this.hold(execution)
     const { tag, held } = recovery
     this.logger.error(

@@ -1,0 +1,84 @@
+/** The judge itself: what scripts' files deny must not pass for clean. */
+import { appendFileSync } from 'node:fs'
+import path from 'node:path'
+import { dispatchId } from '../../proto/index'
+import type { HostResultView, TestApi } from '../helpers/api'
+import { EffectFiles } from './effects'
+import { FaultLog } from './fault-log'
+import { Judge } from './judge'
+import type { Lab } from './lab'
+import type { Run } from './load'
+import { probe } from './shapes'
+
+const task = (attempt: number) => dispatchId('5', attempt, '1').toString('hex')
+
+describe('the judge', () => {
+  const effects = new EffectFiles()
+  let runs = 0
+  afterAll(() => effects.remove())
+
+  /** Judges one host of one step. @param lines of its effects, as `start` or `end` and the attempt */
+  async function judge(host: Partial<HostResultView>, lines: [string, number][], log = new FaultLog()) {
+    const id = String(++runs)
+    for (const [word, attempt] of lines)
+      appendFileSync(path.join(effects.folder, id), `${word} 5 1 ${task(attempt)}\n`)
+    const result = {
+      hostId: '1',
+      hostName: 'rack-a-2',
+      attempt: 1,
+      state: 'succeeded',
+      started: 'yes',
+      ...host,
+    }
+    const api = {
+      get: () =>
+        Promise.resolve({ id, state: 'succeeded', steps: [{ id: '5', position: 0, state: 'succeeded' }] }),
+      hosts: () => Promise.resolve([result]),
+    } as unknown as TestApi
+    const judged = new Judge({ lab: { smallDisk: undefined } as unknown as Lab, api, effects, log })
+    const shape = probe(effects, 1)
+    await judged.judge({ id, shape, launchedAt: Date.now(), done: [], retries: 0, cancelAsked: false } as Run)
+    return judged
+  }
+  const whole: [string, number][] = [
+    ['start', 1],
+    ['end', 1],
+  ]
+
+  it('finds a host that began once and came to its end clean', async () => {
+    const { findings, tally } = await judge({}, whole)
+    expect([findings, tally.starts, tally.launched]).toEqual([[], 1, 1])
+  })
+
+  it('counts a task that began twice, and one that nobody ordered', async () => {
+    expect((await judge({}, [...whole, ['start', 1]])).tally.doubleRuns).toBe(1)
+    expect((await judge({}, [...whole, ['start', 2]])).tally.doubleRuns).toBe(1)
+    expect((await judge({ attempt: 2 }, [...whole, ['start', 2], ['end', 2]])).tally.doubleRuns).toBe(0)
+  })
+
+  it.each<[string, Partial<HostResultView>, [string, number][]]>([
+    ['succeeded and never ran', {}, []],
+    ['succeeded and did not come to its end', {}, [['start', 1]]],
+    ['not started by the ledger alone', { state: 'offline', started: 'no' }, [['start', 1]]],
+    ['failed without a reason', { state: 'failed', exitCode: 137 }, [['start', 1]]],
+    ['cancelled by nobody', { state: 'cancelled' }, [['start', 1]]],
+    ['rejected without a reason', { state: 'rejected', started: 'no', reason: 'order_expired' }, []],
+    ['still pending when its run has ended', { state: 'pending', started: 'no' }, []],
+    ['still running when its run has ended', { state: 'running' }, [['start', 1]]],
+  ])('counts a loss: %s', async (_what, host, lines) => {
+    expect((await judge(host, lines)).tally.silentLosses).toBeGreaterThan(0)
+  })
+
+  it('excuses an unknown by a killed wrapper or a reboot of that very host, and by nothing else', async () => {
+    const unknown = { state: 'unknown', started: 'maybe' }
+    expect((await judge(unknown, [])).findings).toMatchObject([{ kind: 'unknown' }])
+    const killed = new FaultLog()
+    killed.wrappersKilled.add(task(1))
+    expect((await judge(unknown, [], killed)).findings).toEqual([])
+    const rebooted = new FaultLog()
+    rebooted.reboots.push({ host: 'rack-b-1', at: Date.now() })
+    expect((await judge(unknown, [], rebooted)).findings).toHaveLength(1)
+    rebooted.reboots.push({ host: 'rack-a-2', at: Date.now() })
+    expect((await judge(unknown, [], rebooted)).findings).toEqual([])
+  })
+})

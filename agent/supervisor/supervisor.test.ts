@@ -30,10 +30,14 @@ describe('the supervisor', () => {
     writeFileSync(join(folder, 'installed'), agent())
   })
 
-  afterEach(() => {
-    for (const child of children.splice(0)) child.kill('SIGKILL')
-    const [pid] = existsSync(file('agent')) ? readFileSync(file('agent'), 'utf8').split(':') : []
-    if (pid) spawnSync('kill', ['-KILL', pid])
+  afterEach(async () => {
+    // Asked, not killed: a supervisor that is killed leaves its agent running.
+    for (const child of children.splice(0)) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      const gone = ended(child)
+      child.kill('SIGTERM')
+      await gone
+    }
     rmSync(folder, { recursive: true, force: true })
   })
 
@@ -49,15 +53,12 @@ describe('the supervisor', () => {
   }
 
   function start(before: string[] = []): ChildProcess {
-    const [program = '', ...words] = [
-      ...before,
-      '/bin/sh',
-      join(folder, 'supervise'),
-      join(folder, 'node'),
-      join(folder, 'installed'),
-    ]
+    const supervise = ['/bin/sh', join(folder, 'supervise'), join(folder, 'node'), join(folder, 'installed')]
     const env = { PATH: process.env['PATH'], DROVER_AGENT_STATE: join(folder, 'state') }
-    const child = spawn(program, words, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn('/usr/bin/env', [...before, ...supervise], {
+      env,
+      stdio: 'ignore',
+    })
     children.push(child)
     return child
   }

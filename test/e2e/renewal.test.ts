@@ -80,7 +80,7 @@ describe('renewal of certificates', () => {
     expect(view.state).toBe('succeeded')
     const want = line.repeat(seconds * 10 * 20)
     for (const host of await api.hosts(id)) {
-      let output = Buffer.alloc(0)
+      let output: Buffer = Buffer.alloc(0)
       for (
         const until = Date.now() + 30_000;
         output.length < want.length && Date.now() < until;

@@ -56,11 +56,15 @@ export async function runChaos(options: ChaosOptions): Promise<Progress> {
     total: emptyCounts(),
   }
   let lab: Lab | undefined
+  // A round that is judging or waiting for a hang is given up as well.
+  const interrupted = new Promise<undefined>((resolve) =>
+    options.signal.addEventListener('abort', () => resolve(undefined), { once: true }),
+  )
   try {
     while (progress.total.kills < options.kills && !options.signal.aborted) {
       lab ??= await openLab(options)
       const kills = Math.min(options.verdictEvery, options.kills - progress.total.kills)
-      const verdict = await new Round(lab, options, progress.rounds).run(kills)
+      const verdict = await Promise.race([new Round(lab, options, progress.rounds).run(kills), interrupted])
       if (!verdict) break
       progress = {
         ...progress,

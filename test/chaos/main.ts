@@ -126,6 +126,8 @@ async function main(): Promise<void> {
   if (faults.length) process.stderr.write(`  ! ${faults.join(', ')}\n`)
   say(JSON.stringify(summary(seed, total)))
   process.exitCode = progress.clean && isDone && !faults.length ? 0 : 1
+  // What an interrupted round still waits for is gone.
+  if (!isDone) process.exit()
 }
 
 main().catch(fail)

@@ -178,8 +178,12 @@ describe('the supervisor', () => {
     const orphans =
       '(sleep 0.3 &)\n(sh -c "sleep 0.3 & exec sleep 0.1" &)\nsleep 2\nps -A -o stat= > $STATS.tmp; mv $STATS.tmp $STATS\nwhile :; do sleep 0.1; done'
     writeFileSync(join(folder, 'installed'), agent(orphans.replaceAll('$STATS', join(folder, 'stats'))))
-    start(['unshare', '-pf', '--mount-proc', '--kill-child'])
+    const outside = start(['unshare', '-pf', '--mount-proc', '--kill-child'])
     await until(() => existsSync(join(folder, 'stats')))
-    expect(readFileSync(join(folder, 'stats'), 'utf8')).not.toMatch(/^Z/m)
+    const stats = readFileSync(join(folder, 'stats'), 'utf8')
+    // unshare does not pass SIGTERM on; with it ends everything in its namespace.
+    outside.kill('SIGKILL')
+    await ended(outside)
+    expect(stats).not.toMatch(/^Z/m)
   })
 })

@@ -228,7 +228,10 @@ describe('a query', () => {
       const other = route && op.write ? (ruleOf(route).query?.() ?? '?').slice(1) : ''
       const query = new URLSearchParams(op.write && name !== 'version' ? other : '')
       query.set(name, text)
-      const { status, text: answer } = await send(op.method.toUpperCase(), `${pathTo(op)}?${query.toString()}`)
+      const { status, text: answer } = await send(
+        op.method.toUpperCase(),
+        `${pathTo(op)}?${query.toString()}`,
+      )
       expect([text.slice(0, 50), status < 500]).toEqual([text.slice(0, 50), true])
       expect(answer).not.toMatch(/root:x:0|syntax error at or near|relation \\?"|invalid input syntax/)
       expect(performance.now() - startedAt).toBeLessThan(4_500)

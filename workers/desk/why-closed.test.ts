@@ -21,7 +21,7 @@ describe('a closed workflow whose run has no end', () => {
     ['ended by somebody', 'TERMINATED', 'a', 'a', 'a person ended it'],
     ['ended by somebody', 'TERMINATED', null, 'a', 'a person ended it before it could take the run'],
     ['ended by somebody', 'FAILED', 'a', 'a', 'it failed, as a workflow that cannot be replayed is made to'],
-  ])('tells of "%s": %s, claimed by %s, first run %s (%s)', (why, status, runId, firstRunId) => {
+  ])('tells of "%s": %s, claimed by %s, first run %s (%s)', (...[why, status, runId, firstRunId]) => {
     expect(whyClosed({ runId }, { status, firstRunId })).toBe(why)
   })
 })

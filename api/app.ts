@@ -24,7 +24,10 @@ export function createApp(operations: readonly Operation[], services: Services):
     methods.set(path, [...(methods.get(path) ?? []), op.method])
     app[op.method](path, route(op, services))
   }
-  for (const [path, known] of methods) app.all(path, methodNotAllowed(known))
+  // `/hosts/upgrade` is also a `/hosts/:hostId`: the path with fewer parameters knows its methods better.
+  const parameters = ([path]: [string, string[]]) => path.split(':').length
+  for (const [path, known] of [...methods].sort((a, b) => parameters(a) - parameters(b)))
+    app.all(path, methodNotAllowed(known))
   app.use((request) => {
     throw new PlatformError(
       'not_found',

@@ -92,7 +92,7 @@ describe('the counts of the fleet', () => {
        where e.name in ('b', 'c') and h.name in ('h1', 'h2')`,
     )
     await pool.query(
-      `insert into certificate_request (scope_id, id, csr, requested_at) values (1, $1, '', now() - interval '20 seconds')`,
+      `insert into certificate_request (scope_id, id, kind, csr, proof, requested_at) values (1, $1, 'join', '', '', now() - interval '20 seconds')`,
       [randomUUID()],
     )
     const counts = await countFleet(pool)

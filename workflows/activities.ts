@@ -38,11 +38,15 @@ export function isSuperseded(error: unknown): boolean {
   return cause instanceof ApplicationFailure && cause.type === 'execution_superseded'
 }
 
+// Heartbeats come every 2 s: three that are missing mean that the process is gone, and its work moves within the ten
+// seconds that are promised. A process that only stalled so long does no harm: what it still sends has the same ids.
+const SILENT = '6 s'
+
 /** The wait for hosts that are away; as long as it takes. */
 export function awaitHosts(missing: number) {
   return proxyActivities<Pick<ControlActivities, 'awaitHosts'>>({
     startToCloseTimeout: '72 h',
-    heartbeatTimeout: '10 s',
+    heartbeatTimeout: SILENT,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '500 ms', maximumInterval: '5 s', maximumAttempts: 100_000 },
     summary: `waiting for ${missing} ${missing === 1 ? 'host' : 'hosts'} to reconnect`,
@@ -50,7 +54,7 @@ export function awaitHosts(missing: number) {
 }
 
 // A gateway's queue has one poller: nobody taking a shard within this means that the gateway is gone.
-const NOBODY_POLLS = '10 s'
+const NOBODY_POLLS = '6 s'
 
 // Longest time limit of a script (48 h), its grace and the wait for a host that is away.
 const SHARD_LIMIT = '50 h'
@@ -61,7 +65,7 @@ export function runShard(shard: ShardRef, step: string): Promise<ShardOutcome> {
     taskQueue: gatewayQueue(shard.gateway),
     scheduleToStartTimeout: NOBODY_POLLS,
     startToCloseTimeout: SHARD_LIMIT,
-    heartbeatTimeout: '10 s',
+    heartbeatTimeout: SILENT,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { maximumAttempts: 1 },
     summary: `${step} · ${shard.hosts} ${shard.hosts === 1 ? 'host' : 'hosts'} · ${shard.gateway}`,

@@ -1,10 +1,10 @@
-/** Twenty-five seeded kills of every part in mid-run, by the driver of `npm run chaos`: nothing runs twice, nothing is lost, nothing hangs. */
+/** Thirty seeded kills of every part in mid-run, by the driver of `npm run chaos`: nothing runs twice, nothing is lost, nothing hangs. */
 import path from 'node:path'
 import { defaults, runChaos } from './chaos'
 import { faultsOf, summary, type Verdict } from './verdict'
 
 const SEED = Number(process.env.DROVER_CHAOS_SEED ?? 7)
-const KILLS = Number(process.env.DROVER_CHAOS_KILLS ?? 25)
+const KILLS = Number(process.env.DROVER_CHAOS_KILLS ?? 30)
 
 describe(`${KILLS} kills with seed ${SEED}`, () => {
   it('leave no double run, no lost result, no hang, no wrong output and no orphan', async () => {
@@ -16,6 +16,7 @@ describe(`${KILLS} kills with seed ${SEED}`, () => {
       freezeMs: 12_000,
       cutMs: 15_000,
       longest: 10,
+      verdictEvery: KILLS,
       seed: SEED,
       kills: KILLS,
       evidence: path.join(__dirname, '../../.drover/chaos'),

@@ -18,7 +18,16 @@ export interface Judgement {
   differences: string[]
 }
 
-const ended = new Set(['succeeded', 'failed', 'timed_out', 'cancelled', 'rejected', 'skipped', 'offline'])
+/** States after which nothing more is expected of a host; `unknown` may still become known. */
+export const ended: ReadonlySet<string> = new Set([
+  'succeeded',
+  'failed',
+  'timed_out',
+  'cancelled',
+  'rejected',
+  'skipped',
+  'offline',
+])
 
 /** @param starts how often each host started, by its own word; @param rows every target's row; @param over the run has ended */
 export function judge(

@@ -1,7 +1,7 @@
 /** The rollout that is broken on purpose: its launch, and looks at what the platform says of it while parts of it are dead. */
 import { delay } from '../../../base/backoff.js'
 import type { Drover, Launch } from '../../../sdk/index.js'
-import type { LedgerRow } from './receipt.js'
+import { ended, type LedgerRow } from './receipt.js'
 
 /** Hosts at a time: a thousand take some twenty slices, time enough to break something. */
 const SLICE = 50
@@ -34,17 +34,6 @@ export function rolloutLaunch(startsFile: string, hosts: number): Launch {
   }
 }
 
-const finals = new Set([
-  'succeeded',
-  'failed',
-  'timed_out',
-  'cancelled',
-  'rejected',
-  'skipped',
-  'offline',
-  'unknown',
-])
-
 /** Throws while the API cannot answer. */
 export async function lookAt(drover: Drover, id: string): Promise<Look> {
   const { state } = await drover.execution(id)
@@ -59,7 +48,7 @@ export async function lookAt(drover: Drover, id: string): Promise<Look> {
   }
   for await (const row of drover.executionHosts(id, 0)) {
     look.rows.push(row)
-    if (finals.has(row.state)) look.done++
+    if (ended.has(row.state) || row.state === 'unknown') look.done++
     else if (row.state === 'dispatched' || row.state === 'running')
       look[connected.has(row.hostName) ? 'running' : 'asking']++
   }

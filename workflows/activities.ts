@@ -22,14 +22,28 @@ function local<Name extends keyof ControlActivities>(name: Name, summary: string
   return activities[name] as unknown as ControlActivities[Name]
 }
 
-/** The ledger's decisions, by name. */
-export const ledger = {
-  claimExecution: local('claimExecution', 'take the run'),
-  resolveShards: local('resolveShards', 'which hosts are ready, on which gateways'),
-  closeStep: local('closeStep', 'the verdict of the step'),
-  endExecution: local('endExecution', 'the end of the run'),
-  cancelFromEngine: local('cancelFromEngine', 'a cancel from the Temporal UI'),
-  applyOperation: local('applyOperation', 'what an operator asked for'),
+/**
+ * The ledger's decisions, by name, one at a time for a workflow. Local activities that are under way together are resolved in
+ * the order of their completion when they run and in that of their start when a history is replayed: what each of them
+ * leads to would stand in another order there, and the replay would fail (scenario 13).
+ */
+export function openLedger() {
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn =
+    <I, O>(work: (input: I) => Promise<O>) =>
+    (input: I): Promise<O> => {
+      const mine = last.then(() => work(input))
+      last = mine.catch(() => undefined)
+      return mine
+    }
+  return {
+    claimExecution: inTurn(local('claimExecution', 'take the run')),
+    resolveShards: inTurn(local('resolveShards', 'which hosts are ready, on which gateways')),
+    closeStep: inTurn(local('closeStep', 'the verdict of the step')),
+    endExecution: inTurn(local('endExecution', 'the end of the run')),
+    cancelFromEngine: inTurn(local('cancelFromEngine', 'a cancel from the Temporal UI')),
+    applyOperation: inTurn(local('applyOperation', 'what an operator asked for')),
+  }
 }
 
 /** Whether the ledger refused, because another workflow carries the execution on or it was ended from outside. */

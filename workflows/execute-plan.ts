@@ -8,7 +8,7 @@ import {
 } from '@temporalio/workflow'
 import type { ExecutionRef } from '../activities/contract.js'
 import { nextStep } from '../domain/execution.js'
-import { isSuperseded, ledger } from './activities.js'
+import { isSuperseded } from './activities.js'
 import { FanOut } from './fan-out.js'
 import type { ExecutePlanInput } from './messages.js'
 import { handleOperations } from './operate.js'
@@ -57,7 +57,7 @@ export async function executePlan(input: ExecutePlanInput): Promise<ExecutePlanR
 
 async function cancel(ref: ExecutionRef, run: RunState): Promise<void> {
   try {
-    run.adopt(await ledger.cancelFromEngine(ref), new Map())
+    run.adopt(await run.ledger.cancelFromEngine(ref), new Map())
   } catch (error) {
     if (!isSuperseded(error)) throw error
   }
@@ -70,7 +70,7 @@ async function interpret(
   ref: ExecutionRef,
   run: RunState,
 ): Promise<ExecutePlanResult | undefined> {
-  const claim = await ledger.claimExecution(ref)
+  const claim = await run.ledger.claimExecution(ref)
   run.claim = claim.claimed ? 'taken' : 'refused'
   if (!claim.claimed) {
     await condition(allHandlersFinished)
@@ -96,7 +96,7 @@ async function interpret(
     const seen = run.changes
     await condition(allHandlersFinished)
     if (seen !== run.changes) continue
-    const ending = await ledger.endExecution(ref)
+    const ending = await run.ledger.endExecution(ref)
     if (!ending.ended) {
       run.adopt(ending.standing, run.byStep(ending.steps))
       continue

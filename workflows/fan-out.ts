@@ -3,7 +3,7 @@ import { condition, sleep } from '@temporalio/workflow'
 import type { ClaimedStep, ExecutionRef } from '../activities/contract.js'
 import type { ShardRef } from '../domain/shard.js'
 import { isFinalStepState } from '../domain/step-execution.js'
-import { awaitHosts, ledger, runShard } from './activities.js'
+import { awaitHosts, runShard } from './activities.js'
 import type { RunState } from './run-state.js'
 import type { Display } from './show.js'
 
@@ -65,7 +65,7 @@ export class FanOut {
     this.look = false
     const activeShards = [...this.active]
     const look = this.run.nextLook()
-    const resolution = await ledger.resolveShards({ ...this.stepRef, look, activeShards })
+    const resolution = await this.run.ledger.resolveShards({ ...this.stepRef, look, activeShards })
     const { shards, missing, held, counts } = resolution
     this.run.setCounts(this.step, counts)
     this.run.adopt(resolution.standing, new Map([[this.step, resolution.state]]))
@@ -103,7 +103,7 @@ export class FanOut {
 
   /** @returns whether the step has its verdict */
   private async close(): Promise<boolean> {
-    const { state, open, counts, standing } = await ledger.closeStep({
+    const { state, open, counts, standing } = await this.run.ledger.closeStep({
       ...this.stepRef,
       look: this.run.nextLook(),
       onFailure: this.step.onFailure,

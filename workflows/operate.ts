@@ -2,7 +2,7 @@
 import { ApplicationFailure, condition, defineUpdate, setHandler } from '@temporalio/workflow'
 import { routeOperation } from '../domain/operation.js'
 import type { ExecutionRef } from '../activities/contract.js'
-import { isSuperseded, ledger } from './activities.js'
+import { isSuperseded } from './activities.js'
 import { OPERATE, OPERATION_REFUSED, type OperateInput, type OperateResult } from './messages.js'
 import type { RunState } from './run-state.js'
 
@@ -29,7 +29,7 @@ async function apply(ref: ExecutionRef, run: RunState, input: OperateInput): Pro
   if (run.leaving) return { state: 'moved' }
   if (run.claim === 'refused') return { state: 'ended' }
   try {
-    const outcome = await ledger.applyOperation({ ...ref, operationId: input.operationId })
+    const outcome = await run.ledger.applyOperation({ ...ref, operationId: input.operationId })
     const before = run.holds
     // Never from the operation's kind: one that was decided long ago may be asked again.
     run.adopt(outcome.standing, run.byStep(outcome.steps))

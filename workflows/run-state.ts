@@ -4,11 +4,13 @@ import { type HostCounts, summarize } from '../domain/host-result.js'
 import type { OperationView } from '../domain/operation.js'
 import type { StepState } from '../domain/step-execution.js'
 import type { ClaimedStep, Standing } from '../activities/contract.js'
+import { openLedger } from './activities.js'
 
 // Room for the looks of one workflow task, in a number that stays exact until the year 2255.
 const LOOKS_PER_MS = 1_000
 
 export class RunState {
+  readonly ledger = openLedger()
   /** Nothing is asked of the ledger before the execution is this workflow's. */
   claim: 'open' | 'taken' | 'refused' = 'open'
   actor = ''

@@ -11,7 +11,8 @@ export class StatusLine {
   /** Replaces the line. */
   show(text: string, now: number): void {
     if (process.stdout.isTTY) {
-      process.stdout.write(`\r\x1b[K${text.slice(0, (process.stdout.columns ?? 80) - 1)}`)
+      // A terminal that does not know its width says 0.
+      process.stdout.write(`\r\x1b[K${text.slice(0, (process.stdout.columns || 80) - 1)}`)
       this.drawn = true
       return
     }

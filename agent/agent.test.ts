@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DispatchOrder, Started, TaskState } from '../proto/index.js'
 import { processesOfTask, taskMarker } from './process/proc.js'
@@ -199,7 +200,7 @@ describe('output', () => {
 })
 
 describe('an order is refused, and nothing starts,', () => {
-  const proof = '/tmp/drover-refused-proof'
+  const proof = join(tmpdir(), `drover-refused-${process.pid}`)
   const text = `touch ${proof}`
   afterEach(() => expect(existsSync(proof)).toBe(false))
 

@@ -19,7 +19,7 @@ import { createBytesListener } from './relay/bytes.js'
 import { UpgradeRelay } from './relay/upgrades.js'
 import { Beats } from './session/beats.js'
 import { RecoveredWatch } from './session/recovered.js'
-import { SessionRegistry } from './session/registry.js'
+import { comeBackAfterMs, SessionRegistry } from './session/registry.js'
 import { createAgentService } from './session/service.js'
 import { loadTrust, type Trust } from './trust.js'
 
@@ -42,9 +42,6 @@ const BEAT_EVERY_MS = 2_000
 // Of 20 connections to the database; a statement that hangs gives its place on.
 const OPENINGS = 8
 const OPENING_LEASE_MS = 5_000
-
-// Agents of a gateway that ends come back at 500 a second, so that those which take them in are not overrun.
-const DRAIN_SPREAD_PER_MS = 0.5
 
 export class Gateway implements Fleet {
   private readonly runs = new Set<ShardRun>()
@@ -191,14 +188,8 @@ export class Gateway implements Fleet {
   async drain(): Promise<void> {
     this.draining = true
     await this.sayAlive(() => {})
-    const open = this.sessions.all()
-    const spread = open.length / DRAIN_SPREAD_PER_MS
-    for (const [index, session] of open.entries()) {
-      session.send({
-        $case: 'drain',
-        value: { reconnectAfterMs: Math.round((spread * index) / Math.max(1, open.length)) },
-      })
-    }
+    for (const [index, session] of this.sessions.all().entries())
+      session.send({ $case: 'drain', value: { reconnectAfterMs: comeBackAfterMs(index) } })
     await Promise.all([this.ledger.drain(), this.output.drain()])
   }
 

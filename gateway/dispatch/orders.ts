@@ -77,6 +77,11 @@ async function loadText(
   return { content, sha256: sha256.toString('hex') }
 }
 
+/** Only the journal that an order was made for may be told of it: another one would say "never started" of what that one may have started. */
+export function mayTell(session: Session, journalId: string | null): boolean {
+  return !session.quarantined && (journalId === null || journalId === session.journalId)
+}
+
 /** A signed stop, and until when an agent that does not know the task must refuse it. */
 export type SignedStop = Pick<ExecutionFlags, 'stopOrder' | 'stopSignature' | 'stopKeyId' | 'expiresAt'>
 

@@ -7,7 +7,7 @@ import { type ExecutionFlags, findShardProgress, type ShardWork } from '../../st
 import type { GatewayDependencies } from '../dependencies.js'
 import type { SessionRegistry } from '../session/registry.js'
 import type { Session } from '../session/session.js'
-import { sendCancel, sendDispatch } from './orders.js'
+import { mayTell, sendCancel, sendDispatch } from './orders.js'
 
 type WorkHost = ShardWork['hosts'][number]
 
@@ -203,7 +203,8 @@ export class ShardRun {
   /** The host's session here; one that stays away too long is left to whoever gets it. */
   private sessionOf(run: HostRun): Session | undefined {
     const session = this.sessions.get(run.host.hostId)
-    if (session && !this.mayAsk(session, run.host)) {
+    // The ledger decides about a host with another journal.
+    if (session && !mayTell(session, run.host.journalId)) {
       run.phase = 'left'
       return undefined
     }
@@ -214,11 +215,6 @@ export class ShardRun {
     run.awaySince ||= Date.now()
     if (Date.now() - run.awaySince >= RECONNECT_GRACE_MS) run.phase = 'left'
     return undefined
-  }
-
-  /** Only the journal that an order was made for may be asked; the ledger decides about a host with another one. */
-  private mayAsk(session: Session, host: WorkHost): boolean {
-    return !session.quarantined && (host.journalId === null || host.journalId === session.journalId)
   }
 
   /** Takes from the ledger what did not come through this gateway: ends told elsewhere, sessions that moved. */

@@ -5,8 +5,7 @@
 import { listStrandedTasks, type StrandedTask } from '../../store/postgres/stops.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import type { SessionRegistry } from '../session/registry.js'
-import type { Session } from '../session/session.js'
-import { sendCancel } from './orders.js'
+import { mayTell, sendCancel } from './orders.js'
 
 const LOOK_EVERY_MS = 3_000
 
@@ -38,7 +37,8 @@ export class StrandedWatch implements Disposable {
       const hostIds = this.sessions.all().map((session) => session.hostId)
       for (const task of await listStrandedTasks(this.deps.pool, hostIds)) {
         const session = this.sessions.get(task.hostId)
-        if (session && mayTell(session, task) && !this.isCarried(task)) sendCancel(session, task, task)
+        if (session && mayTell(session, task.journalId) && !this.isCarried(task))
+          sendCancel(session, task, task)
       }
     } catch (err) {
       this.deps.logger.warn({ err }, 'stranded tasks could not be looked for')
@@ -51,9 +51,4 @@ export class StrandedWatch implements Disposable {
     clearInterval(this.timer)
     this.off()
   }
-}
-
-/** A journal that the order was not made for would say "never started" of what another one may have started. */
-function mayTell(session: Session, task: StrandedTask): boolean {
-  return !session.quarantined && (task.journalId === null || task.journalId === session.journalId)
 }

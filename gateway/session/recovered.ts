@@ -5,13 +5,10 @@ import { listRecoveredTasks, type RecoveredTask, writeAbsent } from '../../store
 import { findRecoveryMark, type RecoveryMark } from '../../store/postgres/recovery-marks.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import { registerTask } from '../dispatch/orders.js'
-import type { SessionRegistry } from './registry.js'
+import { comeBackAfterMs, type SessionRegistry } from './registry.js'
 import type { Session, SessionTask } from './session.js'
 
 const LOOK_EVERY_MS = 1_000
-
-// Agents come back at 500 a second, so that those which take them in are not overrun.
-const SPREAD_PER_MS = 0.5
 
 export class RecoveredWatch implements Disposable {
   private readonly timer: NodeJS.Timeout
@@ -71,7 +68,7 @@ export class RecoveredWatch implements Disposable {
       session.end({
         code: 'session_superseded',
         message: 'the control plane was restored; say hello again',
-        retryAfterMs: 1 + Math.round(index / SPREAD_PER_MS),
+        retryAfterMs: 1 + comeBackAfterMs(index),
       })
     }
   }

@@ -2,6 +2,14 @@
 import type { HostId } from '../../domain/id.js'
 import type { Session } from './session.js'
 
+// Agents that are sent away come back at 500 a second, so that those which take them in are not overrun.
+const COME_BACK_PER_MS = 0.5
+
+/** When the n-th of the hosts that are sent away together may come back, ms from now. */
+export function comeBackAfterMs(index: number): number {
+  return Math.round(index / COME_BACK_PER_MS)
+}
+
 type Watcher = (hostId: HostId) => void
 
 export class SessionRegistry {

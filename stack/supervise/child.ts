@@ -84,9 +84,9 @@ export class Child {
     }
   }
 
-  /** Sends a signal to the process alone, not to what it started; a death that follows is answered by a restart. */
-  kill(signal: NodeJS.Signals): void {
-    this.process?.kill(signal)
+  /** Sends a signal to the process alone, not to what it started; a death that follows is answered by a restart. @returns whether there was one */
+  kill(signal: NodeJS.Signals): boolean {
+    return this.process?.kill(signal) ?? false
   }
 
   /** Ends the process and keeps it down until `start`. What it started in groups of its own lives on. */

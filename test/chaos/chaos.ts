@@ -1,7 +1,7 @@
 /** Chaos: rounds of load and faults on a real platform, each followed by a verdict from the scripts' own files. */
 import path from 'node:path'
 import { pause, TestApi } from '../helpers/api'
-import { seeded } from '../helpers/random'
+import { seeded } from '../../base/seeded'
 import { drain, hostsAway, partsDown, resultsOf } from './drain'
 import { EffectFiles } from './effects'
 import { keepEvidence } from './evidence'

@@ -57,7 +57,7 @@ async function killUnderWork(platform: Platform, startsFile: string): Promise<nu
   while (starts().length < 8) await pause(20)
   const victim = await busiest(platform)
   const killedAt = Date.now()
-  process.kill(platform.child(victim).pid ?? 0, 'SIGKILL')
+  platform.child(victim).kill('SIGKILL')
   const { state } = await api.ended(id, 180_000)
   if (state !== 'succeeded') throw new Error(`r-${id} ${state}`)
   const times = starts().toSorted((a, b) => a - b)
@@ -81,7 +81,7 @@ async function busiest(platform: Platform): Promise<string> {
 
 async function freezeAgent(platform: Platform): Promise<number> {
   const name = platform.hosts[0]?.name ?? ''
-  const pid = platform.child(name).pid ?? 0
+  const child = platform.child(name)
   const api = new TestApi(platform)
   const isConnected = async () => {
     const { body } = await api.insist<{ items: { connected: boolean }[] }>(
@@ -92,11 +92,11 @@ async function freezeAgent(platform: Platform): Promise<number> {
   }
   while (!(await isConnected())) await pause(100)
   const from = Date.now()
-  process.kill(pid, 'SIGSTOP')
+  child.kill('SIGSTOP')
   try {
     while (await isConnected()) await pause(50)
     return (Date.now() - from) / 1_000
   } finally {
-    process.kill(pid, 'SIGCONT')
+    child.kill('SIGCONT')
   }
 }

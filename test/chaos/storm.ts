@@ -1,9 +1,9 @@
 /** A reconnect storm: the gateway that holds a whole fleet is killed, and everyone comes to the other one at once. */
-import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import type { Platform } from '../../stack/platform/platform'
 import { startSimulated } from '../../stack/platform/simulated'
 import { pause, TestApi } from '../helpers/api'
+import { metricsOf } from '../helpers/metrics'
 import { startTestPlatform } from '../helpers/platform'
 
 export interface StormResult {
@@ -42,7 +42,7 @@ export async function runStorm(agents: number, say: (line: string) => void): Pro
     // Reading the metrics begins the histogram of the loop's lag anew.
     await metricsOf(platform, taker)
     const killedAt = performance.now()
-    process.kill(platform.child(victim).pid ?? 0, 'SIGKILL')
+    platform.child(victim).kill('SIGKILL')
     say(`killed ${victim}`)
     const back = (async () => {
       while ((fleet.status()?.sessions ?? 0) >= agents) await pause(20)
@@ -69,7 +69,7 @@ export async function runStorm(agents: number, say: (line: string) => void): Pro
 /** The real hosts leave their gateway when it is killed; the fleet, which comes later, finds it back and empty. */
 async function sendRealHostsAway(platform: Platform): Promise<void> {
   const [from, to] = await byLoad(platform)
-  process.kill(platform.child(from).pid ?? 0, 'SIGKILL')
+  platform.child(from).kill('SIGKILL')
   for (const until = Date.now() + 60_000; (await sessionsOf(platform, to)) < REAL; await pause(200))
     if (Date.now() > until) throw new Error(`the real hosts did not move to ${to}`)
   await platform.child(from).waitReady()
@@ -114,12 +114,6 @@ function summary(taken: number[]): StormResult['quietMs'] {
 
 async function sessionsOf(platform: Platform, gateway: string): Promise<number> {
   return valueOf(await metricsOf(platform, gateway), 'drover_gateway_sessions')
-}
-
-async function metricsOf(platform: Platform, role: string): Promise<string> {
-  const environment = readFileSync(`/proc/${platform.child(role).pid}/environ`, 'latin1').split('\0')
-  const listen = environment.find((entry) => entry.startsWith('DROVER_HEALTH_LISTEN='))?.split('=')[1]
-  return (await fetch(`http://${listen}/metrics`)).text()
 }
 
 function valueOf(metrics: string, name: string): number {

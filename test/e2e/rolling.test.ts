@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
+import { metricsOf } from '../helpers/metrics'
 import { connected, startTestPlatform } from '../helpers/platform'
 
 const HOSTS = 4
@@ -34,19 +35,12 @@ describe('a rolling restart of every role under load', () => {
     return tookMs
   }
 
-  /** What a role serves under /metrics; where, its environment says. */
-  async function metricsOf(name: string): Promise<string> {
-    const environment = readFileSync(`/proc/${platform.child(name).pid}/environ`, 'latin1').split('\0')
-    const listen = ['DROVER_HEALTH_LISTEN=', 'DROVER_API_LISTEN=']
-      .map((key) => environment.find((entry) => entry.startsWith(key))?.slice(key.length))
-      .find(Boolean)
-    return (await fetch(`http://${listen}/metrics`)).text()
-  }
-
   it('serves every metric that docs/operations/alerts.md names', async () => {
     const page = readFileSync(path.join(__dirname, '../../docs/operations/alerts.md'), 'utf8')
     const named = new Set(page.match(/\b(drover|nodejs)_[a-z0-9_]+/g))
-    const served = await Promise.all(['api-1', 'worker-1', 'gateway-1'].map(metricsOf))
+    const served = await Promise.all(
+      ['api-1', 'worker-1', 'gateway-1'].map((role) => metricsOf(platform, role)),
+    )
     expect(named.size).toBeGreaterThan(10)
     // A histogram's HELP and a counter without a value yet name it too.
     expect([...named].filter((name) => !served.join('').includes(name.replace(/_bucket$/, '')))).toEqual([])

@@ -4,7 +4,7 @@ import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
 import { startTestPlatform } from '../helpers/platform'
-import { seeded } from '../helpers/random'
+import { seeded } from '../../base/seeded'
 import { type Fault, makeBundle, SupervisedAgent } from '../helpers/supervised-agent'
 
 const SEED = Number(process.env.DROVER_CHAOS_SEED ?? 11)

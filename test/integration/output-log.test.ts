@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Embedded, startEmbedded } from '../../stack/embedded/embedded.js'
 import { connectLog } from '../../store/log/connect.js'
-import { seeded } from '../helpers/random'
+import { seeded } from '../../base/seeded'
 
 describe('the log of output', () => {
   const data = mkdtempSync(path.join(tmpdir(), 'drover-log-'))

@@ -37,13 +37,8 @@ export class Faults {
     if (!part) return undefined
     const able = part.children(this.platform).filter((child) => this.isAble(child))
     const child = able[Math.floor(this.random() * able.length)]
-    const pid = child && this.platform.child(child).pid
-    if (!child || !pid) return `${part.name} is coming back, or was killed often enough for a minute`
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      return `${child} was ending by itself`
-    }
+    if (!child) return `${part.name} is coming back, or was killed often enough for a minute`
+    if (!this.platform.child(child).kill('SIGKILL')) return `${child} was ending by itself`
     this.log.push({ child, at: Date.now() })
     this.killed.set(part.name, (this.killed.get(part.name) ?? 0) + 1)
     return `kill -9 ${child}`

@@ -1,2 +1,0 @@
-/** Seeded randomness for tests. */
-export { seeded } from '../../base/seeded'

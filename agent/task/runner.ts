@@ -97,6 +97,14 @@ export class Runner {
     this.watch.poke()
   }
 
+  /**
+   * Asked under the task's lock before `verdict` is recorded. A cancel that was being journalled at the last look came
+   * before the exit all the same: what is told now must be what a restart would read from the journal.
+   */
+  async confirm(verdict: Verdict): Promise<Verdict> {
+    return (this.cancel && (await this.look())) ?? verdict
+  }
+
   /** Stops watching and leaves the script alone. */
   detach(): void {
     this.stopped = true

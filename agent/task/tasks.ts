@@ -289,7 +289,8 @@ export class Tasks {
     this.runners.set(task.id, runner)
     const work = run(runner)
       .then(async (verdict) => {
-        if (verdict) await this.lock.run(task.id, () => this.finish(task, verdict))
+        if (!verdict) return
+        await this.lock.run(task.id, async () => this.finish(task, await runner.confirm(verdict)))
       })
       .catch((error: unknown) => log.error({ taskId: task.id, err: error }, 'watching a task failed'))
       .finally(() => {

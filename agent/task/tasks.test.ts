@@ -1,0 +1,91 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { delay } from '../../base/backoff'
+import { type TaskUpdate, TaskState } from '../../proto/index'
+import { Journal } from '../journal/journal'
+import { TaskFolder } from '../journal/task-folder'
+import { findProgram, findSwitchTools, STANDARD_PATH } from '../process/account'
+import { makeScriptsRoot, makeStateFolders } from '../state-folder'
+import { makeCancel, makeDispatch } from '../testing/orders'
+import { Tasks } from './tasks'
+
+const HOST_ID = '7'
+const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+
+describe('the tasks of a host', () => {
+  let state: string
+  let tasks: Tasks
+  let journal: Journal
+  let told: TaskUpdate[]
+
+  beforeEach(async () => {
+    state = await mkdtemp(join(tmpdir(), 'drover-tasks-'))
+    await makeStateFolders(state)
+    journal = await Journal.open(join(state, 'spool'), 'boot')
+    told = []
+    tasks = new Tasks(
+      {
+        journal,
+        hostId: HOST_ID,
+        scriptsRoot: await makeScriptsRoot(state, journal.id),
+        cgroupRoot: undefined,
+        tools: findSwitchTools(),
+        setsid: findProgram('setsid', STANDARD_PATH),
+        searchPath: STANDARD_PATH,
+        marker: '',
+        maxTasks: 8,
+        minFreePercent: 0,
+        policy: () => ({ readable: true, policy: {} }),
+        serverNowMs: () => Date.now(),
+        isStopped: () => false,
+        isSpoolFull: () => Promise.resolve(false),
+        fetchScript: () => Promise.reject(new Error('nothing to fetch')),
+      },
+      new Map([['k1', publicKey]]),
+    )
+    tasks.listener = { update: (update) => told.push(update), output: () => undefined }
+  })
+
+  afterEach(async () => {
+    await tasks.stop()
+    jest.restoreAllMocks()
+    await rm(state, { recursive: true, force: true })
+  })
+
+  async function final(): Promise<TaskUpdate> {
+    for (;;) {
+      const update = told.find(({ state }) => state > TaskState.TASK_STATE_RUNNING)
+      if (update) return update
+      await delay(10)
+    }
+  }
+
+  it('cancels what exits while its cancel is being written, as a restart would read it', async () => {
+    const by = {
+      hostId: HOST_ID,
+      journalId: journal.id,
+      signingKeyId: 'k1',
+      signingKey: privateKey,
+      blobs: new Map<string, Buffer>(),
+      now: () => Date.now(),
+    }
+    const dispatch = makeDispatch(by, { text: 'sleep 0.3' })
+    // A slow disk: the script is over, and was looked at, before the cancel is in the journal.
+    const write = jest.spyOn(TaskFolder.prototype, 'writeCancel').mockImplementation(async function (
+      this: TaskFolder,
+      cancel,
+    ) {
+      await delay(1_000)
+      write.mockRestore()
+      await this.writeCancel(cancel)
+    })
+    await tasks.dispatch(dispatch)
+    while (!told.some(({ state }) => state === TaskState.TASK_STATE_RUNNING)) await delay(5)
+    await tasks.cancel(makeCancel(by, dispatch))
+    expect(await final()).toMatchObject({ state: TaskState.TASK_STATE_CANCELLED, exitCode: 0 })
+    const folder = new TaskFolder(journal.taskFolder(dispatch.id))
+    expect(await folder.readResult()).toMatchObject({ state: TaskState.TASK_STATE_CANCELLED, exitCode: 0 })
+  }, 20_000)
+})

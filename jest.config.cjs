@@ -2,7 +2,7 @@
 const suites = {
   unit: {
     testMatch: ['**/*.test.ts'],
-    testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/test/'],
+    testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/test/(?!bench/)'],
     testTimeout: 20_000,
   },
   replay: { testMatch: ['<rootDir>/test/replay/**/*.test.ts'], testTimeout: 120_000 },

@@ -7,6 +7,7 @@ import { beatGateway, claimGateway, releaseGateway } from '../store/postgres/gat
 import { findShardWork } from '../store/postgres/shards.js'
 import { Admission } from './admission.js'
 import type { GatewayDependencies } from './dependencies.js'
+import { AnswerTimes } from './dispatch/answer-times.js'
 import { FlagWatch } from './dispatch/flags.js'
 import { ShardRun } from './dispatch/shard-run.js'
 import { StrandedWatch } from './dispatch/stranded.js'
@@ -50,6 +51,7 @@ export class Gateway implements Fleet {
   private beat: NodeJS.Timeout | undefined
   private renewal: NodeJS.Timeout | undefined
   readonly sessions = new SessionRegistry()
+  readonly answers = new AnswerTimes()
   private readonly flags: FlagWatch
   private readonly beats: Beats
   private readonly stranded: StrandedWatch
@@ -113,6 +115,7 @@ export class Gateway implements Fleet {
           beats: this.beats,
           upgrades: this.upgrades,
           recovered: this.recovered,
+          answers: this.answers,
           openings: new Admission(OPENINGS, OPENING_LEASE_MS),
           isDraining: () => this.draining,
           onSettled: (step, hostId, attempt) => this.settled(step, hostId as HostId, attempt),

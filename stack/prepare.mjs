@@ -17,7 +17,7 @@ import { systemPackages } from './prepare/system-packages.mjs'
 import { needsServers, parseTestArguments, runSuites } from './prepare/tests.mjs'
 
 const usage =
-  'usage: node stack/prepare.mjs build [--code] | demo | up | simulate | chaos | storm | test [suite...] | check | generate  [-- options]'
+  'usage: node stack/prepare.mjs build [--code] | demo | up | simulate | chaos | storm | bench | test [suite...] | check | generate  [-- options]'
 
 /** Packages, then code; the Go servers beside them if they are wanted. */
 async function prepare({ servers }) {
@@ -66,6 +66,12 @@ const commands = {
     await prepare({ servers: true })
     await bundleProgram('storm', 'test/chaos/storm-main.ts')
     return hand(['dist/storm.cjs', ...args])
+  },
+  bench: async (args) => {
+    await prepare({ servers: true })
+    await bundleProgram('bench', 'test/bench/main.ts')
+    await bundleProgram('ceiling', 'test/bench/ceiling/worker-main.ts')
+    return hand(['dist/bench.cjs', ...args])
   },
   // A platform that runs already; only code is needed. Thousands of hosts would say each of their sessions.
   simulate: async (args) => {

@@ -25,8 +25,10 @@ export async function sendDispatch(
   const { content, sha256 } = await text
   // An agent that knows the id answers with its state, and waits to be told where its output goes on.
   const fresh = host.state === 'pending'
-  registerTask(session, { ...work, attempt: host.attempt }, fresh ? { 1: 0, 2: 0 } : {})
+  const id = registerTask(session, { ...work, attempt: host.attempt }, fresh ? { 1: 0, 2: 0 } : {})
   session.scripts.add(sha256)
+  const task = session.tasks.get(id.toString('hex'))
+  if (task) task.sentAt = performance.now()
   const { order, signature } = host
   return session.send({
     $case: 'dispatch',

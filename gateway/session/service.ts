@@ -15,6 +15,7 @@ import {
 } from '../../proto/index.js'
 import { closeSession } from '../../store/postgres/sessions.js'
 import type { Admission } from '../admission.js'
+import type { AnswerTimes } from '../dispatch/answer-times.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import { requestCertificate } from '../identity.js'
 import type { LedgerWriter } from '../intake/ledger-writer.js'
@@ -40,6 +41,7 @@ export interface SessionParts {
   beats: Beats
   recovered: RecoveredWatch
   upgrades: UpgradeRelay
+  answers: AnswerTimes
   /** Lets so many hellos at a time to the database, so that results and heartbeats still find a connection to it. */
   openings: Admission
   /** Whether new sessions are sent elsewhere. */
@@ -222,6 +224,7 @@ class Conversation {
   private takeUpdate(session: Session, update: TaskUpdate): void {
     const task = taskOf(session, update)
     if (!task) return tellStray(this.parts.deps, session, update)
+    this.parts.answers.took(task)
     if (update.state === TaskState.TASK_STATE_UNSPECIFIED) return this.parts.recovered.absent(session, task)
     const news = toHostUpdate(session, task, update, this.parts.deps.self.name)
     if (!news) return

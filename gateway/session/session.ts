@@ -21,6 +21,8 @@ export interface SessionTask {
   pieces: { [S in OutputStream]?: number }
   /** Where each stream ends, once the final update has said so. */
   ends?: { [S in OutputStream]?: number }
+  /** When its order left and no answer came yet, by `performance.now()`. */
+  sentAt?: number | undefined
   /** Whether the store is being asked for that. */
   asking?: boolean
 }

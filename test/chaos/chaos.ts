@@ -1,6 +1,8 @@
 /** Chaos: rounds of load and faults on a real platform, each followed by a verdict from the scripts' own files. */
 import path from 'node:path'
+import { Client, Connection } from '@temporalio/client'
 import { pause, TestApi } from '../helpers/api'
+import { replaySince } from '../helpers/replays'
 import { seeded } from '../../base/seeded'
 import { drain, hostsAway, partsDown, resultsOf } from './drain'
 import { EffectFiles } from './effects'
@@ -48,7 +50,7 @@ const ORPHAN_MS = 20_000
 
 export async function runChaos(options: ChaosOptions): Promise<Progress> {
   let progress: Progress = options.progress ?? {
-    version: 1,
+    version: 2,
     seed: options.seed,
     rounds: 0,
     seconds: 0,
@@ -105,6 +107,7 @@ function randomOf(seed: number, round: number, use: number): () => number {
 class Round {
   private readonly effects = new EffectFiles()
   private readonly log = new FaultLog()
+  private readonly beganAt = Date.now()
   private readonly counts = emptyCounts()
   private readonly findings: Finding[] = []
   private readonly api: TestApi
@@ -130,7 +133,6 @@ class Round {
 
   /** Undefined when it was interrupted. */
   async run(kills: number): Promise<Verdict | undefined> {
-    const beganAt = Date.now()
     try {
       const done = new AbortController()
       const stop = () => done.abort()
@@ -143,7 +145,7 @@ class Round {
       this.options.signal.removeEventListener('abort', stop)
       if (this.options.signal.aborted) return undefined
       const hostsWithoutVerdict = await this.settle()
-      return await this.close(beganAt, hostsWithoutVerdict)
+      return await this.close(hostsWithoutVerdict)
     } finally {
       this.driver.healAll()
       this.effects.remove()
@@ -178,7 +180,21 @@ class Round {
     for (const run of load.runs) if (!hanging.has(run)) await judge.judge(run)
     Object.assign(counts, judge.tally)
     this.findings.push(...judge.findings)
+    await this.replay()
     return hostsWithoutVerdict
+  }
+
+  /** A worker that takes a run over replays its history: one that does not fit holds the run up until the worker is mended. */
+  private async replay(): Promise<void> {
+    const address = this.lab.platform.env['DROVER_TEMPORAL_ADDRESS'] ?? ''
+    const connection = await Connection.connect({ address })
+    try {
+      const { replayed, failures } = await replaySince(new Client({ connection }), new Date(this.beganAt))
+      Object.assign(this.counts, { replayed, notReplayed: failures.length })
+      for (const what of failures) this.found({ kind: 'history', what })
+    } finally {
+      await connection.close()
+    }
   }
 
   /** Every host runs a script again, whatever it went through. @returns names of those that do not */
@@ -215,7 +231,7 @@ class Round {
     }
   }
 
-  private async close(beganAt: number, hostsWithoutVerdict: string[]): Promise<Verdict> {
+  private async close(hostsWithoutVerdict: string[]): Promise<Verdict> {
     const { counts, driver, load, findings } = this
     const { seed, evidence } = this.options
     counts.kills = driver.kills
@@ -227,7 +243,7 @@ class Round {
       ...counts,
       seed,
       round: this.number,
-      seconds: (Date.now() - beganAt) / 1000,
+      seconds: (Date.now() - this.beganAt) / 1000,
       hostsWithoutVerdict,
       findings,
       clean,

@@ -43,7 +43,7 @@ export const emptyTally = (): Tally => ({
 })
 
 export interface Finding {
-  kind: 'doubleRun' | 'silentLoss' | 'outputMismatch' | 'unknown' | 'hang' | 'orphan' | 'part'
+  kind: 'doubleRun' | 'silentLoss' | 'outputMismatch' | 'unknown' | 'hang' | 'orphan' | 'history' | 'part'
   what: string
   executionId?: string
   shape?: string

@@ -13,7 +13,8 @@ const usage = `usage: npm run chaos -- [--seed S] [--kills N] [--json] [--resume
 Starts a real platform (8 agents, 2 gateways, worker, api, Temporal, PostgreSQL, Mongo wire), puts at least
 ${LEAST_STARTS_PER_SECOND} script starts a second on it, and every 2 to 5 s kills (SIGKILL), freezes (SIGSTOP, 1-20 s) or cuts off (RST,
 half open for 5-40 s, 200 ms of delay) one part, fills a host's disk, kills a script's wrapper or reboots a host. Faults overlap.
-Each 25 kills everything is healed, every run must end, and the files that the scripts wrote are compared with the ledger.
+Each 25 kills everything is healed, every run must end, the files that the scripts wrote are compared with the ledger, and
+the histories of all workflows are replayed on the workflows as they are.
 
   --seed S       what is launched and what is broken when; 1 unless told
   --kills N      SIGKILLs in all; 25 unless told. Freezes, cuts and full disks come beside them and are counted apart.
@@ -29,7 +30,7 @@ The last line is JSON:
   outputMismatches  outputs that, read through the API, have not the sha256 of what the script wrote
   orphans           processes of tasks or parts left when all runs have ended, but for those that shapes leave on purpose
   unknowns          host results "unknown"; excusedUnknowns of them had their wrapper killed or their host rebooted by the driver
-Exit code 1 unless the five in the middle are 0, every unknown is excused, every host runs a script after each round,
+Exit code 1 unless the five in the middle are 0, every history replays, every unknown is excused, every host runs a script after each round,
 and starts are at least 95 % of what was launched. What is not clean leaves its evidence under .drover/chaos/.`
 
 function readOptions() {
@@ -58,7 +59,7 @@ function readOptions() {
 function readProgress(file: string | undefined, seed: number): Progress | undefined {
   if (!file || !existsSync(file)) return undefined
   const progress = JSON.parse(readFileSync(file, 'utf8')) as Progress
-  if (progress.version !== 1) throw new UsageError(`${file} is of another version of this program`)
+  if (progress.version !== 2) throw new UsageError(`${file} is of another version of this program`)
   if (progress.seed !== seed) throw new UsageError(`${file} belongs to seed ${progress.seed}, not ${seed}`)
   return progress
 }

@@ -10,6 +10,9 @@ export interface Counts extends Tally {
   /** Runs without an end in time, hosts that do not come back, parts that stay down, requests without an answer. */
   hangs: number
   orphans: number
+  /** Histories of workflows that were replayed, and those of them that the workflows of today refuse. */
+  replayed: number
+  notReplayed: number
   /** Time under load, seconds. */
   loadSeconds: number
 }
@@ -26,7 +29,7 @@ export interface Verdict extends Counts {
 
 /** What is kept between two parts of one run. */
 export interface Progress {
-  version: 1
+  version: 2
   seed: number
   rounds: number
   seconds: number
@@ -44,6 +47,8 @@ export function emptyCounts(): Counts {
     runs: 0,
     hangs: 0,
     orphans: 0,
+    replayed: 0,
+    notReplayed: 0,
     loadSeconds: 0,
   }
 }
@@ -57,7 +62,7 @@ export function addCounts(sum: Counts, more: Counts): Counts {
 /** Why the counts are not clean; empty when they are. */
 export function faultsOf(counts: Counts): string[] {
   const faults: string[] = []
-  for (const key of ['doubleRuns', 'silentLosses', 'hangs', 'outputMismatches', 'orphans'] as const)
+  for (const key of ['doubleRuns', 'silentLosses', 'hangs', 'outputMismatches', 'orphans', 'notReplayed'] as const)
     if (counts[key] > 0) faults.push(`${key} ${counts[key]}`)
   if (counts.unknowns > counts.excusedUnknowns)
     faults.push(`unknowns without a reason ${counts.unknowns - counts.excusedUnknowns}`)
@@ -69,7 +74,7 @@ export function faultsOf(counts: Counts): string[] {
 /** The last line's object: the words of the demand first. */
 export function summary(seed: number, counts: Counts) {
   const { kills, starts, doubleRuns, silentLosses, hangs, outputMismatches, orphans, unknowns } = counts
-  const { runs, launched, excusedUnknowns, refused, outputs, freezes, cuts, fills, loadSeconds } = counts
+  const { runs, launched, excusedUnknowns, refused, outputs, replayed, freezes, cuts, fills, loadSeconds } = counts
   const startsPerSecond = loadSeconds ? Number((launched / loadSeconds).toFixed(1)) : 0
   const demanded = { kills, starts, doubleRuns, silentLosses, hangs, outputMismatches, orphans, unknowns }
   const beside = {
@@ -80,6 +85,7 @@ export function summary(seed: number, counts: Counts) {
     excusedUnknowns,
     refused,
     outputs,
+    replayed,
     freezes,
     cuts,
     fills,

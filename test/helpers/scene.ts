@@ -7,6 +7,7 @@ import { pause, TestApi } from './api'
 import { Effects } from './effects'
 import { startTestPlatform } from './platform'
 import { RealAgent } from './real-agent'
+import { type Replays, replaySince } from './replays'
 import { Wire } from './wire'
 
 export class Scene {
@@ -113,6 +114,11 @@ export class Scene {
     const events: ExecutionEvent[] = []
     for await (const event of this.drover.watchEvents(id)) events.push(event)
     return events
+  }
+
+  /** Replays every workflow of this platform; what would not replay is a run that breaks when a worker takes it over. */
+  async replays(): Promise<Replays> {
+    return replaySince(await this.temporal(), new Date(0))
   }
 
   async close(): Promise<void> {

@@ -268,4 +268,10 @@ describe('a cancel', () => {
       }
     }, 90_000)
   })
+
+  it('every history that was made here replays', async () => {
+    const { replayed, failures } = await scene.replays()
+    expect(failures).toEqual([])
+    expect(replayed).toBeGreaterThan(0)
+  }, 60_000)
 })

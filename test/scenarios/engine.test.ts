@@ -59,4 +59,10 @@ describe("scenario 07: pressed in Temporal's UI", () => {
     await scene.api.until(id, (now) => now.steps[0]?.counts['cancelled'] === 4, 15_000)
     expect(await perHost(id)).toEqual(Array(4).fill([1, 0]))
   })
+
+  it('every history that was made here replays', async () => {
+    const { replayed, failures } = await scene.replays()
+    expect(failures).toEqual([])
+    expect(replayed).toBeGreaterThan(0)
+  }, 60_000)
 })

@@ -149,6 +149,12 @@ describe('a script starts once', () => {
     expect((await scene.api.ended(after, 20_000)).state).toBe('succeeded')
     expect(scene.starts(after)).toBe(1)
   }, 150_000)
+
+  it('every history that was made here replays', async () => {
+    const { replayed, failures } = await scene.replays()
+    expect(failures).toEqual([])
+    expect(replayed).toBeGreaterThan(0)
+  }, 60_000)
 })
 
 /** How many ran at the same time, from `begin nanoseconds` and `end nanoseconds` that scripts wrote. */

@@ -100,4 +100,10 @@ describe('a gateway that dies', () => {
       expect([...counts.values()].every((n) => n === 1)).toBe(true)
     }
   }, 150_000)
+
+  it('every history that was made here replays', async () => {
+    const { replayed, failures } = await scene.replays()
+    expect(failures).toEqual([])
+    expect(replayed).toBeGreaterThan(0)
+  }, 60_000)
 })

@@ -1,0 +1,11 @@
+/** The groups of the bench, in the order in which they run. */
+import { agent } from './agent'
+import type { Group } from './bench'
+import { demo } from './demo'
+import { fleet } from './fleet'
+import { hosts } from './hosts'
+import { launch } from './launch'
+import { load } from './load'
+import { output } from './output'
+
+export const groups: readonly Group[] = [launch, hosts, load, output, agent, demo, fleet]

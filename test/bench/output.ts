@@ -1,0 +1,158 @@
+/** One script that prints half a gigabyte: kept whole, in bounded memory, and without anybody else waiting for it. */
+import { createHash } from 'node:crypto'
+import { createDrover, type Drover } from '../../sdk/index'
+import type { Platform } from '../../stack/platform/platform'
+import { pause } from '../helpers/api'
+import { metricsOf } from '../helpers/metrics'
+import { atLeast, atMost, type Bench, type Group, onPlatform } from './bench'
+import { valueOf } from './metrics'
+import { highWater } from './process-use'
+
+const BYTES = 500_000_000
+const READ_BYTES = 100_000_000
+const PART_BYTES = 10_000_000
+const LINE =
+  'a line of output, as long as those that programs write into their logs, with a number at its end: 42'
+const PROBES = 100
+
+export const output: Group = {
+  name: 'output',
+  about: '500 MB printed by one script: rate, memory, and what others feel of it; 100 MB read back',
+  run: (bench) =>
+    onPlatform(bench, { agents: 2 }, async (platform) => {
+      const drover = createDrover(platform)
+      const [chatty = '', quiet = ''] = platform.hosts.map((host) => host.name)
+      const idle = await answerP99(platform, drover, quiet)
+      const { hostId, executionId, ...flood } = await print(bench, platform, drover, { chatty, quiet })
+      bench.row({
+        name: 'dispatch p99 of another host meanwhile, over idle',
+        unit: '×',
+        hosts: 'real',
+        n: flood.meanwhile.n,
+        value: flood.meanwhile.p99 / idle.p99,
+        must: atMost(3),
+        aim: 1.5,
+      })
+      await readBack(bench, drover, { executionId, hostId })
+    }),
+}
+
+interface Flood {
+  executionId: string
+  hostId: string
+  meanwhile: { p99: number; n: number }
+}
+
+async function print(
+  bench: Bench,
+  platform: Platform,
+  drover: Drover,
+  { chatty, quiet }: { chatty: string; quiet: string },
+): Promise<Flood> {
+  const pids = {
+    gateway: platform.child('gateway-1').pid ?? 0,
+    api: platform.child('api-1').pid ?? 0,
+  }
+  // One launch, so that its order is told before the others are measured.
+  const from = performance.now()
+  const { id } = await drover.launch(printing(chatty))
+  await pause(1_000)
+  let isKept = false
+  const kept = untilKept(drover, id).then((hostId) => {
+    isKept = true
+    return { hostId, seconds: (performance.now() - from) / 1_000 }
+  })
+  const [{ result, roseMb }, meanwhile] = await Promise.all([
+    highWater(pids, kept),
+    answerP99(platform, drover, quiet, () => isKept),
+  ])
+  bench.row({
+    name: `one script printing ${BYTES / 1e6} MB, launch → kept whole`,
+    unit: 'MB/s',
+    hosts: 'real',
+    n: 1,
+    value: BYTES / 1e6 / result.seconds,
+    must: atLeast(20),
+    aim: 60,
+  })
+  for (const [name, value] of Object.entries(roseMb))
+    bench.row({
+      name: `memory of the ${name} meanwhile, rise`,
+      unit: 'MB',
+      hosts: 'real',
+      n: 1,
+      value,
+      must: atMost(50),
+    })
+  return { executionId: id, hostId: result.hostId, meanwhile }
+}
+
+const printing = (host: string) => ({
+  target: `name:${host}`,
+  plan: {
+    name: 'flood',
+    steps: [{ name: 'only', language: 'sh' as const, script: `yes '${LINE}' | head -c ${BYTES}` }],
+  },
+})
+
+/** @returns the host, when its whole output can be read */
+async function untilKept(drover: Drover, executionId: string): Promise<string> {
+  for await (const event of drover.watchEvents(executionId)) void event
+  for await (const { hostId, state } of drover.executionHosts(executionId, 0)) {
+    if (state !== 'succeeded') throw new Error(`r-${executionId} ${state}`)
+    const place = { executionId, step: 0, hostId, stream: 'stdout' } as const
+    for (;;) {
+      const { total, complete, truncated } = await drover.readOutput(place, { from: 0, last: 0 })
+      if (truncated) throw new Error('the output was cut')
+      if (complete && total === BYTES) return hostId
+      await pause(100)
+    }
+  }
+  throw new Error('there is no host')
+}
+
+/** What an agent takes to answer an order: the 99th percentile, s, over at least a hundred launches on its host. */
+async function answerP99(
+  platform: Platform,
+  drover: Drover,
+  host: string,
+  isOver: () => boolean = () => true,
+): Promise<{ p99: number; n: number }> {
+  await metricsOf(platform, 'gateway-1')
+  let n = 0
+  for (; n < PROBES || !isOver(); n++) {
+    await drover.launchAndWait({
+      target: `name:${host}`,
+      plan: { name: 'probe', steps: [{ name: 'only', script: 'true' }] },
+    })
+  }
+  const metrics = await metricsOf(platform, 'gateway-1')
+  return { p99: valueOf(metrics, 'drover_gateway_answer_seconds{quantile="0.99"}'), n }
+}
+
+async function readBack(
+  bench: Bench,
+  drover: Drover,
+  of: { executionId: string; hostId: string },
+): Promise<void> {
+  const place = { ...of, step: 0, stream: 'stdout' } as const
+  const hash = createHash('sha256')
+  const from = performance.now()
+  for (let at = 0; at < READ_BYTES; at += PART_BYTES)
+    hash.update((await drover.readOutput(place, { from: at, last: at + PART_BYTES - 1 })).bytes)
+  const seconds = (performance.now() - from) / 1_000
+  const expected = createHash('sha256').update(
+    Buffer.from(`${LINE}\n`.repeat(Math.ceil(READ_BYTES / (LINE.length + 1)))).subarray(0, READ_BYTES),
+  )
+  if (hash.digest('hex') !== expected.digest('hex'))
+    throw new Error('what was read back is not what was written')
+  bench.row({
+    name: `${READ_BYTES / 1e6} MB of output read back through the API`,
+    unit: 'MB/s',
+    hosts: 'real',
+    n: 1,
+    value: READ_BYTES / 1e6 / seconds,
+    must: atLeast(50),
+    aim: 100,
+  })
+}

@@ -20,7 +20,7 @@ import type { Quota } from './journal/quota.js'
 import { LoopLag } from './loop-lag.js'
 import type { PolicyFile } from './policy.js'
 import { uptimeMs } from './process/proc.js'
-import { createClient } from './session/channel.js'
+import { clientContext, createClient } from './session/channel.js'
 import { fetchBlob } from './session/fetch-blob.js'
 import { fetchScript } from './session/fetch-script.js'
 import { stayConnected } from './session/reconnect.js'
@@ -117,7 +117,7 @@ export class Connection {
 
   private async connect(gateway: string): Promise<SessionEnd> {
     const shown = this.credentials()
-    const client = createClient(gateway, this.input.identity.caPem, shown)
+    const client = createClient(gateway, clientContext(this.input.identity.caPem, shown))
     this.gateway = gateway
     try {
       const end = await runSession(client, this.host(shown), this.controller.signal)

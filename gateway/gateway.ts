@@ -44,6 +44,9 @@ const BEAT_EVERY_MS = 2_000
 const OPENINGS = 8
 const OPENING_LEASE_MS = 5_000
 
+// So many hellos are answered in well under a second; more handshakes would only wait behind them.
+const MOST_WAITING_HELLOS = 64
+
 export class Gateway implements Fleet {
   private readonly runs = new Set<ShardRun>()
   private draining = false
@@ -97,12 +100,14 @@ export class Gateway implements Fleet {
   async start(credentials: Credentials, options: GatewayOptions): Promise<void> {
     const { deps } = this
     const { trust, identity } = credentials
+    const openings = new Admission(OPENINGS, OPENING_LEASE_MS)
     this.listener = await listen({
       host: options.host,
       port: options.port,
       identity,
       ca: trust.ca,
       logger: deps.logger,
+      isFull: () => openings.waiting > MOST_WAITING_HELLOS,
       bytes: createBytesListener(deps, this.sessions),
       service: {
         definition: AgentGatewayServiceService,
@@ -116,7 +121,7 @@ export class Gateway implements Fleet {
           upgrades: this.upgrades,
           recovered: this.recovered,
           answers: this.answers,
-          openings: new Admission(OPENINGS, OPENING_LEASE_MS),
+          openings,
           isDraining: () => this.draining,
           onSettled: (step, hostId, attempt) => this.settled(step, hostId as HostId, attempt),
         }) as never,

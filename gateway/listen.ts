@@ -9,8 +9,8 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
 import type { Logger } from '../base/logger.js'
-import { Admission } from './admission.js'
 import type { TlsIdentity } from './identity.js'
+import { Turnstile } from './turnstile.js'
 
 export interface Listener {
   address: { host: string; port: number }
@@ -27,6 +27,8 @@ export interface ListenOptions {
   ca: string
   service: { definition: ServiceDefinition; implementation: UntypedServiceImplementation }
   bytes: http.RequestListener
+  /** Whether those who were let in wait for the database: more would only give up waiting. */
+  isFull: () => boolean
   logger: Logger
 }
 
@@ -44,9 +46,8 @@ const grpcOptions = {
 const HANDSHAKE_MS = 10_000
 
 // A handshake is a millisecond of this process's time. When a whole fleet comes back at once most wait as plain sockets,
-// which cost nothing, and the sessions that are up are served in between. A peer that is slow gives its place on.
-const HANDSHAKES = 32
-const HANDSHAKE_LEASE_MS = 1_000
+// which cost nothing, and the sessions that are up are served in between.
+const HANDSHAKES_PER_TURN = 16
 
 export async function listen(options: ListenOptions): Promise<Listener> {
   const grpc = new Server(grpcOptions)
@@ -63,9 +64,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     handshakeTimeout: HANDSHAKE_MS,
   })
   const sockets = new Set<tls.TLSSocket>()
-  const front = admitTo(server)
+  const front = admitTo(server, options.isFull)
   server.on('secureConnection', (socket) => {
-    front.shaken(socket)
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', (err) => options.logger.debug({ err }, 'a connection broke'))
@@ -92,35 +92,27 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 }
 
-/** Takes connections in and hands so many at a time to the TLS server. */
-function admitTo(server: tls.Server) {
-  const admission = new Admission(HANDSHAKES, HANDSHAKE_LEASE_MS)
+/** Takes connections in and hands them to the TLS server by the handful. */
+function admitTo(server: tls.Server, isFull: () => boolean) {
+  const turnstile = new Turnstile(HANDSHAKES_PER_TURN, isFull)
   const waiting = new Set<net.Socket>()
-  const leaves = new Map<string, () => void>()
-  const peerOf = (socket: net.Socket) => `${socket.remoteAddress}:${socket.remotePort}`
   const front = net.createServer({ pauseOnConnect: true }, (socket) => {
-    const peer = peerOf(socket)
     waiting.add(socket)
-    socket.once('close', () => {
-      waiting.delete(socket)
-      leaves.get(peer)?.()
-      leaves.delete(peer)
-    })
+    socket.once('close', () => waiting.delete(socket))
     socket.on('error', () => socket.destroy())
-    void admission
-      .enter(() => socket.destroyed)
-      .then((leave) => {
-        leaves.set(peer, leave)
+    turnstile.admit({
+      isGone: () => socket.destroyed,
+      enter: () => {
         waiting.delete(socket)
         server.emit('connection', socket)
-      })
+      },
+    })
   })
   return {
     server: front,
-    /** The handshake of this connection is done. */
-    shaken: (socket: tls.TLSSocket) => leaves.get(peerOf(socket))?.(),
     close: () => {
       front.close()
+      turnstile.close()
       for (const socket of waiting) socket.destroy()
     },
   }

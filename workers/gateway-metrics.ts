@@ -8,7 +8,7 @@ export function registerGatewayMetrics({ sessions, answers, ledger, output }: Ga
   gaugeBy(
     'quantile',
     'drover_gateway_answer_seconds',
-    'From sending an order to the agent\'s word that it is on its disk, of orders since the last look',
+    "From sending an order to the agent's word that it is on its disk, of orders since the last look",
     async () => answers.read(),
   )
   gauge('drover_gateway_ledger_queue', 'Host updates waiting for the ledger', () => ledger.depth)

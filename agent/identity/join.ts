@@ -10,7 +10,7 @@ import {
   type JoinResponse,
   signingKeyProof,
 } from '../../proto/index.js'
-import { createClient } from '../session/channel.js'
+import { clientContext, createClient } from '../session/channel.js'
 import { AGENT_VERSION } from '../version.js'
 import { generateKey, makeCsr } from './csr.js'
 import { fetchPinnedCa } from './pin.js'
@@ -62,7 +62,7 @@ async function joinOnce(
   at: { gateway: string; token: JoinToken; keyPem: string },
 ): Promise<void> {
   const pinnedCa = await fetchPinnedCa(at.gateway, at.token.caSha256)
-  const client = createClient(at.gateway, pinnedCa)
+  const client = createClient(at.gateway, clientContext(pinnedCa))
   const response = await requestJoin(client, {
     secret: at.token.secret,
     keyPem: at.keyPem,

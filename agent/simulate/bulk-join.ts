@@ -7,7 +7,7 @@ import { generateKey } from '../identity/csr.js'
 import { JoinRefused, requestJoin } from '../identity/join.js'
 import { fetchChain, fetchPinnedCa } from '../identity/pin.js'
 import { parseJoinToken } from '../identity/token.js'
-import { createClient } from '../session/channel.js'
+import { clientContext, createClient } from '../session/channel.js'
 import { factsOf } from './host.js'
 import type { Identities } from './identities.js'
 
@@ -139,7 +139,7 @@ class PinnedClients {
     const gateway = this.gateways[(connection + attempt) % this.gateways.length] ?? ''
     const caPem = await this.pin(gateway, caSha256)
     const key = `${connection} ${gateway}`
-    const client = this.clients.get(key) ?? createClient(gateway, caPem)
+    const client = this.clients.get(key) ?? createClient(gateway, clientContext(caPem))
     this.clients.set(key, client)
     return { client, caPem }
   }

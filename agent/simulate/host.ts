@@ -1,17 +1,19 @@
 /** One simulated host: its sessions, what it says of itself, and its tasks. */
 import { createHash } from 'node:crypto'
 import { arch, platform, release } from 'node:os'
+import type { SecureContext } from 'node:tls'
 import { type Hello, PROTOCOL, type SessionRequest } from '../../proto/index.js'
 import { capabilityNames } from '../capability/index.js'
 import { Renewal } from '../identity/renew.js'
 import type { Credentials, Identity } from '../identity/store.js'
-import { createClient } from '../session/channel.js'
+import { clientContext, createClient } from '../session/channel.js'
 import { fetchScript } from '../session/fetch-script.js'
 import { stayConnected } from '../session/reconnect.js'
 import { ServerClock } from '../session/server-clock.js'
 import { runSession, type SessionEnd, type SessionHost } from '../session/session.js'
 import { AGENT_VERSION } from '../version.js'
 import { drawSession } from './draw.js'
+import type { Dialing } from './dialing.js'
 import type { Group } from './groups.js'
 import type { HostIdentity, Trust } from './identities.js'
 import type { Records } from './records.js'
@@ -24,6 +26,7 @@ export interface World {
   records: Records
   seed: number
   generation: number
+  dialing: Dialing
   save(identity: HostIdentity): void
 }
 
@@ -44,6 +47,7 @@ export class SimulatedHost {
   private gateway = ''
   private sessions = 0
   private nextFailed = false
+  private context: { certificatePem: string; of: SecureContext } | undefined
 
   constructor(known: HostIdentity, group: Group, world: World) {
     this.known = known
@@ -87,16 +91,22 @@ export class SimulatedHost {
   }
 
   private async connect(gateway: string): Promise<SessionEnd> {
+    const leave = await this.world.dialing.enter()
+    if (this.controller.signal.aborted) {
+      leave()
+      return { welcomed: false, code: 'stopping', message: 'the simulator stops' }
+    }
     const shown = this.credentials()
-    const client = createClient(gateway, this.identity.caPem, shown)
+    const client = createClient(gateway, this.contextOf(shown))
     this.gateway = gateway
     this.cut = new AbortController()
     const loss = this.planLoss()
     try {
-      const end = await runSession(client, this.sessionHost(shown), this.cut.signal)
+      const end = await runSession(client, this.sessionHost(shown, leave), this.cut.signal)
       this.nextFailed = !end.welcomed && shown.unproven
       return end
     } finally {
+      leave()
       clearTimeout(loss)
       this.isUp = false
       client.close()
@@ -122,13 +132,21 @@ export class SimulatedHost {
     return fetchScript({ gateway, caPem, certificate: this.credentials(), sha256, bytes })
   }
 
-  private sessionHost(shown: Credentials): SessionHost {
+  /** Kept from one session to the next: what costs a real host a millisecond costs thousands of them seconds. */
+  private contextOf({ keyPem, certificatePem }: Credentials): SecureContext {
+    if (this.context?.certificatePem !== certificatePem)
+      this.context = { certificatePem, of: clientContext(this.identity.caPem, { keyPem, certificatePem }) }
+    return this.context.of
+  }
+
+  private sessionHost(shown: Credentials, dialled: () => void): SessionHost {
     return {
       tasks: this.tasks,
       clock: this.clock,
       hello: async () => this.hello(),
       heartbeat: async () => this.heartbeat(),
       welcomed: async ({ epoch }) => {
+        dialled()
         this.isUp = true
         this.epoch = epoch
         if (shown.unproven) this.proveNext(shown)

@@ -5,6 +5,7 @@ import { delay } from '../../base/backoff.js'
 import { makeFolder } from '../files.js'
 import { lockState } from '../state-folder.js'
 import { findCa, joinAll, type TokenDesk } from './bulk-join.js'
+import { Dialing } from './dialing.js'
 import { type Group, hostNames, labelsOf } from './groups.js'
 import { SimulatedHost } from './host.js'
 import { Identities } from './identities.js'
@@ -127,6 +128,7 @@ async function connectAll(parts: Parts): Promise<void> {
     records,
     trust,
     generation,
+    dialing: new Dialing(),
     save: (identity: Parameters<Identities['save']>[0]) => identities.save(identity),
   }
   const step = Math.max(1, Math.round(rampPerSecond / 10))

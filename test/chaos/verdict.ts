@@ -62,7 +62,14 @@ export function addCounts(sum: Counts, more: Counts): Counts {
 /** Why the counts are not clean; empty when they are. */
 export function faultsOf(counts: Counts): string[] {
   const faults: string[] = []
-  for (const key of ['doubleRuns', 'silentLosses', 'hangs', 'outputMismatches', 'orphans', 'notReplayed'] as const)
+  for (const key of [
+    'doubleRuns',
+    'silentLosses',
+    'hangs',
+    'outputMismatches',
+    'orphans',
+    'notReplayed',
+  ] as const)
     if (counts[key] > 0) faults.push(`${key} ${counts[key]}`)
   if (counts.unknowns > counts.excusedUnknowns)
     faults.push(`unknowns without a reason ${counts.unknowns - counts.excusedUnknowns}`)
@@ -74,7 +81,8 @@ export function faultsOf(counts: Counts): string[] {
 /** The last line's object: the words of the demand first. */
 export function summary(seed: number, counts: Counts) {
   const { kills, starts, doubleRuns, silentLosses, hangs, outputMismatches, orphans, unknowns } = counts
-  const { runs, launched, excusedUnknowns, refused, outputs, replayed, freezes, cuts, fills, loadSeconds } = counts
+  const { runs, launched, excusedUnknowns, refused, outputs, replayed, freezes, cuts, fills, loadSeconds } =
+    counts
   const startsPerSecond = loadSeconds ? Number((launched / loadSeconds).toFixed(1)) : 0
   const demanded = { kills, starts, doubleRuns, silentLosses, hangs, outputMismatches, orphans, unknowns }
   const beside = {

@@ -1,5 +1,5 @@
 /** Waiting for certificates: all requests of a gateway are looked up by one question, so that a fleet can join at once. */
-import type { ScopeId } from '../domain/id.js'
+import { Lookout } from '../base/lookout.js'
 import { type CertificateAnswer, findCertificateAnswers } from '../store/postgres/certificates.js'
 import type { GatewayDependencies } from './dependencies.js'
 
@@ -9,9 +9,8 @@ const LOOK_EVERY_MS = 200
 export class CertificateAnswers {
   private readonly waiting = new Map<string, (answer: CertificateAnswer | undefined) => void>()
   private readonly deps: GatewayDependencies
-  private looking = false
-  private again = false
-  private stop: (() => void) | undefined
+  private off: (() => void) | undefined
+  private lookout: Lookout | undefined
 
   constructor(deps: GatewayDependencies) {
     this.deps = deps
@@ -31,47 +30,33 @@ export class CertificateAnswers {
       const timer = setTimeout(done, forMs)
       signal.addEventListener('abort', onAbort, { once: true })
       this.waiting.set(id, done)
-      this.stop ??= this.begin()
-      void this.look()
+      this.lookout ??= this.begin()
+      this.lookout.poke()
     })
   }
 
-  private begin(): () => void {
-    const off = this.deps.hints.on('certificates', () => void this.look())
-    const timer = setInterval(() => void this.look(), LOOK_EVERY_MS)
-    return () => {
-      off()
-      clearInterval(timer)
-    }
+  private begin(): Lookout {
+    const { hints, logger } = this.deps
+    const lookout = new Lookout({
+      everyMs: LOOK_EVERY_MS,
+      look: () => this.look(),
+      onError: (err) =>
+        logger.debug({ err }, 'answers to certificate requests could not be looked up; trying again'),
+    })
+    this.off = hints.on('certificates', () => lookout.poke())
+    return lookout
   }
 
   private rest(): void {
-    this.stop?.()
-    this.stop = undefined
+    this.off?.()
+    void this.lookout?.stop()
+    this.lookout = undefined
   }
 
-  /** One question at a time; what happens meanwhile is asked for by the next. */
   private async look(): Promise<void> {
-    this.again = true
-    if (this.looking) return
-    this.looking = true
-    try {
-      while (this.again && this.waiting.size) {
-        this.again = false
-        await this.ask(this.deps.self.scopeId)
-      }
-    } finally {
-      this.looking = false
-    }
-  }
-
-  private async ask(scopeId: ScopeId): Promise<void> {
-    const { pool, logger } = this.deps
-    try {
-      const answers = await findCertificateAnswers(pool, scopeId, [...this.waiting.keys()])
-      for (const answer of answers) this.waiting.get(answer.id)?.(answer)
-    } catch (err) {
-      logger.debug({ err }, 'answers to certificate requests could not be looked up; trying again')
-    }
+    const { pool, self } = this.deps
+    if (!this.waiting.size) return
+    for (const answer of await findCertificateAnswers(pool, self.scopeId, [...this.waiting.keys()]))
+      this.waiting.get(answer.id)?.(answer)
   }
 }

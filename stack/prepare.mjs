@@ -13,7 +13,7 @@ import { requireNode } from './prepare/requirements.mjs'
 import { PrepareError, root } from './prepare/root.mjs'
 import { endWithParent, hand } from './prepare/run.mjs'
 import { buildGoServers, copyPostgres, isMissing } from './prepare/servers.mjs'
-import { systemPackages } from './prepare/system-packages.mjs'
+import { peerPackages, systemPackages } from './prepare/system-packages.mjs'
 import { needsServers, parseTestArguments, runSuites } from './prepare/tests.mjs'
 
 const usage =
@@ -69,6 +69,7 @@ const commands = {
   },
   bench: async (args) => {
     await prepare({ servers: true })
+    if (args.includes('--peers')) await peerPackages()
     await bundleProgram('bench', 'test/bench/main.ts')
     await bundleProgram('ceiling', 'test/bench/ceiling/worker-main.ts')
     return hand(['dist/bench.cjs', ...args])

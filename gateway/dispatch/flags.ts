@@ -1,5 +1,6 @@
 /** Flags of the executions that run here: pause, cancel and the signed stop, looked at each second and at every hint. */
 import type { Logger } from '../../base/logger.js'
+import { Lookout } from '../../base/lookout.js'
 import type { ExecutionId } from '../../domain/id.js'
 import type { HintListener } from '../../store/postgres/hints.js'
 import type { Pool } from '../../store/postgres/pool.js'
@@ -11,17 +12,19 @@ const LOOK_EVERY_MS = 1_000
 
 export class FlagWatch implements Disposable {
   private readonly watchers = new Map<ExecutionId, Set<Watcher>>()
-  private readonly timer: NodeJS.Timeout
+  private readonly lookout: Lookout
   private readonly off: () => void
-  private looking = false
   private readonly pool: Pool
-  private readonly logger: Logger
 
   constructor(pool: Pool, hints: HintListener, logger: Logger) {
     this.pool = pool
-    this.logger = logger
-    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS)
-    this.off = hints.on('flags', () => void this.look())
+    this.lookout = new Lookout({
+      everyMs: LOOK_EVERY_MS,
+      look: () => this.look(),
+      onError: (err) =>
+        logger.warn({ err }, 'the flags of executions cannot be read; looking again in a second'),
+    })
+    this.off = hints.on('flags', () => this.lookout.poke())
   }
 
   /** @returns a function that takes the watcher away */
@@ -35,21 +38,14 @@ export class FlagWatch implements Disposable {
   }
 
   private async look(): Promise<void> {
-    if (this.looking || !this.watchers.size) return
-    this.looking = true
-    try {
-      for (const flags of await listExecutionFlags(this.pool, [...this.watchers.keys()])) {
-        for (const tell of this.watchers.get(flags.executionId) ?? []) tell(flags)
-      }
-    } catch (err) {
-      this.logger.warn({ err }, 'the flags of executions cannot be read; looking again in a second')
-    } finally {
-      this.looking = false
+    if (!this.watchers.size) return
+    for (const flags of await listExecutionFlags(this.pool, [...this.watchers.keys()])) {
+      for (const tell of this.watchers.get(flags.executionId) ?? []) tell(flags)
     }
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.timer)
+    void this.lookout.stop()
     this.off()
   }
 }

@@ -1,4 +1,5 @@
 /** Relaying upgrades: signed orders to the agents whose sessions are here, and what agents say of them to the database. */
+import { Lookout } from '../../base/lookout.js'
 import { type UpgradeReport, UPGRADE_CAPABILITY, UpgradeState as WireState } from '../../proto/index.js'
 import {
   listUpgradesToSend,
@@ -22,33 +23,29 @@ const states: Partial<Record<WireState, UpgradeNews['state']>> = {
 const isFinal = (state: UpgradeNews['state']) => state !== 'downloading' && state !== 'probation'
 
 export class UpgradeRelay implements Disposable {
-  private readonly timer: NodeJS.Timeout
+  private readonly lookout: Lookout
   private readonly off: () => void
-  private looking = false
   private readonly deps: GatewayDependencies
   private readonly sessions: SessionRegistry
 
   constructor(deps: GatewayDependencies, sessions: SessionRegistry) {
     this.deps = deps
     this.sessions = sessions
-    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS)
-    this.off = deps.hints.on('flags', () => void this.look())
+    this.lookout = new Lookout({
+      everyMs: LOOK_EVERY_MS,
+      look: () => this.look(),
+      onError: (err) => deps.logger.warn({ err }, 'upgrades could not be looked for'),
+    })
+    this.off = deps.hints.on('flags', () => this.lookout.poke())
   }
 
   private async look(): Promise<void> {
-    if (this.looking || !this.sessions.size) return
-    this.looking = true
-    try {
-      const { name, bootId } = this.deps.self
-      for (const upgrade of await listUpgradesToSend(this.deps.pool, { name, bootId })) {
-        const session = this.sessions.get(upgrade.hostId)
-        // Once in a session: an agent that has it answers, and a new session is told again.
-        if (session && session.upgrade?.id !== upgrade.id) await this.send(session, upgrade)
-      }
-    } catch (err) {
-      this.deps.logger.warn({ err }, 'upgrades could not be looked for')
-    } finally {
-      this.looking = false
+    if (!this.sessions.size) return
+    const { name, bootId } = this.deps.self
+    for (const upgrade of await listUpgradesToSend(this.deps.pool, { name, bootId })) {
+      const session = this.sessions.get(upgrade.hostId)
+      // Once in a session: an agent that has it answers, and a new session is told again.
+      if (session && session.upgrade?.id !== upgrade.id) await this.send(session, upgrade)
     }
   }
 
@@ -91,7 +88,7 @@ export class UpgradeRelay implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.timer)
+    void this.lookout.stop()
     this.off()
   }
 }

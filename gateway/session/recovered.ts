@@ -1,4 +1,5 @@
 /** After the database was put back: sessions begin anew, and hosts are asked what their journals know of the runs that are held. */
+import { Lookout } from '../../base/lookout.js'
 import { dispatchId } from '../../proto/index.js'
 import type { HostId } from '../../domain/id.js'
 import { listRecoveredTasks, type RecoveredTask, writeAbsent } from '../../store/postgres/held-runs.js'
@@ -11,9 +12,8 @@ import type { Session, SessionTask } from './session.js'
 const LOOK_EVERY_MS = 1_000
 
 export class RecoveredWatch implements Disposable {
-  private readonly timer: NodeJS.Timeout
+  private readonly lookout: Lookout
   private readonly off: () => void
-  private looking = false
   /** The newest recovery that was seen; undefined before the first look. */
   private mark: RecoveryMark | null | undefined
   /** What each session was asked already: its stream loses nothing while it lives. */
@@ -24,8 +24,13 @@ export class RecoveredWatch implements Disposable {
   constructor(deps: GatewayDependencies, sessions: SessionRegistry) {
     this.deps = deps
     this.sessions = sessions
-    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS)
-    this.off = deps.hints.on('flags', () => void this.look())
+    this.lookout = new Lookout({
+      everyMs: LOOK_EVERY_MS,
+      look: () => this.look(),
+      onError: (err) =>
+        deps.logger.warn({ err }, 'runs that are held after a restore could not be looked for'),
+    })
+    this.off = deps.hints.on('flags', () => this.lookout.poke())
   }
 
   /** Whether a task is one that this session was asked about: what the agent says was stored may be lost with the rest. */
@@ -43,18 +48,10 @@ export class RecoveredWatch implements Disposable {
   }
 
   private async look(): Promise<void> {
-    if (this.looking) return
-    this.looking = true
-    try {
-      const mark = (await findRecoveryMark(this.deps.pool)) ?? null
-      if (this.mark !== undefined && mark && mark.tag !== this.mark?.tag) this.endSessions(mark)
-      this.mark = mark
-      if (mark) await this.ask()
-    } catch (err) {
-      this.deps.logger.warn({ err }, 'runs that are held after a restore could not be looked for')
-    } finally {
-      this.looking = false
-    }
+    const mark = (await findRecoveryMark(this.deps.pool)) ?? null
+    if (this.mark !== undefined && mark && mark.tag !== this.mark?.tag) this.endSessions(mark)
+    this.mark = mark
+    if (mark) await this.ask()
   }
 
   /** What the database says of sessions is of another time: every host says anew who it is and what it has. */
@@ -93,7 +90,7 @@ export class RecoveredWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.timer)
+    void this.lookout.stop()
     this.off()
   }
 }

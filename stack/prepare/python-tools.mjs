@@ -10,9 +10,15 @@ import { runStep, say } from './progress.mjs'
 import { cache, PrepareError, root } from './root.mjs'
 import { capture, mustRun } from './run.mjs'
 
-/** `usedBy` names the suites that need it. The test looks for the folder by the same rule (test/helpers/schemathesis.ts). */
+/**
+ * `usedBy` names the suites that need it; `peers` is the bench with --peers. Who uses it looks for the folder by the same
+ * rule (test/helpers/schemathesis.ts, test/bench/peers/tools.ts).
+ */
 const tools = [
   { name: 'schemathesis', requirements: 'test/schemathesis/requirements.txt', usedBy: ['integration'] },
+  { name: 'salt', requirements: 'test/bench/peers/salt.txt', usedBy: ['peers'] },
+  { name: 'ansible', requirements: 'test/bench/peers/ansible.txt', usedBy: ['peers'] },
+  { name: 'parallel-ssh', requirements: 'test/bench/peers/parallel-ssh.txt', usedBy: ['peers'] },
 ]
 
 /** The command that a person runs to have what is missing. */

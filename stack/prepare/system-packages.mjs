@@ -11,6 +11,14 @@ const needs = [
   { name: 'chromium', probe: ['/usr/bin/chromium', '--version'], apt: ['chromium'], usedBy: ['e2e'] },
   { name: 'buildah', probe: ['buildah', '--version'], apt: ['buildah'], usedBy: ['e2e'] },
   { name: 'debootstrap', probe: ['debootstrap', '--version'], apt: ['debootstrap'], usedBy: ['e2e'] },
+  { name: 'ssh', probe: ['ssh', '-V'], apt: ['openssh-client'], usedBy: ['peers'] },
+  // Wherever it is: not every PATH has the folders of system programs.
+  {
+    name: 'sshd',
+    probe: ['sh', '-c', 'PATH=$PATH:/usr/sbin:/usr/local/sbin; command -v sshd'],
+    apt: ['openssh-server'],
+    usedBy: ['peers'],
+  },
 ]
 
 function isThere(need) {
@@ -26,7 +34,8 @@ function installCommand(missing) {
 
 async function install(missing) {
   const title = `Install ${missing.map((need) => need.name).join(', ')}`
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  // In this runlevel no service is started by its installation: the peers bring an sshd of their own up.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   await runStep({ key: 'apt', title, roughMs: 60_000 }, () =>
     capture('sh', ['-c', `apt-get update -q && ${installCommand(missing)}`], { env }),
   )
@@ -66,4 +75,15 @@ export async function systemPackages(suites) {
   const command = commands.join(' && ')
   process.stderr.write(`  ! not installed, so their tests are skipped: ${names.join(', ')} (${command})\n`)
   return { DROVER_MISSING: names.join(','), DROVER_MISSING_INSTALL: command }
+}
+
+/**
+ * Sees to what the peers of the bench need: who asks for them (--peers) has agreed to an installation.
+ * @throws PrepareError with the command, if only root can do it or if it did not help
+ */
+export async function peerPackages() {
+  const wanted = () => needs.filter((need) => need.usedBy.includes('peers') && !isThere(need))
+  if (wanted().length && process.getuid?.() === 0) await install(wanted())
+  if (wanted().length) throw new PrepareError(`The peers need more: \`${installCommand(wanted())}\``)
+  await installPythonTools(missingPythonTools(['peers']))
 }

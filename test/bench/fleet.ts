@@ -91,6 +91,7 @@ async function everywhere(
     const from = performance.now()
     const { id } = await drover.launch({
       target: '*',
+      confirm: count,
       plan: { name: 'bench', steps: [{ name: 'only', script: 'true' }] },
     })
     for await (const event of drover.watchEvents(id)) void event

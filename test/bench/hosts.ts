@@ -34,6 +34,7 @@ async function echo(bench: Bench, drover: Drover, { hosts: count, target, must, 
     const from = performance.now()
     const { id, hosts: targets } = await drover.launch({
       target,
+      confirm: count,
       plan: { name: 'bench', steps: [{ name: 'only', language: 'sh', script: 'echo hi' }] },
     })
     for await (const event of drover.watchEvents(id)) void event

@@ -3,14 +3,17 @@ import { parseArgs } from 'node:util'
 import { fail, say, tone, UsageError } from '../../stack/program/console'
 import type { Group } from './bench'
 import { groups } from './groups'
+import { peers } from './peers/group'
 import { describeRow, makeRow, type Row } from './row'
 
-const usage = `usage: npm run bench -- [GROUP...] [--json]
+const usage = `usage: npm run bench -- [GROUP...] [--peers] [--json]
 
 Measures on real platforms that it starts and ends, one group after another. One row a figure: its value, between which
 values it moved, what it must be and what is aimed at. With --json one object a line and nothing else.
 
 ${groups.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}
+
+  --peers    ${peers.about}
 
 All groups unless some are named. Exit code 1 if a row is not what it must be.
 Times depend on the machine and on what else it does: compare what one run gave, not two machines.`
@@ -19,12 +22,17 @@ function readOptions(): { wanted: readonly Group[]; json: boolean; help: boolean
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+      options: {
+        peers: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
     })
     const unknown = positionals.filter((name) => !groups.some((group) => group.name === name))
     if (unknown.length) throw new Error(`there is no group ${unknown.join(', ')}`)
-    const wanted = positionals.length ? groups.filter(({ name }) => positionals.includes(name)) : groups
-    return { wanted, ...values }
+    const named = groups.filter(({ name }) => positionals.includes(name))
+    const own = positionals.length || values.peers ? named : groups
+    return { wanted: values.peers ? [...own, peers] : own, ...values }
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\n${usage}`)
   }

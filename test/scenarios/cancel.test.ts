@@ -256,8 +256,10 @@ describe('a cancel', () => {
         const storm = (async () => {
           for (let n = 0; !over; n++) await scene.api.operate(id, { kind: n % 2 ? 'resume' : 'pause' })
         })()
-        await eventually('a new history', async () =>
-          (await workflow.describe()).runId === runId ? undefined : true,
+        await eventually(
+          'a new history',
+          async () => ((await workflow.describe()).runId === runId ? undefined : true),
+          60_000,
         )
         await pause(random() * 400)
         await cancel(id)
@@ -266,7 +268,7 @@ describe('a cancel', () => {
         await storm
         await expectOver(id, 1, 15_000)
       }
-    }, 90_000)
+    }, 300_000)
   })
 
   it('every history that was made here replays', async () => {

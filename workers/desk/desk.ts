@@ -1,5 +1,6 @@
 /** The desk: answers what only a holder of the keys may answer — certificate requests and stops — within a fraction of a second. */
 import type { Logger } from '../../base/logger.js'
+import { Lookout } from '../../base/lookout.js'
 import { PlatformError } from '../../domain/errors.js'
 import {
   answerCertificateRequest,
@@ -18,10 +19,8 @@ const LOOK_EVERY_MS = 500
 const BATCH = 50
 
 export class Desk implements AsyncDisposable {
-  private readonly timer: NodeJS.Timeout
+  private readonly lookout: Lookout
   private readonly offs: (() => void)[]
-  private working: Promise<void> | undefined
-  private again = false
   private readonly pool: Pool
   private readonly keys: PlatformKeys
   private readonly logger: Logger
@@ -30,31 +29,23 @@ export class Desk implements AsyncDisposable {
     this.pool = pool
     this.keys = keys
     this.logger = logger
-    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
-    this.offs = [hints.on('certificates', () => this.look()), hints.on('flags', () => this.look())]
+    this.lookout = new Lookout({
+      everyMs: LOOK_EVERY_MS,
+      look: () => this.answerAll(),
+      onError: (err) => logger.warn({ err }, 'the desk could not answer; looking again'),
+    })
+    this.offs = [
+      hints.on('certificates', () => this.lookout.poke()),
+      hints.on('flags', () => this.lookout.poke()),
+    ]
   }
 
-  private look(): void {
-    if (this.working) {
-      this.again = true
-      return
-    }
-    this.working = this.work()
-      .catch((err) => this.logger.warn({ err }, 'the desk could not answer; looking again'))
-      .finally(() => {
-        this.working = undefined
-        if (!this.again) return
-        this.again = false
-        this.look()
-      })
-  }
-
-  private async work(): Promise<void> {
+  private async answerAll(): Promise<void> {
     const stops = await transaction(this.pool, (tx) => this.answerStops(tx))
     for (const executionId of stops) await sendHint(this.pool, 'flags', executionId)
     const answered = await transaction(this.pool, (tx) => this.answerCertificates(tx))
     if (answered) await sendHint(this.pool, 'certificates', '')
-    if (stops.length === BATCH || answered === BATCH) this.again = true
+    if (stops.length === BATCH || answered === BATCH) this.lookout.poke()
   }
 
   private async answerStops(tx: Db): Promise<string[]> {
@@ -99,9 +90,7 @@ export class Desk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.timer)
     for (const off of this.offs) off()
-    this.again = false
-    await this.working
+    await this.lookout.stop()
   }
 }

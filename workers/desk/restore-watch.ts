@@ -1,6 +1,7 @@
 /** Notices that the database was put back to an older state, and holds what it has forgotten before anything is done on it. */
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../base/logger.js'
+import { Lookout } from '../../base/lookout.js'
 import { type Beat, beatLedger } from '../../store/postgres/ledger-beats.js'
 import type { Pool } from '../../store/postgres/pool.js'
 import { type Recovery, recoverLedger } from '../../store/postgres/recoveries.js'
@@ -10,8 +11,7 @@ import { transaction } from '../../store/postgres/transaction.js'
 const BEAT_EVERY_MS = 1_000
 
 export class RestoreWatch implements AsyncDisposable {
-  private readonly timer: NodeJS.Timeout
-  private beating: Promise<void> | undefined
+  private readonly lookout: Lookout
   private last: Beat = { worker: randomUUID(), beat: 0n, at: new Date(0) }
   private readonly pool: Pool
   private readonly logger: Logger
@@ -20,13 +20,11 @@ export class RestoreWatch implements AsyncDisposable {
   constructor(pool: Pool, logger: Logger) {
     this.pool = pool
     this.logger = logger
-    this.timer = setInterval(() => {
-      this.beating ??= this.beat()
-        .catch((err) => this.logger.debug({ err }, 'a beat could not be written'))
-        .finally(() => {
-          this.beating = undefined
-        })
-    }, BEAT_EVERY_MS)
+    this.lookout = new Lookout({
+      everyMs: BEAT_EVERY_MS,
+      look: () => this.beat(),
+      onError: (err) => logger.debug({ err }, 'a beat could not be written'),
+    })
   }
 
   private async beat(): Promise<void> {
@@ -54,7 +52,6 @@ export class RestoreWatch implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.timer)
-    await this.beating
+    await this.lookout.stop()
   }
 }

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
 import type { Logger } from '../../base/logger.js'
+import { Lookout } from '../../base/lookout.js'
 import { isFinalExecutionState } from '../../domain/execution.js'
 import { ENGINE_AWAY } from '../../domain/operation.js'
 import { getExecution, lockExecution, setExecutionState } from '../../store/postgres/executions.js'
@@ -33,8 +34,7 @@ const PAGE = 200
 const CLOSED_FOR_MS = 3_000
 
 export class Sweeper implements AsyncDisposable {
-  private readonly timer: NodeJS.Timeout
-  private sweeping: Promise<void> | undefined
+  private readonly lookout: Lookout
   private tidiedAt = 0
   private readonly closedSince = new Map<string, number>()
   private readonly woken = new Set<string>()
@@ -46,29 +46,25 @@ export class Sweeper implements AsyncDisposable {
     this.pool = pool
     this.client = client
     this.logger = logger
-    this.timer = setInterval(() => {
-      this.sweeping ??= this.sweep().finally(() => {
-        this.sweeping = undefined
-      })
-    }, SWEEP_EVERY_MS)
+    this.lookout = new Lookout({
+      everyMs: SWEEP_EVERY_MS,
+      look: () => this.sweep(),
+      onError: (err) => logger.warn({ err }, 'a sweep was not finished; the next one begins anew'),
+    })
   }
 
   private async sweep(): Promise<void> {
-    try {
-      await asSweeper(this.pool, async () => {
-        if (Date.now() - this.tidiedAt > TIDY_EVERY_MS) {
-          await ensurePartitions(this.pool)
-          await removeStale(this.pool)
-          await removeOldBeats(this.pool)
-          this.tidiedAt = Date.now()
-        }
-        await endForgottenWorkflows(this.pool, this.client, this.logger)
-        await this.refuseForgotten()
-        await this.mendAll()
-      })
-    } catch (err) {
-      this.logger.warn({ err }, 'a sweep was not finished; the next one begins anew')
-    }
+    await asSweeper(this.pool, async () => {
+      if (Date.now() - this.tidiedAt > TIDY_EVERY_MS) {
+        await ensurePartitions(this.pool)
+        await removeStale(this.pool)
+        await removeOldBeats(this.pool)
+        this.tidiedAt = Date.now()
+      }
+      await endForgottenWorkflows(this.pool, this.client, this.logger)
+      await this.refuseForgotten()
+      await this.mendAll()
+    })
   }
 
   private async mendAll(): Promise<void> {
@@ -211,7 +207,6 @@ export class Sweeper implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.timer)
-    await this.sweeping
+    await this.lookout.stop()
   }
 }

@@ -1,5 +1,6 @@
 /** Signing upgrades: the worker's part of changing agents to another version, some hosts of each rollout at a time. */
 import type { Logger } from '../../base/logger.js'
+import { Lookout } from '../../base/lookout.js'
 import type { Signer } from '../../activities/signer.js'
 import { type HintListener, sendHint } from '../../store/postgres/hints.js'
 import type { Pool } from '../../store/postgres/pool.js'
@@ -10,30 +11,23 @@ const LOOK_EVERY_MS = 1_000
 const BATCH = 200
 
 export class UpgradeDesk implements AsyncDisposable {
-  private readonly timer: NodeJS.Timeout
+  private readonly lookout: Lookout
   private readonly off: () => void
-  private working: Promise<void> | undefined
   private readonly pool: Pool
   private readonly signer: Signer
-  private readonly logger: Logger
 
   constructor(parts: { pool: Pool; hints: HintListener; signer: Signer; logger: Logger }) {
     this.pool = parts.pool
     this.signer = parts.signer
-    this.logger = parts.logger
-    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
-    this.off = parts.hints.on('flags', () => this.look())
+    this.lookout = new Lookout({
+      everyMs: LOOK_EVERY_MS,
+      look: () => this.sign(),
+      onError: (err) => parts.logger.warn({ err }, 'upgrades could not be signed; looking again'),
+    })
+    this.off = parts.hints.on('flags', () => this.lookout.poke())
   }
 
-  private look(): void {
-    this.working ??= this.work()
-      .catch((err) => this.logger.warn({ err }, 'upgrades could not be signed; looking again'))
-      .finally(() => {
-        this.working = undefined
-      })
-  }
-
-  private async work(): Promise<void> {
+  private async sign(): Promise<void> {
     const signed = await transaction(this.pool, async (tx) => {
       await endIdleUpgrades(tx)
       const requests = await takeUpgradeRequests(tx, BATCH)
@@ -46,8 +40,7 @@ export class UpgradeDesk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.timer)
     this.off()
-    await this.working
+    await this.lookout.stop()
   }
 }

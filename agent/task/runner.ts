@@ -225,8 +225,11 @@ export class Runner {
         'the wrapper ended before it could claim the task; look at the disk and process limits of the host',
       )
     }
-    if (this.cancel || this.timeout) return this.conclude(undefined)
     const seen = (await folder.readGroup()) !== undefined
+    // The process that is about to become the script writes that record first: nobody is left, and nobody wrote it.
+    if (!seen && this.cancel && !this.timeout && (await this.ending)?.length === 0)
+      return cancelledUnstarted(this.cancel.reason)
+    if (this.cancel || this.timeout) return this.conclude(undefined)
     return interrupted('interrupted', seen ? Started.STARTED_YES : Started.STARTED_MAYBE)
   }
 

@@ -1,9 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../../base/backoff'
-import { type TaskUpdate, TaskState } from '../../proto/index'
+import { Started, type TaskUpdate, TaskState } from '../../proto/index'
 import { Journal } from '../journal/journal'
 import { TaskFolder } from '../journal/task-folder'
 import { findProgram, findSwitchTools, STANDARD_PATH } from '../process/account'
@@ -54,23 +55,27 @@ describe('the tasks of a host', () => {
     await rm(state, { recursive: true, force: true })
   })
 
-  async function final(): Promise<TaskUpdate> {
+  async function final(id: string): Promise<TaskUpdate> {
     for (;;) {
-      const update = told.find(({ state }) => state > TaskState.TASK_STATE_RUNNING)
+      const update = told.find(
+        ({ dispatchId, state }) => state > TaskState.TASK_STATE_RUNNING && dispatchId.toString('hex') === id,
+      )
       if (update) return update
       await delay(10)
     }
   }
 
+  const orderer = () => ({
+    hostId: HOST_ID,
+    journalId: journal.id,
+    signingKeyId: 'k1',
+    signingKey: privateKey,
+    blobs: new Map<string, Buffer>(),
+    now: () => Date.now(),
+  })
+
   it('cancels what exits while its cancel is being written, as a restart would read it', async () => {
-    const by = {
-      hostId: HOST_ID,
-      journalId: journal.id,
-      signingKeyId: 'k1',
-      signingKey: privateKey,
-      blobs: new Map<string, Buffer>(),
-      now: () => Date.now(),
-    }
+    const by = orderer()
     const dispatch = makeDispatch(by, { text: 'sleep 0.3' })
     // A slow disk: the script is over, and was looked at, before the cancel is in the journal.
     const write = jest.spyOn(TaskFolder.prototype, 'writeCancel').mockImplementation(async function (
@@ -84,8 +89,25 @@ describe('the tasks of a host', () => {
     await tasks.dispatch(dispatch)
     while (!told.some(({ state }) => state === TaskState.TASK_STATE_RUNNING)) await delay(5)
     await tasks.cancel(makeCancel(by, dispatch))
-    expect(await final()).toMatchObject({ state: TaskState.TASK_STATE_CANCELLED, exitCode: 0 })
+    expect(await final(dispatch.id)).toMatchObject({ state: TaskState.TASK_STATE_CANCELLED, exitCode: 0 })
     const folder = new TaskFolder(journal.taskFolder(dispatch.id))
     expect(await folder.readResult()).toMatchObject({ state: TaskState.TASK_STATE_CANCELLED, exitCode: 0 })
   }, 20_000)
+  it('says of a script that is cancelled while it is being started whether it began', async () => {
+    const by = orderer()
+    const effects = join(state, 'effects')
+    for (let n = 0; n < 40; n++) {
+      const dispatch = makeDispatch(by, { text: `echo ${n} >> ${effects}; sleep 60`, graceMs: 100 })
+      await tasks.dispatch(dispatch)
+      await delay(n)
+      await tasks.cancel(makeCancel(by, dispatch))
+      const update = await final(dispatch.id)
+      expect(update.state).toBe(TaskState.TASK_STATE_CANCELLED)
+      // What the process that becomes the script writes first of all.
+      const began = (await new TaskFolder(journal.taskFolder(dispatch.id)).readGroup()) !== undefined
+      expect([n, update.started]).toEqual([n, began ? Started.STARTED_YES : Started.STARTED_NO])
+      const ran = existsSync(effects) && readFileSync(effects, 'utf8').split('\n').includes(String(n))
+      if (!began) expect([n, ran]).toEqual([n, false])
+    }
+  }, 60_000)
 })

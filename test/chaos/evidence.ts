@@ -29,7 +29,7 @@ export async function keepEvidence(
   cpSync(effects.folder, path.join(folder, 'effects'), { recursive: true })
   cpSync(path.join(lab.platform.data, 'logs'), path.join(folder, 'logs'), { recursive: true })
   for (const host of lab.hostNames) {
-    const state = host === lab.smallDisk?.host ? lab.smallDisk.folder : lab.platform.agentState(host)
+    const state = lab.stateOf(host)
     // Fifos and files that go meanwhile are no evidence.
     try {
       cpSync(path.join(state, 'spool'), path.join(folder, 'spool', host), {

@@ -1,5 +1,6 @@
 /** The judge itself: what scripts' files deny must not pass for clean. */
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { dispatchId } from '../../proto/index'
 import type { HostResultView, TestApi } from '../helpers/api'
@@ -14,8 +15,12 @@ const task = (attempt: number) => dispatchId('5', attempt, '1').toString('hex')
 
 describe('the judge', () => {
   const effects = new EffectFiles()
+  const state = mkdtempSync(path.join(tmpdir(), 'drover-judge-'))
   let runs = 0
-  afterAll(() => effects.remove())
+  afterAll(() => {
+    effects.remove()
+    rmSync(state, { recursive: true })
+  })
 
   /** Judges one host of one step. @param lines of its effects, as `start` or `end` and the attempt */
   async function judge(host: Partial<HostResultView>, lines: [string, number][], log = new FaultLog()) {
@@ -35,7 +40,8 @@ describe('the judge', () => {
         Promise.resolve({ id, state: 'succeeded', steps: [{ id: '5', position: 0, state: 'succeeded' }] }),
       hosts: () => Promise.resolve([result]),
     } as unknown as TestApi
-    const judged = new Judge({ lab: { smallDisk: undefined } as unknown as Lab, api, effects, log })
+    const lab = { smallDisk: undefined, stateOf: () => state } as unknown as Lab
+    const judged = new Judge({ lab, api, effects, log })
     const shape = probe(effects, 1)
     await judged.judge({ id, shape, launchedAt: Date.now(), done: [], retries: 0, cancelAsked: false } as Run)
     return judged
@@ -61,12 +67,27 @@ describe('the judge', () => {
     ['succeeded and did not come to its end', {}, [['start', 1]]],
     ['not started by the ledger alone', { state: 'offline', started: 'no' }, [['start', 1]]],
     ['failed without a reason', { state: 'failed', exitCode: 137 }, [['start', 1]]],
+    ['started by the ledger, not by its files', { state: 'failed', exitCode: 3 }, []],
     ['cancelled by nobody', { state: 'cancelled' }, [['start', 1]]],
     ['rejected without a reason', { state: 'rejected', started: 'no', reason: 'order_expired' }, []],
     ['still pending when its run has ended', { state: 'pending', started: 'no' }, []],
     ['still running when its run has ended', { state: 'running' }, [['start', 1]]],
   ])('counts a loss: %s', async (_what, host, lines) => {
     expect((await judge(host, lines)).tally.silentLosses).toBeGreaterThan(0)
+  })
+
+  it('believes that a script was struck down at its begin only where the journal of its host has its process', async () => {
+    const cancelled = { state: 'cancelled', started: 'yes', exitCode: null } as const
+    const losses = async () =>
+      (await judge(cancelled, [])).findings.filter(({ what }) => what.includes('not by its files'))
+    expect(await losses()).toHaveLength(1)
+    const folder = path.join(state, 'spool/tasks', task(1))
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(path.join(folder, 'group'), ' '.repeat(20))
+    expect(await losses()).toHaveLength(1)
+    writeFileSync(path.join(folder, 'group'), '4711'.padEnd(20))
+    expect(await losses()).toEqual([])
+    rmSync(folder, { recursive: true })
   })
 
   it('excuses an unknown by a killed wrapper or a reboot of that very host, and by nothing else', async () => {

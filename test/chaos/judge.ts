@@ -1,5 +1,7 @@
 /** The judge: compares what the platform says of a run with what its scripts' own files say. */
 import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
 import { dispatchId } from '../../proto/index'
 import { type ExecutionView, type HostResultView, pause, type TestApi } from '../helpers/api'
 import type { EffectFiles, TaskEffects } from './effects'
@@ -132,7 +134,8 @@ export class Judge {
     const began = stepState !== 'pending' && stepState !== 'skipped' && !isUntouched(hostCase, stepState)
     if (began) this.tally.launched += host.attempt
     if (host.started === 'no' && last.starts) lost('started by its files, not by the ledger')
-    if (host.started === 'yes' && !last.starts) lost('started by the ledger, not by its files')
+    if (host.started === 'yes' && !last.starts && !this.wasStruckDown(hostCase))
+      lost('started by the ledger, not by its files')
     switch (host.state) {
       case 'succeeded':
         if (last.starts < 1 || last.ends < 1) lost('succeeded without having run to its end')
@@ -160,6 +163,14 @@ export class Judge {
       default:
         lost(`its run has ended and it is ${host.state}`)
     }
+  }
+
+  /** Cancelled in the moment in which it began: its process was there, and came to no instruction of ours. */
+  private wasStruckDown({ host, stepId }: HostCase): boolean {
+    if (host.state !== 'cancelled' || host.exitCode === 0) return false
+    const task = dispatchId(stepId, host.attempt, host.hostId).toString('hex')
+    const record = path.join(this.lab.stateOf(host.hostName), 'spool/tasks', task, 'group')
+    return existsSync(record) && readFileSync(record, 'utf8').trim() !== ''
   }
 
   private mayFail({ shape, tasks, host }: HostCase, last: TaskEffects): boolean {

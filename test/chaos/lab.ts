@@ -104,6 +104,8 @@ export interface Lab {
   hostNames: string[]
   relays: Relay[]
   smallDisk: SmallDisk | undefined
+  /** State root of a host's agent. */
+  stateOf(host: string): string
   /** Boots a host anew, as far as its agent can see. */
   changeBootId(host: string): void
   /** Host names by id. */
@@ -183,6 +185,7 @@ export async function startLab(log: (line: string) => void): Promise<Lab> {
       hostNames: platform.hosts.map((host) => host.name),
       relays: wiring.relays,
       smallDisk,
+      stateOf: (host) => (smallDisk?.host === host ? smallDisk.folder : platform.agentState(host)),
       changeBootId,
       hostIds: new Map(),
       close: () => platform.close().finally(clean),

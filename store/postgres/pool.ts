@@ -1,5 +1,6 @@
 /** The connection pool to PostgreSQL, and the smallest thing that a query needs. */
 import pg from 'pg'
+import { PreparedClient } from './prepared-client.js'
 
 /** A pool or a transaction's client: what every function of this folder takes first. */
 export type Db = Pick<pg.ClientBase, 'query'>
@@ -20,6 +21,7 @@ export function poolOptions(url: string, max: number): pg.PoolConfig {
   return {
     connectionString: url,
     max,
+    Client: PreparedClient,
     // A server that is gone must be noticed by the next query, not by TCP's two hours.
     connectionTimeoutMillis: 5_000,
     keepAlive: true,

@@ -6,6 +6,7 @@ import { createDrover, type Drover } from '../../sdk/index'
 import { pause } from '../helpers/api'
 import { metricsOf } from '../helpers/metrics'
 import { atMost, type Bench, type Group, onPlatform, percentileRows } from './bench'
+import { layers } from './layers'
 import { valueOf } from './metrics'
 
 const WARM_UP = 15
@@ -40,6 +41,7 @@ export const launch: Group = {
           aim,
         })
       await writeToSubscriber(bench, drover)
+      await layers(bench, platform, drover)
     }),
 }
 

@@ -1,5 +1,6 @@
 /** What a process takes: resident memory and processor time, as /proc tells it. */
 import { readFileSync } from 'node:fs'
+import { descendants } from '../chaos/processes'
 import { pause } from '../helpers/api'
 
 // USER_HZ is 100 on every Linux port that Node runs on.
@@ -16,6 +17,18 @@ export function cpuSeconds(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Of a process and all that it has started. */
+export function cpuSecondsOfTree(pid: number): number {
+  return [pid, ...descendants(pid)].reduce((sum, of) => {
+    try {
+      return sum + cpuSeconds(of)
+    } catch {
+      // Ended between the two looks.
+      return sum
+    }
+  }, 0)
 }
 
 /** Percent of one core over so long. */

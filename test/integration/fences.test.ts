@@ -291,4 +291,21 @@ describe('the fences of the ledger', () => {
       second.release()
     }
   })
+
+  it('are planned once a connection, and go on when what they read has changed since', async () => {
+    const db = await pool.connect()
+    try {
+      await db.query('create temporary table planned_once (id int)')
+      const read = () => db.query('select id from planned_once where id > $1', [0])
+      await read()
+      const prepared = () =>
+        db.query('select statement from pg_prepared_statements where statement like $1', ['%from planned_once%'])
+      expect((await prepared()).rowCount).toBe(1)
+      await db.query('create index on planned_once (id)')
+      await read()
+      expect((await prepared()).rowCount).toBe(1)
+    } finally {
+      db.release()
+    }
+  })
 })

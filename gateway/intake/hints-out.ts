@@ -1,9 +1,9 @@
-/** Outgoing hints, coalesced: viewers learn within 100 ms that there is something new, at ten notifications a second. */
+/** Outgoing hints, coalesced: viewers learn within 25 ms that there is something new, at forty notifications a second at most. */
 import type { Logger } from '../../base/logger.js'
 import { sendHint } from '../../store/postgres/hints.js'
 import type { Db } from '../../store/postgres/pool.js'
 
-const EVERY_MS = 100
+const EVERY_MS = 25
 
 // A notification's payload is limited to 8,000 bytes; viewers of the rest look again within a second.
 const IDS_PER_HINT = 350

@@ -1,7 +1,7 @@
 /** What a process takes: resident memory and processor time, as /proc tells it. */
 import { readFileSync } from 'node:fs'
-import { descendants } from '../chaos/processes'
 import { pause } from '../helpers/api'
+import { familyOf } from '../helpers/family'
 
 // USER_HZ is 100 on every Linux port that Node runs on.
 const TICKS_PER_SECOND = 100
@@ -21,9 +21,9 @@ export function cpuSeconds(pid: number): number {
 
 /** Of a process and all that it has started. */
 export function cpuSecondsOfTree(pid: number): number {
-  return [pid, ...descendants(pid)].reduce((sum, of) => {
+  return familyOf(pid).reduce((sum, relative) => {
     try {
-      return sum + cpuSeconds(of)
+      return sum + cpuSeconds(relative.pid)
     } catch {
       // Ended between the two looks.
       return sum

@@ -1,6 +1,7 @@
 /** What /proc says of a stack's processes: who carries its marker, which task a process belongs to, who is whose child. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { statOf } from '../../stack/supervise/proc'
+import { familyOf } from '../helpers/family'
 
 export interface MarkedProcess {
   pid: number
@@ -57,20 +58,7 @@ export function wrappers(processes: readonly MarkedProcess[]): MarkedProcess[] {
 
 /** Pids of all descendants, for servers of many processes. */
 export function descendants(pid: number): number[] {
-  const children = new Map<number, number[]>()
-  for (const name of readdirSync('/proc')) {
-    const stat = /^\d+$/.test(name) ? statOf(Number(name)) : undefined
-    if (!stat) continue
-    const siblings = children.get(stat.parent)
-    if (siblings) siblings.push(Number(name))
-    else children.set(stat.parent, [Number(name)])
-  }
-  const all: number[] = []
-  for (let queue = children.get(pid) ?? []; queue.length; ) {
-    all.push(...queue)
-    queue = queue.flatMap((child) => children.get(child) ?? [])
-  }
-  return all
+  return familyOf(pid).flatMap((relative) => (relative.pid === pid ? [] : relative.pid))
 }
 
 /** Sends a signal; one that has gone meanwhile is no error. @returns whether it was there */

@@ -299,7 +299,9 @@ describe('the fences of the ledger', () => {
       const read = () => db.query('select id from planned_once where id > $1', [0])
       await read()
       const prepared = () =>
-        db.query('select statement from pg_prepared_statements where statement like $1', ['%from planned_once%'])
+        db.query('select statement from pg_prepared_statements where statement like $1', [
+          '%from planned_once%',
+        ])
       expect((await prepared()).rowCount).toBe(1)
       await db.query('create index on planned_once (id)')
       await read()

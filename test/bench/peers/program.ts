@@ -1,6 +1,6 @@
 /** A program of a peer as its caller uses it: its output kept, watched while it comes, killed in mid-run. */
 import { spawn } from 'node:child_process'
-import { descendantsOf, killAll } from './descendants'
+import { familyOf, killAll } from '../../helpers/family'
 import type { Site } from './site'
 
 export interface Ended {
@@ -56,7 +56,7 @@ export function startProgram(
       const never = ended.then(({ excerpt }) => Promise.reject(new Error(`never said ${text}: ${excerpt}`)))
       return Promise.race([seen, never])
     },
-    kill: () => killAll(descendantsOf(child.pid ?? -1)),
+    kill: () => killAll(familyOf(child.pid ?? -1)),
   }
 }
 

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { choosePorts } from '../../../stack/embedded/ports'
 import type { Child, ChildSpec } from '../../../stack/supervise/child'
 import { Supervisor } from '../../../stack/supervise/supervisor'
-import { descendantsOf, killAll } from './descendants'
+import { familyOf, killAll } from '../../helpers/family'
 
 export interface Site {
   /** Short, for Unix sockets lie below it. */
@@ -39,7 +39,7 @@ export async function openSite(log: (line: string) => void): Promise<Site> {
       supervisor.start(...specs.map((spec) => ({ ...spec, env, stopSignal: 'SIGKILL' as const }))),
     close: async () => {
       // Peers write their titles over their environment, so the supervisor's sweep does not see all of them.
-      const family = pids().flatMap(descendantsOf)
+      const family = pids().flatMap(familyOf)
       await supervisor.close()
       killAll(family)
       ports.close()

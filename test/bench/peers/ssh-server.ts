@@ -5,7 +5,7 @@ import { userInfo } from 'node:os'
 import path from 'node:path'
 import { pause } from '../../helpers/api'
 import type { Bench } from '../bench'
-import { descendantsOf, killAll } from './descendants'
+import { familyOf, killAll } from '../../helpers/family'
 import { runProgram } from './program'
 import { openSite, type Site } from './site'
 import { sshServerProgram } from './tools'
@@ -52,8 +52,8 @@ export async function startSshServer(bench: Bench): Promise<SshServer> {
 
 /** Sessions first, for they are groups of their own, and their parent buries them. */
 async function end(site: Site, pid: number): Promise<void> {
-  killAll(descendantsOf(pid).slice(1))
-  for (let n = 0; n < 20 && descendantsOf(pid).length > 1; n++) await pause(50)
+  killAll(familyOf(pid).slice(1))
+  for (let n = 0; n < 20 && familyOf(pid).length > 1; n++) await pause(50)
   await site.close()
 }
 

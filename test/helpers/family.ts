@@ -1,15 +1,15 @@
-/** All that a process has started, and that which those have started. */
+/** A process's family: itself, all that it has started, and that which those have started. */
 import { readdirSync } from 'node:fs'
-import { isRunning, statOf } from '../../../stack/supervise/proc'
+import { isRunning, statOf } from '../../stack/supervise/proc'
 
-export interface Descendant {
+export interface Relative {
   pid: number
   birth: string
 }
 
 /** The process itself is the first. */
-export function descendantsOf(root: number): Descendant[] {
-  const children = new Map<number, Descendant[]>()
+export function familyOf(root: number): Relative[] {
+  const children = new Map<number, Relative[]>()
   let first: Descendant | undefined
   for (const name of readdirSync('/proc')) {
     const pid = Number(name)
@@ -24,7 +24,7 @@ export function descendantsOf(root: number): Descendant[] {
 }
 
 /** By SIGKILL; those that have ended, and others that got their pids, are let be. */
-export function killAll(family: readonly Descendant[]): void {
+export function killAll(family: readonly Relative[]): void {
   for (const { pid, birth } of family) {
     if (!isRunning(pid, birth)) continue
     try {

@@ -10,7 +10,7 @@ export interface Relative {
 /** The process itself is the first. */
 export function familyOf(root: number): Relative[] {
   const children = new Map<number, Relative[]>()
-  let first: Descendant | undefined
+  let first: Relative | undefined
   for (const name of readdirSync('/proc')) {
     const pid = Number(name)
     const stat = Number.isInteger(pid) ? statOf(pid) : undefined

@@ -42,7 +42,7 @@ export async function uploadAgent(
   const bundle = await connect().uploadAgent(version, new Uint8Array(content), { platform: options.platform })
   if (options.json) return terminal.json(bundle)
   terminal.talk(
-    `version ${bundle.version}, sha256 ${bundle.sha256}; try it on one host: drover hosts upgrade -t HOST --to ${bundle.version}`,
+    `version ${bundle.version}, sha256 ${bundle.sha256}; try it on one host: drover hosts upgrade -t name:HOST --to ${bundle.version}`,
   )
 }
 

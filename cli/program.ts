@@ -6,6 +6,8 @@ import { parseAmount, parseConcurrency, parseCount, parseDuration } from './valu
 import { cliVersion } from './version.js'
 
 const asJson = () => new Option('--json', 'print one JSON object')
+const duration = (flags: string, description: string) =>
+  new Option(flags, description).argParser(parseDuration)
 const all = (value: string, before: string[]) => [...before, value]
 
 export function createProgram(terminal: Terminal): Command {
@@ -154,7 +156,7 @@ function addHosts(program: Command, terminal: Terminal): void {
     .description('make a token by which hosts join')
     .option('--label <key=value>', 'given to every host that joins by it; repeat for more', all, [])
     .option('--uses <n>', 'how many hosts', parseCount, 1)
-    .option('--ttl <duration>', 'how long it is good', parseDuration, 3_600_000)
+    .addOption(duration('--ttl <duration>', 'how long it is good').default(3_600_000, '1h'))
     .addOption(asJson())
     .action(async (options) => (await import('./hosts.js')).makeJoinToken(terminal, options))
   addUpgrade(hosts, terminal)
@@ -168,7 +170,12 @@ function addUpgrade(hosts: Command, terminal: Terminal): void {
     .requiredOption('--to <version>', 'see: drover agents ls')
     .option('--at-once <n>', 'how many hosts at the same time', parseCount, 25)
     .option('--max-failures <n>', 'if more hosts than this fall back, no more are begun', parseAmount, 0)
-    .option('--probation <duration>', 'how long a new version has to get a session', parseDuration, 45_000)
+    .addOption(
+      duration('--probation <duration>', 'how long a new version has to get a session').default(
+        45_000,
+        '45s',
+      ),
+    )
     .option('--ttl <duration>', 'hosts that are away longer are not changed', parseDuration, 3_600_000)
     .option('--confirm <n>', 'say how many hosts you expect', parseCount)
     .option('--detach', 'do not follow')

@@ -4,7 +4,7 @@ set -eu
 home=${DROVER_HOME:-/opt/drover}
 
 usage() {
-  echo "usage: api | worker | gateway | agent  [--version | --config-check]" >&2
+  echo "usage: api | worker | gateway | agent [--version | --config-check], or gateway-secret NAME" >&2
   exit 64
 }
 

@@ -17,6 +17,7 @@ const usage = `usage: npm run demo -- [--once]
   --seed N       decides who is killed, and when if there is no terminal (7)`
 
 interface Options {
+  help: boolean
   once: boolean
   breaking: boolean
   simulated: number
@@ -31,9 +32,11 @@ function readOptions(): Options {
         break: { type: 'boolean', default: false },
         simulated: { type: 'string', default: '992' },
         seed: { type: 'string', default: '7' },
+        help: { type: 'boolean', default: false },
       },
     })
     return {
+      help: values.help,
       once: values.once,
       breaking: values.break,
       simulated: Math.max(1, wholeNumber('simulated', values.simulated, 20_000)),
@@ -69,6 +72,7 @@ async function demonstrate(platform: Platform, startedAt: number): Promise<void>
 
 async function main(): Promise<void> {
   const options = readOptions()
+  if (options.help) return say(usage)
   const shutdown = listenForShutdown()
   const startedAt = Date.now()
   const what = options.breaking

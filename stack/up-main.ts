@@ -7,8 +7,13 @@ import { type SimulatedOptions, startSimulated } from './platform/simulated.js'
 import { fail, say, sayFacts, sayReady, tone, UsageError, wholeNumber } from './program/console.js'
 import { writeEnvironmentFile } from './program/environment-file.js'
 
-const usage =
-  'usage: npm run up -- [--name NAME] [--agents N] [--gateways N] [--env FILE] [--simulated N] [--group KEY=…,…]'
+const usage = `usage: npm run up -- [--name NAME] [--agents N] [--gateways N] [--env FILE] [--simulated N] [--group KEY=…,…]
+  --name NAME      which data it keeps (default); two names run side by side
+  --agents N       real agents on this machine (8)
+  --gateways N     (1)
+  --env FILE       where the environment for clients is written (env in the data folder)
+  --simulated N    so many simulated hosts beside them
+  --group KEY=…    a group of simulated hosts; again for more: docs/guide/simulated-fleets.md`
 
 function readOptions() {
   try {
@@ -20,12 +25,14 @@ function readOptions() {
         env: { type: 'string' },
         simulated: { type: 'string' },
         group: { type: 'string', multiple: true },
+        help: { type: 'boolean', default: false },
       },
     })
     if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(values.name)) {
       throw new UsageError('--name takes lower-case letters, digits and hyphens')
     }
     return {
+      help: values.help,
       name: values.name,
       agents: wholeNumber('agents', values.agents, 200),
       gateways: Math.max(1, wholeNumber('gateways', values.gateways, 8)),
@@ -53,7 +60,8 @@ async function startFleet(platform: Platform, options: SimulatedOptions): Promis
 }
 
 async function main(): Promise<void> {
-  const options = readOptions()
+  const { help, ...options } = readOptions()
+  if (help) return say(usage)
   const shutdown = listenForShutdown()
   const startedAt = Date.now()
   say(`Starting the stack "${options.name}"`)

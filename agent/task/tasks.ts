@@ -104,7 +104,7 @@ export class Tasks {
   /** Says no to the new order and leaves no trace: the id, and all that is told under it, stays the recorded task's. */
   private refuseConflict(known: Task, order: DispatchOrder): void {
     const recorded = known.order?.executionId ?? known.result?.executionId
-    const detail = `the journal of this host holds another order under this id (execution ${recorded}): the control plane was restored from an old backup; move its ids past those that were given out, then launch again`
+    const detail = `the journal of this host holds another order under this id (execution ${recorded}): the control plane was restored from an old backup; restart a worker with a new DROVER_RECOVERY, which moves its ids ahead, then launch again`
     log.error({ taskId: known.id, code: 'dispatch_id_conflict' }, 'an order was refused')
     this.tell(refusedUpdate(order, { code: 'dispatch_id_conflict', detail }))
   }

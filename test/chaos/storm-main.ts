@@ -21,8 +21,13 @@ async function main(): Promise<void> {
   let json: boolean
   try {
     const { values } = parseArgs({
-      options: { agents: { type: 'string', default: '5000' }, json: { type: 'boolean', default: false } },
+      options: {
+        agents: { type: 'string', default: '5000' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
     })
+    if (values.help) return say(usage)
     agents = wholeNumber('agents', values.agents, 20_000)
     json = values.json
   } catch (error) {

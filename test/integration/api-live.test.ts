@@ -51,7 +51,7 @@ async function cli(
 describe('the SDK', () => {
   it('runs its example', async () => {
     const lines: string[] = []
-    expect(await askEveryHost(drover, (line) => lines.push(line))).toBe('succeeded')
+    expect(await askEveryHost(drover, 4, (line) => lines.push(line))).toBe('succeeded')
     expect(lines[0]).toMatch(/^4 hosts identical \[.*\]$/)
     expect(lines[2]).toBe(execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim())
   })

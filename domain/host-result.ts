@@ -21,7 +21,7 @@ export const hostStates = [
 ] as const
 export type HostState = (typeof hostStates)[number]
 
-/** Whether the script's first instruction ran: `maybe` only where the state is `unknown`. */
+/** Whether the script's process began (one that is ended in that moment may have come to no instruction): `maybe` only where the state is `unknown`. */
 export type Started = 'no' | 'yes' | 'maybe'
 
 export type HostCounts = Partial<Record<HostState, number>>

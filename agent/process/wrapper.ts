@@ -7,6 +7,9 @@
 /** Exit status of a wrapper that lost the claim: somebody else decided about this task. */
 export const CLAIM_LOST = 250
 
+/** Exit status of what was to become a script, and could not write that it did: nothing runs without its record. */
+export const NO_RECORD = 251
+
 /** Files that the wrapper overwrites in place; the agent makes them first, so that a full disk cannot stop the record. */
 export const RESERVED_BYTES = 48
 
@@ -80,7 +83,7 @@ else
 fi
 (
   read -r L R < /proc/self/stat
-  note "$L" group
+  note "$L" group || exit ${NO_RECORD}
   [ "$G" = - ] || { echo 0 > "$G"; }
   umask 022
   exec >&3 2>&4 3>&- 4>&-

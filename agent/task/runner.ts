@@ -4,10 +4,11 @@ import { delay } from '../../base/backoff.js'
 import { createLogger } from '../../base/logger.js'
 import { Started, TaskState } from '../../proto/index.js'
 import { baseEnvironment, planScript, type ScriptPlan, scriptCommand } from '../capability/run-script.js'
+import { NO_RECORD } from '../process/wrapper.js'
 import type { Cancel, ExitRecord, Timeout, WrapperRecord } from '../journal/records.js'
 import { claimName } from '../journal/task-folder.js'
 import { cgroupOf, makeCgroup } from '../process/cgroup.js'
-import { killTree } from '../process/kill-tree.js'
+import { killTree, type Tree } from '../process/kill-tree.js'
 import { carriesMarker, isRunning, taskMarker, ticksToMs, uptimeMs } from '../process/proc.js'
 import { startWrapper } from '../process/start-wrapper.js'
 import type { TaskHost } from './host.js'
@@ -44,6 +45,8 @@ export class Runner {
   private childEnded = false
   private wrapper: WrapperRecord | undefined
   private cancel: Cancel | undefined
+  /** The cancel that the last verdict knew of. */
+  private judged: Cancel | undefined
   private timeout: Timeout | undefined
   private ending: Promise<number[]> | undefined
   private leftOver: number[] | undefined
@@ -98,11 +101,21 @@ export class Runner {
   }
 
   /**
-   * Asked under the task's lock before `verdict` is recorded. A cancel that was being journalled at the last look came
-   * before the exit all the same: what is told now must be what a restart would read from the journal.
+   * Whether a cancel was journalled that the verdict knows nothing of, because it was being written at the last look. It
+   * came before the exit all the same: what is told must be what a restart would read from the journal.
    */
-  async confirm(verdict: Verdict): Promise<Verdict> {
-    return (this.cancel && (await this.look())) ?? verdict
+  isOvertaken({ state }: Verdict): boolean {
+    const isFree = state === TaskState.TASK_STATE_EXITED || state === TaskState.TASK_STATE_INTERRUPTED
+    return isFree && this.cancel !== this.judged
+  }
+
+  /** The verdict anew, with the cancel that overtook it; takes as long as ending what is left of the task. */
+  async reconsider(): Promise<Verdict> {
+    for (;;) {
+      const verdict = await this.look()
+      if (verdict) return verdict
+      await this.ending
+    }
   }
 
   /** Stops watching and leaves the script alone. */
@@ -196,7 +209,11 @@ export class Runner {
 
   private async conclude(exit: ExitRecord | undefined): Promise<Verdict> {
     const leftOver = this.ending ? await this.ending : []
+    const began = (await this.task.folder.readGroup()) !== undefined
     const { cancel, timeout } = this
+    this.judged = cancel
+    if (exit?.status === NO_RECORD && !began)
+      return rejected('start_failed', 'the start could not be recorded; look at the disk of the host')
     return decideVerdict({ exit, cancel, timeout, bootId: this.host.journal.bootId, leftOver })
   }
 
@@ -225,12 +242,26 @@ export class Runner {
         'the wrapper ended before it could claim the task; look at the disk and process limits of the host',
       )
     }
-    const seen = (await folder.readGroup()) !== undefined
-    // The process that is about to become the script writes that record first: nobody is left, and nobody wrote it.
-    if (!seen && this.cancel && !this.timeout && (await this.ending)?.length === 0)
+    if (this.cancel && !this.timeout && (await this.neverBegan()))
       return cancelledUnstarted(this.cancel.reason)
-    if (this.cancel || this.timeout) return this.conclude(undefined)
+    if (this.cancel || this.timeout) return this.conclude(await folder.readExit())
+    this.judged = undefined
+    const seen = (await folder.readGroup()) !== undefined
     return interrupted('interrupted', seen ? Started.STARTED_YES : Started.STARTED_MAYBE)
+  }
+
+  /**
+   * Whether no process of the task became the script, and none can any more. The process that is about to writes so
+   * first of all, and ends if it cannot: that is looked at when nobody is left, the wrapper included.
+   */
+  private async neverBegan(): Promise<boolean> {
+    const { folder } = this.task
+    if ((await folder.readGroup()) !== undefined) return false
+    const left = await killTree({ ...this.tree, group: undefined, wrapper: undefined }, 0).catch(
+      () => undefined,
+    )
+    if (left?.length !== 0) return false
+    return (await folder.readGroup()) === undefined && (await folder.readExit()) === undefined
   }
 
   private async takeOutput(): Promise<number> {
@@ -277,22 +308,23 @@ export class Runner {
     }
   }
 
+  private get tree(): Omit<Tree, 'group' | 'wrapper'> {
+    const { host, task } = this
+    return {
+      marker: taskMarker(host.journal.id, task.id),
+      ownSession: host.setsid !== undefined,
+      cgroup: cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id }),
+    }
+  }
+
   private end(): void {
-    const { host, task, wrapper } = this
+    const { task, wrapper } = this
     this.ending = this.awaitGroup()
-      .then((group) =>
-        killTree(
-          {
-            marker: taskMarker(host.journal.id, task.id),
-            group,
-            // One that is dead spares nobody: its copiers end with the script.
-            wrapper: wrapper && isRunning(wrapper.pid, wrapper.startTicks) ? wrapper.pid : undefined,
-            ownSession: host.setsid !== undefined,
-            cgroup: cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id }),
-          },
-          task.script.graceMs,
-        ),
-      )
+      .then((group) => {
+        // One that is dead spares nobody: its copiers end with the script.
+        const spared = wrapper && isRunning(wrapper.pid, wrapper.startTicks) ? wrapper.pid : undefined
+        return killTree({ ...this.tree, group, wrapper: spared }, task.script.graceMs)
+      })
       .catch((error: unknown) => {
         log.error({ taskId: task.id, err: error }, 'ending a task failed')
         return []

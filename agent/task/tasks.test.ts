@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../../base/backoff'
@@ -8,6 +8,8 @@ import { Started, type TaskUpdate, TaskState } from '../../proto/index'
 import { Journal } from '../journal/journal'
 import { TaskFolder } from '../journal/task-folder'
 import { findProgram, findSwitchTools, STANDARD_PATH } from '../process/account'
+import { findProcessesOfTask, taskMarker } from '../process/proc'
+import { WRAPPER } from '../process/wrapper'
 import { makeScriptsRoot, makeStateFolders } from '../state-folder'
 import { makeCancel, makeDispatch } from '../testing/orders'
 import { Tasks } from './tasks'
@@ -93,6 +95,44 @@ describe('the tasks of a host', () => {
     const folder = new TaskFolder(journal.taskFolder(dispatch.id))
     expect(await folder.readResult()).toMatchObject({ state: TaskState.TASK_STATE_CANCELLED, exitCode: 0 })
   }, 20_000)
+
+  it.each([
+    ['has claimed it', 'note "$$ $T" pid'],
+    ['has forked', 'note "$L" group'],
+  ])(
+    'says "never started" of a script whose wrapper stalls when it %s, and makes it true',
+    async (_when, line) => {
+      const effects = join(state, 'effects')
+      await writeFile(journal.wrapper, WRAPPER.replace(line, `sleep 8; ${line}`))
+      const by = orderer()
+      const dispatch = makeDispatch(by, { text: `echo ran >> ${effects}`, graceMs: 100 })
+      await tasks.dispatch(dispatch)
+      const folder = new TaskFolder(journal.taskFolder(dispatch.id))
+      while (!(await folder.readClaims()).taken) await delay(5)
+      if (line.includes('group')) while (!(await folder.readWrapper())) await delay(5)
+      await tasks.cancel(makeCancel(by, dispatch))
+      const update = await final(dispatch.id)
+      expect(update).toMatchObject({ state: TaskState.TASK_STATE_CANCELLED, started: Started.STARTED_NO })
+      expect(await findProcessesOfTask(taskMarker(journal.id, dispatch.id))).toEqual([])
+      expect(existsSync(effects)).toBe(false)
+    },
+    30_000,
+  )
+
+  it('starts no script whose start cannot be recorded', async () => {
+    const effects = join(state, 'effects')
+    // A file system that has no room even to write over what is there.
+    await writeFile(journal.wrapper, WRAPPER.replace('note "$L" group', 'false'))
+    const dispatch = makeDispatch(orderer(), { text: `echo ran >> ${effects}` })
+    await tasks.dispatch(dispatch)
+    expect(await final(dispatch.id)).toMatchObject({
+      state: TaskState.TASK_STATE_REJECTED,
+      reason: 'start_failed',
+      started: Started.STARTED_NO,
+    })
+    expect(existsSync(effects)).toBe(false)
+  }, 20_000)
+
   it('says of a script that is cancelled while it is being started whether it began', async () => {
     const by = orderer()
     const effects = join(state, 'effects')

@@ -289,8 +289,7 @@ export class Tasks {
     this.runners.set(task.id, runner)
     const work = run(runner)
       .then(async (verdict) => {
-        if (!verdict) return
-        await this.lock.run(task.id, async () => this.finish(task, await runner.confirm(verdict)))
+        for (let now = verdict; now; ) now = await this.conclude(runner, now)
       })
       .catch((error: unknown) => log.error({ taskId: task.id, err: error }, 'watching a task failed'))
       .finally(() => {
@@ -299,6 +298,17 @@ export class Tasks {
         this.startNext()
       })
     this.runs.add(work)
+  }
+
+  /** Records a verdict; or finds the next one, outside the lock, where a cancel has overtaken it. */
+  private async conclude(runner: Runner, verdict: Verdict): Promise<Verdict | undefined> {
+    const { task } = runner
+    const isOvertaken = await this.lock.run(task.id, async () => {
+      if (runner.isOvertaken(verdict)) return true
+      await this.finish(task, verdict)
+      return false
+    })
+    return isOvertaken ? runner.reconsider() : undefined
   }
 
   private tell(update: TaskUpdate): void {

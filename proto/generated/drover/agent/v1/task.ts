@@ -281,7 +281,7 @@ export interface TaskUpdate {
   /** A code of docs/reference/errors.md, for every state but a plain exit. */
   reason: string;
   detail: string;
-  /** Whether the script's first instruction may have run. */
+  /** Whether the script's process may have begun. */
   started: Started;
   durationMs: bigint;
   /** Present in final states. */

@@ -27,6 +27,8 @@ export interface ListenOptions {
   ca: string
   service: { definition: ServiceDefinition; implementation: UntypedServiceImplementation }
   bytes: http.RequestListener
+  /** How long a connection may wait for its handshake, ms; as long as agents wait for an answer unless told. */
+  waitMs?: number
   /** Whether those who were let in wait for the database: more would only give up waiting. */
   isFull: () => boolean
   logger: Logger
@@ -42,12 +44,17 @@ const grpcOptions = {
   'grpc.enable_channelz': 0,
 }
 
-// A client that connects and then says nothing holds nothing for long.
-const HANDSHAKE_MS = 10_000
+// A client that connects and then says nothing holds little, and not for long.
+const HANDSHAKE_MS = 5_000
+const MOST_HANDSHAKES = 4_000
 
 // A handshake is a millisecond of this process's time. When a whole fleet comes back at once most wait as plain sockets,
-// which cost nothing, and the sessions that are up are served in between.
+// which cost a descriptor, and the sessions that are up are served in between.
 const HANDSHAKES_PER_TURN = 16
+
+// As long as agents wait for an answer: a socket that is not read does not tell that its peer has gone.
+const WAIT_MS = 15_000
+const MOST_WAITING = 20_000
 
 export async function listen(options: ListenOptions): Promise<Listener> {
   const grpc = new Server(grpcOptions)
@@ -64,8 +71,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     handshakeTimeout: HANDSHAKE_MS,
   })
   const sockets = new Set<tls.TLSSocket>()
-  const front = admitTo(server, options.isFull)
+  const front = admitTo(server, options)
   server.on('secureConnection', (socket) => {
+    front.shaken(socket)
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', (err) => options.logger.debug({ err }, 'a connection broke'))
@@ -92,24 +100,40 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 }
 
-/** Takes connections in and hands them to the TLS server by the handful. */
-function admitTo(server: tls.Server, isFull: () => boolean) {
-  const turnstile = new Turnstile(HANDSHAKES_PER_TURN, isFull)
+/** Takes connections in and hands them to the TLS server by the handful; those that wait too long are ended. */
+function admitTo(server: tls.Server, { isFull, waitMs = WAIT_MS }: ListenOptions) {
+  const shaking = new Set<string>()
+  const peerOf = (socket: net.Socket) => `${socket.remoteAddress}:${socket.remotePort}`
+  const turnstile = new Turnstile(HANDSHAKES_PER_TURN, () => shaking.size >= MOST_HANDSHAKES || isFull())
   const waiting = new Set<net.Socket>()
   const front = net.createServer({ pauseOnConnect: true }, (socket) => {
-    waiting.add(socket)
-    socket.once('close', () => waiting.delete(socket))
     socket.on('error', () => socket.destroy())
+    if (waiting.size >= MOST_WAITING) return void socket.destroy()
+    const patience = setTimeout(() => socket.destroy(), waitMs)
+    waiting.add(socket)
+    socket.once('close', () => {
+      clearTimeout(patience)
+      waiting.delete(socket)
+    })
     turnstile.admit({
       isGone: () => socket.destroyed,
       enter: () => {
+        clearTimeout(patience)
         waiting.delete(socket)
+        const peer = peerOf(socket)
+        shaking.add(peer)
+        const over = () => shaking.delete(peer)
+        // By then TLS has given it up, too; a peer that reset the connection has no address any more.
+        setTimeout(over, HANDSHAKE_MS).unref()
+        socket.once('close', over)
         server.emit('connection', socket)
       },
     })
   })
   return {
     server: front,
+    /** The handshake of this connection is done. */
+    shaken: (socket: net.Socket) => void shaking.delete(peerOf(socket)),
     close: () => {
       front.close()
       turnstile.close()

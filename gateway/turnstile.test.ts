@@ -42,6 +42,7 @@ describe('a turnstile', () => {
     const inside: string[] = []
     for (const name of ['a', 'b']) turnstile.admit({ enter: () => inside.push(name), isGone: here })
     turnstile.close()
+    turnstile.admit({ enter: () => inside.push('c'), isGone: here })
     await delay(50)
     expect(inside).toEqual(['a'])
   })

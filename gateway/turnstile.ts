@@ -12,6 +12,7 @@ export class Turnstile {
   private readonly queue: Waiting[] = []
   private turn: NodeJS.Timeout | undefined
   private left: number
+  private closed = false
   private readonly perTurn: number
   private readonly isFull: () => boolean
 
@@ -35,12 +36,14 @@ export class Turnstile {
    * A newcomer who does nothing then holds nobody up: what is rationed is the work of letting in, not a place.
    */
   admit(newcomer: Waiting): void {
+    if (this.closed) return
     this.queue.push(newcomer)
     this.letIn()
     this.turn ??= setTimeout(() => this.next(), TURN_MS)
   }
 
   close(): void {
+    this.closed = true
     clearTimeout(this.turn)
     this.queue.length = 0
   }

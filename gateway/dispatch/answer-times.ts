@@ -2,7 +2,7 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { SessionTask } from '../session/session.js'
 
-const MICROSECONDS = 1_000
+const MICROSECONDS_PER_MS = 1_000
 
 export class AnswerTimes {
   private times: RecordableHistogram = createHistogram()
@@ -10,7 +10,7 @@ export class AnswerTimes {
   /** The first word about a task since its order was sent. */
   took(task: SessionTask): void {
     if (task.sentAt === undefined) return
-    this.times.record(Math.max(1, Math.round((performance.now() - task.sentAt) * MICROSECONDS)))
+    this.times.record(Math.max(1, Math.round((performance.now() - task.sentAt) * MICROSECONDS_PER_MS)))
     task.sentAt = undefined
   }
 
@@ -19,7 +19,7 @@ export class AnswerTimes {
     const { times } = this
     this.times = createHistogram()
     if (times.count === 0) return {}
-    const at = (percent: number) => times.percentile(percent) / MICROSECONDS / 1_000
-    return { '0.5': at(50), '0.99': at(99), '1': times.max / MICROSECONDS / 1_000 }
+    const at = (percent: number) => times.percentile(percent) / MICROSECONDS_PER_MS / 1_000
+    return { '0.5': at(50), '0.99': at(99), '1': times.max / MICROSECONDS_PER_MS / 1_000 }
   }
 }

@@ -21,6 +21,7 @@ function nameOf(text: string): string | undefined {
 type Query = (...args: unknown[]) => unknown
 
 export class PreparedClient extends pg.Client {
+  /** Prepares texts that come with their parameters beside them; one that comes as an object is planned each time. */
   override query: pg.Client['query'] = ((text: unknown, values?: unknown, ...rest: unknown[]) => {
     const ask = super.query.bind(this) as Query
     // Several statements in one text cannot be prepared, and have no parameters.

@@ -54,10 +54,11 @@ async function resolveTerm(db: Db, scopeId: ScopeId, term: TargetTerm): Promise<
 }
 
 async function select(db: Db, scopeId: ScopeId, where: string, params: unknown[]): Promise<TargetHost[]> {
-  const result = await db.query<TargetHost>(
-    `select h.id, h.name from host h where h.scope_id = $1 and h.state <> 'revoked' and ${where}`,
-    [scopeId, ...params],
-  )
+  // As one object, so that it is not prepared: there is a text for every shape of a target.
+  const result = await db.query<TargetHost>({
+    text: `select h.id, h.name from host h where h.scope_id = $1 and h.state <> 'revoked' and ${where}`,
+    values: [scopeId, ...params],
+  })
   return result.rows
 }
 

@@ -12,7 +12,7 @@ export async function transaction<T>(pool: Pool, work: (tx: Db) => Promise<T>): 
     return result
   } catch (error) {
     // Its answer may still come, or never: nothing more can be asked on this connection.
-    if (isReadTimeout(error)) broken = error
+    if (isReadTimeout(error) || isStalePlan(error)) broken = error
     // A rollback that fails means a broken connection: it is thrown away rather than handed to the next caller.
     else
       await client.query('rollback').catch((fault: Error) => {
@@ -22,6 +22,12 @@ export async function transaction<T>(pool: Pool, work: (tx: Db) => Promise<T>): 
   } finally {
     client.release(broken)
   }
+}
+
+/** What was prepared on this connection does not fit the tables any more (0A000), or is not there (26000). */
+function isStalePlan(error: unknown): error is Error {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
+  return code === '0A000' || code === '26000'
 }
 
 /** What `query_timeout` of the pool fails with. */

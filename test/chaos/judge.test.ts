@@ -83,10 +83,17 @@ describe('the judge', () => {
     expect(await losses()).toHaveLength(1)
     const folder = path.join(state, 'spool/tasks', task(1))
     mkdirSync(folder, { recursive: true })
-    writeFileSync(path.join(folder, 'group'), ' '.repeat(20))
+    const journal = (group: string, receivedUptimeMs: number) => {
+      writeFileSync(path.join(folder, 'group'), group.padEnd(20))
+      writeFileSync(path.join(folder, 'pid'), '4710 10000'.padEnd(20))
+      writeFileSync(path.join(folder, 'cancel.json'), JSON.stringify({ receivedUptimeMs }))
+    }
+    journal('', 100_050)
     expect(await losses()).toHaveLength(1)
-    writeFileSync(path.join(folder, 'group'), '4711'.padEnd(20))
+    journal('4711', 100_050)
     expect(await losses()).toEqual([])
+    journal('4711', 160_000)
+    expect(await losses()).toHaveLength(1)
     rmSync(folder, { recursive: true })
   })
 

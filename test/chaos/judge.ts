@@ -13,6 +13,9 @@ import type { StepShape } from './shapes'
 // Output follows its verdict, which does not wait for it: what was written last may still be on the host when judging begins.
 const OUTPUT_WITHIN_MS = 60_000
 
+// Of its start: on a machine that everything else uses, too, a shell takes so long to come to its first line.
+const STRUCK_WITHIN_MS = 2_000
+
 export interface Tally {
   /** Scripts that began, by their own files. */
   starts: number
@@ -169,8 +172,15 @@ export class Judge {
   private wasStruckDown({ host, stepId }: HostCase): boolean {
     if (host.state !== 'cancelled' || host.exitCode === 0) return false
     const task = dispatchId(stepId, host.attempt, host.hostId).toString('hex')
-    const record = path.join(this.lab.stateOf(host.hostName), 'spool/tasks', task, 'group')
-    return existsSync(record) && readFileSync(record, 'utf8').trim() !== ''
+    const read = (name: string) => {
+      const file = path.join(this.lab.stateOf(host.hostName), 'spool/tasks', task, name)
+      return existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
+    }
+    const [, startTicks] = read('pid').split(' ')
+    if (!read('group') || !startTicks || !read('cancel.json')) return false
+    const { receivedUptimeMs } = JSON.parse(read('cancel.json')) as { receivedUptimeMs: number }
+    // Uptime in ticks of 10 ms, as the wrapper read it.
+    return receivedUptimeMs - Number(startTicks) * 10 < STRUCK_WITHIN_MS
   }
 
   private mayFail({ shape, tasks, host }: HostCase, last: TaskEffects): boolean {

@@ -71,6 +71,8 @@ export function faultsOf(counts: Counts): string[] {
     'notReplayed',
   ] as const)
     if (counts[key] > 0) faults.push(`${key} ${counts[key]}`)
+  // Each run has a workflow: where fewer were replayed the engine did not tell of all.
+  if (counts.replayed < counts.runs) faults.push(`only ${counts.replayed} histories of ${counts.runs} runs`)
   if (counts.unknowns > counts.excusedUnknowns)
     faults.push(`unknowns without a reason ${counts.unknowns - counts.excusedUnknowns}`)
   if (counts.starts < counts.launched * 0.95)

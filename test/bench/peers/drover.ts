@@ -42,6 +42,7 @@ function callerOf(platform: Platform, all: number): Caller {
       for await (const event of client.followOutput(id))
         if (event.type === 'chunk' && Number.isNaN(seen) && event.text.includes(text))
           seen = performance.now() - from
+      if (Number.isNaN(seen)) throw new Error(`r-${id} never printed ${text}`)
       return seen
     },
     flood: async (script) => readWhole(client, (await launch(1, script)).id),

@@ -1,6 +1,6 @@
 /** How the agent reaches a gateway: one HTTP/2 connection, TLS against Drover's own CA, and the gateway's fixed name. */
-import { ChannelCredentials, type ClientOptions } from '@grpc/grpc-js'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { ChannelCredentials, type ClientOptions } from '@grpc/grpc-js'
 import { AgentGatewayServiceClient } from '../../proto/index.js'
 
 /** Every gateway's certificate carries this DNS name beside its own URI, so agents may dial it by any address. */

@@ -25,10 +25,9 @@ export async function sendDispatch(
   const { content, sha256 } = await text
   // An agent that knows the id answers with its state, and waits to be told where its output goes on.
   const fresh = host.state === 'pending'
-  const id = registerTask(session, { ...work, attempt: host.attempt }, fresh ? { 1: 0, 2: 0 } : {})
+  const task = registerTask(session, { ...work, attempt: host.attempt }, fresh ? { 1: 0, 2: 0 } : {})
   session.scripts.add(sha256)
-  const task = session.tasks.get(id.toString('hex'))
-  if (task) task.sentAt = performance.now()
+  task.sentAt = performance.now()
   const { order, signature } = host
   return session.send({
     $case: 'dispatch',
@@ -44,25 +43,30 @@ export interface TaskFacts {
   outputDay: string
 }
 
-/** Makes a task known to its host's session, so that what the agent tells of it is taken in. @returns its dispatch id */
-export function registerTask(session: Session, facts: TaskFacts, expected: SessionTask['expected']): Buffer {
+/** Makes a task known to its host's session, so that what the agent tells of it is taken in; one that is known stays as it is. */
+export function registerTask(
+  session: Session,
+  facts: TaskFacts,
+  expected: SessionTask['expected'],
+): SessionTask {
   const { scopeId, executionId, stepExecutionId, attempt, outputDay } = facts
   const id = dispatchId(stepExecutionId, attempt, session.hostId)
   const dispatch = id.toString('hex')
-  if (!session.tasks.has(dispatch)) {
-    session.tasks.set(dispatch, {
-      dispatch,
-      dispatchId: id,
-      scopeId,
-      executionId,
-      stepExecutionId,
-      attempt,
-      outputDay,
-      expected,
-      pieces: {},
-    })
+  const known = session.tasks.get(dispatch)
+  if (known) return known
+  const task: SessionTask = {
+    dispatch,
+    dispatchId: id,
+    scopeId,
+    executionId,
+    stepExecutionId,
+    attempt,
+    outputDay,
+    expected,
+    pieces: {},
   }
-  return id
+  session.tasks.set(dispatch, task)
+  return task
 }
 
 async function loadText(
@@ -91,7 +95,7 @@ export type SignedStop = Pick<ExecutionFlags, 'stopOrder' | 'stopSignature' | 's
 export function sendCancel(session: Session, stop: SignedStop, task: TaskFacts): boolean {
   const { stopOrder, stopSignature, stopKeyId, expiresAt } = stop
   if (!stopOrder || !stopSignature || !stopKeyId) return false
-  const id = registerTask(session, task, {})
+  const { dispatchId: id } = registerTask(session, task, {})
   return session.send({
     $case: 'cancelTask',
     value: {

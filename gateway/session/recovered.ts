@@ -85,8 +85,8 @@ export class RecoveredWatch implements Disposable {
     const dispatch = dispatchId(task.stepExecutionId, task.attempt, task.hostId).toString('hex')
     if (asked.has(dispatch)) return
     asked.add(dispatch)
-    const id = registerTask(session, task, {})
-    session.send({ $case: 'taskWanted', value: { dispatchId: id } })
+    const { dispatchId: wanted } = registerTask(session, task, {})
+    session.send({ $case: 'taskWanted', value: { dispatchId: wanted } })
   }
 
   [Symbol.dispose](): void {

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createDrover, type Drover } from '../../sdk/index'
 import { pause } from '../helpers/api'
-import { metricsOf } from '../helpers/metrics'
+import { metricsOf, valueOf } from '../helpers/metrics'
 import { atMost, type Bench, type Group, onPlatform, percentileRows } from './bench'
 import { layers } from './layers'
-import { valueOf } from './metrics'
 
 const WARM_UP = 15
 const ROUNDS = 100

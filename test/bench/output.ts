@@ -3,9 +3,8 @@ import { createHash } from 'node:crypto'
 import { createDrover, type Drover } from '../../sdk/index'
 import type { Platform } from '../../stack/platform/platform'
 import { pause } from '../helpers/api'
-import { metricsOf } from '../helpers/metrics'
+import { metricsOf, valueOf } from '../helpers/metrics'
 import { atLeast, atMost, type Bench, type Group, onPlatform } from './bench'
-import { valueOf } from './metrics'
 import { highWater } from './process-use'
 
 const BYTES = 500_000_000

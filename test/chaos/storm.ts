@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { Platform } from '../../stack/platform/platform'
 import { startSimulated } from '../../stack/platform/simulated'
 import { pause, TestApi } from '../helpers/api'
-import { metricsOf } from '../helpers/metrics'
+import { metricsOf, valueOf } from '../helpers/metrics'
 import { startTestPlatform } from '../helpers/platform'
 
 export interface StormResult {
@@ -114,9 +114,4 @@ function summary(taken: number[]): StormResult['quietMs'] {
 
 async function sessionsOf(platform: Platform, gateway: string): Promise<number> {
   return valueOf(await metricsOf(platform, gateway), 'drover_gateway_sessions')
-}
-
-function valueOf(metrics: string, name: string): number {
-  const line = metrics.split('\n').find((text) => text.startsWith(`${name} `))
-  return Number(line?.split(' ')[1] ?? Number.NaN)
 }

@@ -9,3 +9,9 @@ export async function metricsOf(platform: Platform, role: string): Promise<strin
     .find(Boolean)
   return (await fetch(`http://${listen}/metrics`)).text()
 }
+
+/** One number of that text; NaN where there is none. @param name with its labels, as it is printed */
+export function valueOf(metrics: string, name: string): number {
+  const line = metrics.split('\n').find((text) => text.startsWith(`${name} `))
+  return Number(line?.slice(name.length + 1) ?? Number.NaN)
+}

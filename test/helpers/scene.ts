@@ -7,7 +7,7 @@ import { pause, TestApi } from './api'
 import { Effects } from './effects'
 import { startTestPlatform } from './platform'
 import { RealAgent } from './real-agent'
-import { type Replays, replaySince } from './replays'
+import { replaySince } from './replays'
 import { Wire } from './wire'
 
 export class Scene {
@@ -116,9 +116,11 @@ export class Scene {
     return events
   }
 
-  /** Replays every workflow of this platform; what would not replay is a run that breaks when a worker takes it over. */
-  async replays(): Promise<Replays> {
-    return replaySince(await this.temporal(), new Date(0))
+  /** Every workflow of this platform must replay: one that does not is a run that breaks when a worker takes it over. */
+  async expectReplays(): Promise<void> {
+    const { replayed, failures } = await replaySince(await this.temporal(), new Date(0))
+    expect(failures).toEqual([])
+    expect(replayed).toBeGreaterThan(0)
   }
 
   async close(): Promise<void> {

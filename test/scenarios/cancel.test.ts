@@ -271,9 +271,5 @@ describe('a cancel', () => {
     }, 300_000)
   })
 
-  it('every history that was made here replays', async () => {
-    const { replayed, failures } = await scene.replays()
-    expect(failures).toEqual([])
-    expect(replayed).toBeGreaterThan(0)
-  }, 60_000)
+  it('every history that was made here replays', () => scene.expectReplays(), 60_000)
 })

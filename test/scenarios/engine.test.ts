@@ -60,9 +60,5 @@ describe("scenario 07: pressed in Temporal's UI", () => {
     expect(await perHost(id)).toEqual(Array(4).fill([1, 0]))
   })
 
-  it('every history that was made here replays', async () => {
-    const { replayed, failures } = await scene.replays()
-    expect(failures).toEqual([])
-    expect(replayed).toBeGreaterThan(0)
-  }, 60_000)
+  it('every history that was made here replays', () => scene.expectReplays(), 60_000)
 })

@@ -1,7 +1,7 @@
 /** The capability `script`: what must hold on this host before a script is accepted, and the files it needs. */
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { chmod, chown, mkdir, open, rm, stat } from 'node:fs/promises'
+import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { rm, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import type { ScriptTask } from '../../proto/index.js'
 import { type PolicyState, policyRefusal } from '../policy.js'
@@ -119,9 +119,9 @@ export async function stageScript(
 ): Promise<void> {
   const { folder } = files
   const script = scriptPath(plan, folder)
-  await mkdir(folder, { mode: 0o700 })
+  mkdirSync(folder, { mode: 0o700 })
   try {
-    await writeNew(script, files.content)
+    writeNew(script, files.content)
     const command = commandFile({
       interpreter: plan.interpreter,
       script,
@@ -129,11 +129,11 @@ export async function stageScript(
       environment: new Map(Object.entries(task.environment)),
       workingDirectory: plan.workingDirectory,
     })
-    await writeNew(join(folder, 'command'), command)
-    await chmod(script, 0o500)
+    writeNew(join(folder, 'command'), command)
+    chmodSync(script, 0o500)
     if (!plan.own) {
       for (const path of [script, join(folder, 'command'), folder])
-        await chown(path, plan.account.uid, plan.account.gid)
+        chownSync(path, plan.account.uid, plan.account.gid)
     }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
@@ -164,12 +164,12 @@ function scriptPath(plan: ScriptPlan, folder: string): string {
 }
 
 // Not flushed: a crash of the agent loses nothing of it, and after a crash of the host nothing is started.
-async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+function writeNew(path: string, bytes: Uint8Array): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-  const handle = await open(path, flags, 0o400)
+  const file = openSync(path, flags, 0o400)
   try {
-    await handle.writeFile(bytes)
+    writeFileSync(file, bytes)
   } finally {
-    await handle.close()
+    closeSync(file)
   }
 }

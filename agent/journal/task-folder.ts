@@ -1,7 +1,16 @@
 /** One task's folder in the spool: reading and writing its records, and the claim that decides who starts it. */
-import { lstat, mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises'
+import { mkdirSync } from 'node:fs'
+import { lstat, mkdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hasErrno, isMissing, readIfPresent, readJson, syncFolder, writeFileAtomic } from '../files.js'
+import {
+  hasErrno,
+  isMissing,
+  makeFile,
+  readIfPresent,
+  readJson,
+  syncFolder,
+  writeFileAtomic,
+} from '../files.js'
 import { copierFile, PIPES, RESERVED_BYTES } from '../process/wrapper.js'
 import {
   type Acked,
@@ -38,14 +47,13 @@ export class TaskFolder {
   async create(intent: Intent): Promise<void> {
     // A folder without an intent is what a crash or a full disk left half done: nothing was ever acknowledged of it.
     if (!(await this.readIntent()) && !(await this.readResult())) await this.remove()
-    await mkdir(this.path, { mode: 0o700 })
+    mkdirSync(this.path, { mode: 0o700 })
     try {
       const blank = `${' '.repeat(RESERVED_BYTES - 1)}\n`
-      await Promise.all([
-        ...['pid', 'group', 'exit.tmp', ...STREAMS.map(copierFile)].map((name) => this.makeFile(name, blank)),
-        ...STREAMS.map((name) => this.makeFile(name, '')),
-        mkdir(join(this.path, PIPES), { mode: 0o700 }),
-      ])
+      for (const name of ['pid', 'group', 'exit.tmp', ...STREAMS.map(copierFile)])
+        makeFile(join(this.path, name), blank)
+      for (const name of STREAMS) makeFile(join(this.path, name), '')
+      mkdirSync(join(this.path, PIPES), { mode: 0o700 })
       await this.write('intent.json', intent, true)
       await syncFolder(join(this.path, '..'))
     } catch (error) {
@@ -193,15 +201,6 @@ export class TaskFolder {
 
   private write(name: string, record: object, durable: boolean): Promise<void> {
     return writeFileAtomic(join(this.path, name), JSON.stringify(record), { durable })
-  }
-
-  private async makeFile(name: string, content: string): Promise<void> {
-    const handle = await open(join(this.path, name), 'wx', 0o600)
-    try {
-      await handle.writeFile(content)
-    } finally {
-      await handle.close()
-    }
   }
 }
 

@@ -1,13 +1,11 @@
 /** One output stream of one task: what of the file is kept, its running hash, and how far it was sent and acknowledged. */
 import { createHash, type Hash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs'
 import { isMissing, readIfPresent } from '../files.js'
 import { copierFile, LOST } from '../process/wrapper.js'
 
 const READ_BYTES = 256 * 1024
 const scratch = Buffer.allocUnsafe(READ_BYTES)
-// One reader at a time uses the scratch buffer; tasks take turns at it.
-let turn: Promise<unknown> = Promise.resolve()
 
 export class KeptStream {
   /** Bytes that were read, counted and hashed; later ones are not output yet. */
@@ -18,7 +16,7 @@ export class KeptStream {
   acked = 0
   private readonly path: string
   private hash: Hash | undefined = createHash('sha256')
-  private handle: FileHandle | undefined
+  private file: number | undefined
 
   constructor(path: string) {
     this.path = path
@@ -34,25 +32,25 @@ export class KeptStream {
   }
 
   /** Size of the file now. */
-  async size(): Promise<number> {
-    const handle = await this.open()
-    return handle ? (await handle.stat()).size : 0
+  size(): number {
+    const file = this.open()
+    return file === undefined ? 0 : fstatSync(file).size
   }
 
   /**
    * Takes in what was written since the last call, up to `allowance` bytes.
    * @returns how many bytes were taken
    */
-  async advance(allowance: number): Promise<number> {
-    const handle = await this.open()
-    if (!handle || !this.hash) return 0
-    const { size } = await handle.stat()
+  advance(allowance: number): number {
+    const file = this.open()
+    if (file === undefined || !this.hash) return 0
+    const { size } = fstatSync(file)
     // Somebody cut the file: a script can where FIFOs cannot be made.
     if (size < this.kept) this.truncated = true
     const wanted = Math.min(allowance, size - this.kept)
     let taken = 0
     while (taken < wanted) {
-      const n = await this.hashPiece(handle, Math.min(READ_BYTES, wanted - taken))
+      const n = this.hashPiece(file, Math.min(READ_BYTES, wanted - taken))
       if (n === 0) break
       taken += n
     }
@@ -60,15 +58,15 @@ export class KeptStream {
   }
 
   /** The next bytes to send, at most `max`; `sent` moves on at once, so that two callers never send the same. */
-  async take(max: number): Promise<{ offset: number; data: Buffer } | undefined> {
+  take(max: number): { offset: number; data: Buffer } | undefined {
     const offset = this.sent
     const length = Math.min(max, this.kept - offset)
     if (length <= 0) return undefined
     this.sent += length
-    const handle = await this.open()
+    const file = this.open()
     const data = Buffer.alloc(length)
     // Should somebody have cut the file, the gap stays filled with zeros, so that offsets keep their meaning.
-    await handle?.read(data, 0, length, offset)
+    if (file !== undefined) readSync(file, data, 0, length, offset)
     return { offset, data }
   }
 
@@ -94,8 +92,8 @@ export class KeptStream {
   }
 
   /** Gives up what this host has no more: it was acknowledged once, and a gap may not be told as zeros. */
-  async skipIfGone(): Promise<void> {
-    if (!this.hash && this.kept > 0 && !(await this.open())) this.resume(this.kept)
+  skipIfGone(): void {
+    if (!this.hash && this.kept > 0 && this.open() === undefined) this.resume(this.kept)
   }
 
   /** Takes in whether the copier had to throw output away. */
@@ -105,13 +103,13 @@ export class KeptStream {
   }
 
   /** Throws away what lies behind the kept bytes: the copier appends, so its next write lands right after them. */
-  async cut(): Promise<void> {
-    const handle = await open(this.path, 'r+').catch(ignoreMissing)
-    if (!handle) return
+  cut(): void {
+    const file = openPresent(this.path, 'r+')
+    if (file === undefined) return
     try {
-      await handle.truncate(this.kept)
+      ftruncateSync(file, this.kept)
     } finally {
-      await handle.close()
+      closeSync(file)
     }
   }
 
@@ -120,30 +118,30 @@ export class KeptStream {
     return this.hash?.copy().digest('hex') ?? ''
   }
 
-  async close(): Promise<void> {
-    const handle = this.handle
-    this.handle = undefined
-    await handle?.close()
+  close(): void {
+    const { file } = this
+    this.file = undefined
+    if (file !== undefined) closeSync(file)
   }
 
-  private hashPiece(handle: FileHandle, length: number): Promise<number> {
-    const piece = turn.then(async () => {
-      const { bytesRead } = await handle.read(scratch, 0, length, this.kept)
-      this.hash?.update(scratch.subarray(0, bytesRead))
-      this.kept += bytesRead
-      return bytesRead
-    })
-    turn = piece.catch(() => undefined)
-    return piece
+  private hashPiece(file: number, length: number): number {
+    const bytesRead = readSync(file, scratch, 0, length, this.kept)
+    this.hash?.update(scratch.subarray(0, bytesRead))
+    this.kept += bytesRead
+    return bytesRead
   }
 
-  private async open(): Promise<FileHandle | undefined> {
-    this.handle ??= await open(this.path, 'r').catch(ignoreMissing)
-    return this.handle
+  private open(): number | undefined {
+    this.file ??= openPresent(this.path, 'r')
+    return this.file
   }
 }
 
-function ignoreMissing(error: unknown): undefined {
-  if (isMissing(error)) return undefined
-  throw error
+function openPresent(path: string, flags: string): number | undefined {
+  try {
+    return openSync(path, flags)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
 }

@@ -32,7 +32,7 @@ describe('the output of a task', () => {
     }
     write('stderr', 'last')
     const end = await output.end(saveCap)
-    await output.close()
+    output.close()
     const text = readFileSync(join(folder, 'stdout'))
     expect(end.stdout).toEqual({ bytes: text.length, sha256: sha256(text), truncated: false })
     expect(end.stderr).toEqual({ bytes: 4, sha256: sha256('last'), truncated: false })
@@ -49,7 +49,7 @@ describe('the output of a task', () => {
     }
     write('stderr', 'dropped')
     const end = await output.end(saveCap)
-    await output.close()
+    output.close()
     expect(end.stdout).toMatchObject({
       bytes: 2_000_000,
       truncated: true,
@@ -63,7 +63,7 @@ describe('the output of a task', () => {
     const output = TaskOutput.open(folder, 10, undefined)
     write('stdout', '0123456789')
     expect((await output.end(saveCap)).stdout).toMatchObject({ bytes: 10, truncated: false })
-    await output.close()
+    output.close()
   })
 
   it('is cut after a restart where it was cut before', async () => {
@@ -71,7 +71,7 @@ describe('the output of a task', () => {
     write('stderr', 'y'.repeat(100))
     const output = TaskOutput.open(folder, 100, { stdout: 30, stderr: 70 })
     const end = await output.end(saveCap)
-    await output.close()
+    output.close()
     expect([end.stdout.bytes, end.stderr.bytes]).toEqual([30, 70])
   })
 
@@ -81,7 +81,7 @@ describe('the output of a task', () => {
     write('stdout.copier', 'lost          \n')
     write('stderr.copier', '4711          \n')
     const end = await output.end(saveCap)
-    await output.close()
+    output.close()
     expect([end.stdout.truncated, end.stderr.truncated]).toEqual([true, false])
   })
 
@@ -89,18 +89,18 @@ describe('the output of a task', () => {
     const output = TaskOutput.open(folder, 1e9, undefined)
     write('stdout', '0123456789')
     await output.advance(saveCap)
-    expect(await output.nextChunk(100)).toBeUndefined()
+    expect(output.nextChunk(100)).toBeUndefined()
     output.stdout.resume(4)
     output.stderr.resume(0)
     output.sendable = true
-    expect(await output.nextChunk(4)).toMatchObject({ stream: 1, offset: 4n, data: Buffer.from('4567') })
-    expect(await output.nextChunk(4)).toMatchObject({ offset: 8n, data: Buffer.from('89') })
-    expect(await output.nextChunk(4)).toBeUndefined()
+    expect(output.nextChunk(4)).toMatchObject({ stream: 1, offset: 4n, data: Buffer.from('4567') })
+    expect(output.nextChunk(4)).toMatchObject({ offset: 8n, data: Buffer.from('89') })
+    expect(output.nextChunk(4)).toBeUndefined()
     expect(output.stdout.acknowledge(8)).toBe(4)
     expect(output.isAcknowledged).toBe(false)
     output.stdout.acknowledge(10)
     expect(output.isAcknowledged).toBe(true)
-    await output.close()
+    output.close()
   })
 
   it('that this host has no more is not told as zeros', async () => {
@@ -108,9 +108,9 @@ describe('the output of a task', () => {
     const output = TaskOutput.ended(folder, { stdout: result, stderr: { ...result, bytes: 0 } } as Result)
     rmSync(join(folder, 'stdout'))
     output.stdout.resume(0)
-    await output.stdout.skipIfGone()
+    output.stdout.skipIfGone()
     expect(output.hasMore).toBe(false)
-    expect(await output.stdout.take(10)).toBeUndefined()
+    expect(output.stdout.take(10)).toBeUndefined()
     expect(output.isAcknowledged).toBe(true)
   })
 })

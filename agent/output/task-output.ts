@@ -59,13 +59,13 @@ export class TaskOutput {
     let taken = 0
     for (const [stream, other, name] of this.pairs()) {
       const limit = this.capped ? this.capped[name] : this.capBytes - other.kept
-      taken += await stream.advance(Math.max(0, limit - stream.kept))
+      taken += stream.advance(Math.max(0, limit - stream.kept))
     }
-    if (!this.capped && this.stdout.kept + this.stderr.kept >= this.capBytes && (await this.excess()) > 0) {
+    if (!this.capped && this.stdout.kept + this.stderr.kept >= this.capBytes && this.excess() > 0) {
       this.capped = { stdout: this.stdout.kept, stderr: this.stderr.kept }
       await saveCap(this.capped)
     }
-    if (this.capped) await this.cutExcess(SLACK_BYTES)
+    if (this.capped) this.cutExcess(SLACK_BYTES)
     return taken
   }
 
@@ -73,7 +73,7 @@ export class TaskOutput {
   async end(saveCap: (capped: Capped) => Promise<void>): Promise<OutputEnd> {
     // Once is enough, and a daemon that goes on writing would make a second look endless.
     await this.advance(saveCap)
-    if (this.capped) await this.cutExcess(0)
+    if (this.capped) this.cutExcess(0)
     for (const [stream] of this.pairs()) await stream.noteLoss()
     this.ended = true
     const describe = (stream: KeptStream): StreamResult => ({
@@ -85,10 +85,10 @@ export class TaskOutput {
   }
 
   /** The next chunk, or undefined when all that is kept was sent. */
-  async nextChunk(maxBytes: number): Promise<Pick<OutputChunk, 'stream' | 'offset' | 'data'> | undefined> {
+  nextChunk(maxBytes: number): Pick<OutputChunk, 'stream' | 'offset' | 'data'> | undefined {
     if (!this.sendable) return undefined
     for (const [stream, , name] of this.pairs()) {
-      const piece = await stream.take(Math.min(maxBytes, CHUNK_BYTES))
+      const piece = stream.take(Math.min(maxBytes, CHUNK_BYTES))
       const number = name === 'stdout' ? OutputStream.OUTPUT_STREAM_STDOUT : OutputStream.OUTPUT_STREAM_STDERR
       if (piece) return { stream: number, offset: BigInt(piece.offset), data: piece.data }
     }
@@ -113,22 +113,22 @@ export class TaskOutput {
     return undefined
   }
 
-  async close(): Promise<void> {
-    await this.stdout.close()
-    await this.stderr.close()
+  close(): void {
+    this.stdout.close()
+    this.stderr.close()
   }
 
-  private async excess(): Promise<number> {
-    const beyond = async (stream: KeptStream) => Math.max(0, (await stream.size()) - stream.kept)
-    return (await beyond(this.stdout)) + (await beyond(this.stderr))
+  private excess(): number {
+    const beyond = (stream: KeptStream) => Math.max(0, stream.size() - stream.kept)
+    return beyond(this.stdout) + beyond(this.stderr)
   }
 
-  private async cutExcess(slack: number): Promise<void> {
+  private cutExcess(slack: number): void {
     for (const [stream] of this.pairs()) {
-      const size = await stream.size()
+      const size = stream.size()
       if (size <= stream.kept) continue
       stream.truncated = true
-      if (size > stream.kept + slack) await stream.cut()
+      if (size > stream.kept + slack) stream.cut()
     }
   }
 

@@ -82,8 +82,8 @@ export class OpenTasks {
     const freed = output.stdout.underWay + output.stderr.underWay
     output.stdout.resume(Number(stdout))
     output.stderr.resume(Number(stderr))
-    await output.stdout.skipIfGone()
-    await output.stderr.skipIfGone()
+    output.stdout.skipIfGone()
+    output.stderr.skipIfGone()
     output.sendable = true
     await this.saveAcked(task)
     await this.dropIfDone(task)
@@ -94,7 +94,7 @@ export class OpenTasks {
   async nextChunk(maxBytes: number): Promise<OutputChunk | undefined> {
     for (const [id, task] of this.live) {
       if (!task.output.hasMore) continue
-      const piece = await task.output.nextChunk(maxBytes)
+      const piece = task.output.nextChunk(maxBytes)
       if (!piece) continue
       // To the end of the line.
       if (this.live.delete(id)) this.live.set(id, task)
@@ -121,7 +121,7 @@ export class OpenTasks {
   async close(): Promise<void> {
     for (const task of this.live.values()) {
       await this.saveAcked(task)
-      await task.output.close()
+      task.output.close()
     }
   }
 
@@ -131,7 +131,7 @@ export class OpenTasks {
     await this.saveAcked(task)
     await task.folder.markSettled('complete')
     this.live.delete(task.id)
-    await task.output.close()
+    task.output.close()
     return true
   }
 

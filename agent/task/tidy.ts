@@ -1,4 +1,5 @@
 /** Removing what only a run needed: its script, its command file, its cgroup. */
+import { rmSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cgroupOf, removeCgroup, removeStrayCgroups } from '../process/cgroup.js'
@@ -7,7 +8,7 @@ import type { Task } from './task.js'
 
 /** Called once the verdict is recorded. A daemon that the script left keeps its cgroup until a later look. */
 export async function tidyTask(host: TaskHost, task: Task): Promise<void> {
-  if (task.intent) await rm(task.intent.scriptFolder, { recursive: true, force: true })
+  if (task.intent) rmSync(task.intent.scriptFolder, { recursive: true, force: true })
   const cgroup = cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id })
   if (cgroup) removeCgroup(cgroup)
 }

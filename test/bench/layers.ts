@@ -7,7 +7,7 @@ import type { Drover } from '../../sdk/index'
 import type { Platform } from '../../stack/platform/platform'
 import { pause } from '../helpers/api'
 import type { Bench } from './bench'
-import { cpuSecondsOfTree } from './process-use'
+import { cpuSecondsOfEnded, cpuSecondsOfTree } from './process-use'
 import { percentile, spreadOf } from './statistics'
 
 const ROUNDS = 50
@@ -72,14 +72,17 @@ function tell(bench: Bench, all: readonly Times[]): void {
   }
 }
 
-const parts = ['api-1', 'worker-1', 'gateway-1', 'rack-a-1', 'postgres', 'mongo', 'temporal']
+const AGENT = 'rack-a-1'
+const parts = ['api-1', 'worker-1', 'gateway-1', AGENT, 'postgres', 'mongo', 'temporal']
 
-const processorTime = (platform: Platform) =>
-  parts.map((name) => cpuSecondsOfTree(platform.child(name).pid ?? 0))
+const processorTime = (platform: Platform) => [
+  ...parts.map((name) => cpuSecondsOfTree(platform.child(name).pid ?? 0)),
+  cpuSecondsOfEnded(platform.child(AGENT).pid ?? 0),
+]
 
 /** Steadier than any time on a machine that others use as well. */
 function tellProcessorTime(bench: Bench, before: number[], after: number[]): void {
-  for (const [index, name] of parts.entries())
+  for (const [index, name] of [...parts, `what ${AGENT} started`].entries())
     bench.row({
       name: `processor time of ${name} for a launch`,
       unit: 'ms',

@@ -14,9 +14,22 @@ export function residentMb(pid: number): number {
 
 /** Seconds of processor time since the process began. */
 export function cpuSeconds(pid: number): number {
+  const [user, system] = timesOf(pid)
+  return user + system
+}
+
+/** Seconds of processor time of all that it has started and that has ended. */
+export function cpuSecondsOfEnded(pid: number): number {
+  const [, , user, system] = timesOf(pid)
+  return user + system
+}
+
+/** utime, stime, cutime, cstime in seconds. */
+function timesOf(pid: number): [number, number, number, number] {
   const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  const seconds = (index: number) => Number(fields[index]) / TICKS_PER_SECOND
+  return [seconds(11), seconds(12), seconds(13), seconds(14)]
 }
 
 /** Of a process and all that it has started. */

@@ -6,12 +6,11 @@ import { findPlan } from '../store/postgres/plans.js'
 import { transaction } from '../store/postgres/transaction.js'
 import type { Claim, ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
+import { goOn } from './go-on.js'
 import { standingOf } from './owner.js'
 
-export function createClaimExecution({
-  pool,
-  historyMaxEvents,
-}: ControlDependencies): ControlActivities['claimExecution'] {
+export function createClaimExecution(deps: ControlDependencies): ControlActivities['claimExecution'] {
+  const { pool, historyMaxEvents } = deps
   return (input) =>
     transaction(pool, async (tx): Promise<Claim> => {
       const key = { scopeId: input.scopeId as ScopeId, executionId: input.executionId as ExecutionId }
@@ -23,6 +22,7 @@ export function createClaimExecution({
       if (isFinalExecutionState(execution.state))
         return { claimed: false, why: `run r-${key.executionId} has already ended` }
       if (execution.state === 'pending') await setExecutionState(tx, key, 'running')
+      const next = await goOn(tx, deps, { key, execution, look: input.look })
       const plan = await findPlan(tx, key.scopeId, execution.planHash)
       const steps = await listSteps(tx, key.scopeId, key.executionId)
       return {
@@ -31,6 +31,7 @@ export function createClaimExecution({
         actor: execution.launchedBy,
         hosts: execution.hosts,
         standing: standingOf(execution),
+        next,
         ...(historyMaxEvents ? { historyMaxEvents } : {}),
         steps: steps.map((step) => ({
           stepExecutionId: step.id,

@@ -3,27 +3,33 @@ import { PlatformError } from '../domain/errors.js'
 import { isFinalExecutionState } from '../domain/execution.js'
 import { summarize } from '../domain/host-result.js'
 import type { StepExecutionId } from '../domain/id.js'
-import { isFinalStepState, stepVerdict } from '../domain/step-execution.js'
-import { listSteps, setStepState } from '../store/postgres/executions.js'
+import { isFinalStepState, type StepState, stepVerdict } from '../domain/step-execution.js'
+import { getStep, setStepState } from '../store/postgres/executions.js'
 import { takeLook } from '../store/postgres/looks.js'
 import { closeShardsBut } from '../store/postgres/shards.js'
 import { transaction } from '../store/postgres/transaction.js'
-import type { ControlActivities } from './contract.js'
+import type { Closing, ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
+import { goOn } from './go-on.js'
 import { lockOwned, standingOf, superseded } from './owner.js'
 
-export function createCloseStep({ pool }: ControlDependencies): ControlActivities['closeStep'] {
+export function createCloseStep(deps: ControlDependencies): ControlActivities['closeStep'] {
   return (input) =>
-    transaction(pool, async (tx) => {
+    transaction(deps.pool, async (tx): Promise<Closing> => {
       const { key: owned, execution } = await lockOwned(tx, input)
       const key = { ...owned, stepExecutionId: input.stepExecutionId as StepExecutionId }
-      const step = (await listSteps(tx, key.scopeId, key.executionId)).find(
-        (item) => item.id === key.stepExecutionId,
-      )
+      const step = await getStep(tx, key)
       if (!step) throw new PlatformError('step_unknown', `there is no step execution ${key.stepExecutionId}`)
       const { state, counts } = step
       const standing = standingOf(execution)
-      if (isFinalStepState(state)) return { state, open: 0, counts, standing }
+      const close = async (verdict: StepState): Promise<Closing> => ({
+        state: verdict,
+        open: 0,
+        counts,
+        standing,
+        ...(input.goOn ? { next: await goOn(tx, deps, { key: owned, execution, look: input.look }) } : {}),
+      })
+      if (isFinalStepState(state)) return close(state)
       if (isFinalExecutionState(execution.state)) throw superseded(key)
       const isNew = await takeLook(tx, key, input.look)
       if (isNew) await closeShardsBut(tx, key, [])
@@ -33,6 +39,6 @@ export function createCloseStep({ pool }: ControlDependencies): ControlActivitie
       if (open || isHeld || !isNew) return { state, open: Math.max(open, 1), counts, standing }
       const verdict = stepVerdict(counts, input.onFailure, standing.cancelRequested)
       await setStepState(tx, key, verdict)
-      return { state: verdict, open, counts, standing }
+      return close(verdict)
     })
 }

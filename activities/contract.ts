@@ -47,6 +47,8 @@ export type Claim =
       hosts: number
       steps: ClaimedStep[]
       standing: Standing
+      /** Left out by workers of before this was told with the claim. */
+      next?: Next
       /** Events after which the workflow continues as a new one; 0 or left out: when Temporal advises it. */
       historyMaxEvents?: number
     }
@@ -64,9 +66,17 @@ export interface Resolution {
   standing: Standing
 }
 
+/** What comes next by the rows, decided in the transaction that made way for it. */
+export type Next =
+  | { do: 'run'; stepExecutionId: string; resolution: Resolution }
+  | { do: 'end'; state: ExecutionState }
+
 export interface ControlActivities {
-  /** Takes the execution for this chain of runs: the ledger decides that it starts once. */
-  claimExecution(input: ExecutionRef): Promise<Claim>
+  /**
+   * Takes the execution for this chain of runs: the ledger decides that it starts once.
+   * @param input look: as for resolveShards, at the step that comes next
+   */
+  claimExecution(input: ExecutionRef & { look: number }): Promise<Claim>
   /**
    * Closes every shard of the step but the active ones, ends hosts that can have no other end, and makes signed shards of
    * those that are ready. A shard whose making was not heard of is closed like a finished one.
@@ -75,16 +85,26 @@ export interface ControlActivities {
   resolveShards(input: StepRef & { look: number; activeShards: string[] }): Promise<Resolution>
   /** Returns when a host that was missing has come back or is given up, or when the execution is cancelled or held. */
   awaitHosts(input: StepRef): Promise<void>
-  /** Gives the step its verdict from its hosts' results; no verdict while a host has no end. */
-  closeStep(
-    input: StepRef & { look: number; onFailure: OnFailure },
-  ): Promise<{ state: StepState; open: number; counts: HostCounts; standing: Standing }>
+  /**
+   * Gives the step its verdict from its hosts' results; no verdict while a host has no end.
+   * @param input goOn: with the verdict, also takes the look at the next step, or ends the execution
+   */
+  closeStep(input: StepRef & { look: number; onFailure: OnFailure; goOn: boolean }): Promise<Closing>
   /** Ends the execution if its rows say that nothing is left to do. */
   endExecution(input: ExecutionRef): Promise<Ending>
   /** A cancel that came through the engine's own UI or client rather than through an operation. */
   cancelFromEngine(input: ExecutionRef): Promise<Standing>
   /** Applies an operation to the rows and decides it; the same answer again if it was decided before. */
   applyOperation(input: ExecutionRef & { operationId: string }): Promise<OperationOutcome>
+}
+
+export interface Closing {
+  state: StepState
+  /** Hosts without an end. */
+  open: number
+  counts: HostCounts
+  standing: Standing
+  next?: Next
 }
 
 /** `ended: false`: an operation has given it more to do meanwhile. */

@@ -10,7 +10,7 @@ import { isFinalStepState } from '../domain/step-execution.js'
 import {
   type Execution,
   findStepState,
-  listSteps,
+  getStep,
   readClock,
   setExecutionState,
   setStepState,
@@ -42,20 +42,20 @@ export function createResolveShards(deps: ControlDependencies): ControlActivitie
     transaction(deps.pool, async (tx): Promise<Resolution> => {
       const { key: owned, execution } = await lockOwned(tx, input)
       const key = { ...owned, stepExecutionId: input.stepExecutionId as StepExecutionId }
-      const step = await findStepState(tx, key)
-      if (!step) throw stepUnknown(key)
-      const found = isFinalStepState(step.state)
-        ? nothing
-        : await look(tx, deps, { key, execution, ...input })
-      const steps = await listSteps(tx, key.scopeId, key.executionId)
-      const after = steps.find(({ id }) => id === key.stepExecutionId)
-      return {
-        ...found,
-        counts: after?.counts ?? {},
-        state: after?.state ?? step.state,
-        standing: standingOf(execution),
-      }
+      return resolveStep(tx, deps, { key, execution, ...input })
     })
+}
+
+/** One look at a step, in a transaction that holds the execution. @throws PlatformError step_unknown, execution_superseded */
+export async function resolveStep(tx: Db, deps: ControlDependencies, looking: Look): Promise<Resolution> {
+  const { key, execution } = looking
+  const before = await findStepState(tx, key)
+  if (!before) throw stepUnknown(key)
+  const { position } = before
+  const found = isFinalStepState(before.state) ? nothing : await look(tx, deps, { ...looking, position })
+  const after = await getStep(tx, key)
+  if (!after) throw stepUnknown(key)
+  return { ...found, counts: after.counts, state: after.state, standing: standingOf(execution) }
 }
 
 type Key = ExecutionKey & { stepExecutionId: StepExecutionId }
@@ -63,15 +63,19 @@ type Found = Pick<Resolution, 'shards' | 'missing' | 'held'>
 
 const nothing: Found = { shards: [], missing: 0, held: 0 }
 
-interface Look {
+export interface Look {
   key: Key
   execution: Execution
   look: number
   activeShards: string[]
 }
 
-async function look(tx: Db, deps: ControlDependencies, looking: Look): Promise<Found> {
-  const { key, execution, activeShards } = looking
+async function look(
+  tx: Db,
+  deps: ControlDependencies,
+  looking: Look & { position: number },
+): Promise<Found> {
+  const { key, execution, position, activeShards } = looking
   if (isFinalExecutionState(execution.state)) throw superseded(key)
   const cancelled = execution.cancelRequestedAt !== null
   const paused = execution.pause !== null && !cancelled
@@ -93,7 +97,7 @@ async function look(tx: Db, deps: ControlDependencies, looking: Look): Promise<F
   if (paused) return nothing
   const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
   const missing = placed.filter(({ placement }) => placement.do === 'wait').length
-  return { ...(await makeShards(tx, deps, { key, execution, ready, at })), missing }
+  return { ...(await makeShards(tx, deps, { key, execution, position, ready, at })), missing }
 }
 
 async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<void> {
@@ -116,6 +120,8 @@ async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<v
 interface Making {
   key: Key
   execution: Execution
+  /** The step's place in the plan. */
+  position: number
   ready: readonly Placed[]
   /** The time of the orders. */
   at: Date
@@ -126,9 +132,9 @@ async function makeShards(
   deps: ControlDependencies,
   making: Making,
 ): Promise<{ shards: ShardRef[]; held: number }> {
-  const { key, execution, ready, at } = making
+  const { key, execution, position, ready, at } = making
   if (!ready.length) return { shards: [], held: 0 }
-  const step = await compiledStep(tx, key, execution)
+  const step = await compiledStep(tx, { key, execution, position })
   const cancelled = execution.cancelRequestedAt !== null
   const free = cancelled
     ? ready.length
@@ -167,9 +173,12 @@ async function makeShards(
 
 const isPending = (state: HostState) => state === 'pending'
 
-async function compiledStep(tx: Db, key: Key, execution: Execution): Promise<CompiledStep> {
+async function compiledStep(
+  tx: Db,
+  { key, execution, position }: Pick<Making, 'key' | 'execution' | 'position'>,
+): Promise<CompiledStep> {
   const plan = await findPlan(tx, key.scopeId, execution.planHash)
-  const step = plan?.steps[(await findStepState(tx, key))?.position ?? -1]
+  const step = plan?.steps[position]
   if (!step) throw stepUnknown(key)
   return step
 }

@@ -70,7 +70,7 @@ async function interpret(
   ref: ExecutionRef,
   run: RunState,
 ): Promise<ExecutePlanResult | undefined> {
-  const claim = await run.ledger.claimExecution(ref)
+  const claim = await run.ledger.claimExecution({ ...ref, look: run.nextLook() })
   run.claim = claim.claimed ? 'taken' : 'refused'
   if (!claim.claimed) {
     await condition(allHandlersFinished)
@@ -81,14 +81,16 @@ async function interpret(
   run.hosts = claim.hosts
   run.steps = claim.steps
   run.adopt(claim.standing, new Map())
+  run.keepAhead(claim.next)
   const display = new Display()
   display.show(run)
-  for (;;) {
+  while (!run.ended) {
     const next = nextStep(run.stepStates, run.cancelRequested)
     const step = next.do === 'run' ? run.steps[next.index] : undefined
     if (step) {
       const isDone = await new FanOut(ref, step, run, display).finish()
       display.show(run)
+      if (run.ended) break
       if (!isDone || run.isLong) return undefined
       continue
     }
@@ -97,12 +99,10 @@ async function interpret(
     await condition(allHandlersFinished)
     if (seen !== run.changes) continue
     const ending = await run.ledger.endExecution(ref)
-    if (!ending.ended) {
-      run.adopt(ending.standing, run.byStep(ending.steps))
-      continue
-    }
-    await condition(allHandlersFinished)
-    display.show(run, ending.state)
-    return { state: ending.state }
+    if (ending.ended) run.keepAhead({ do: 'end', state: ending.state })
+    else run.adopt(ending.standing, run.byStep(ending.steps))
   }
+  await condition(allHandlersFinished)
+  display.show(run, run.ended)
+  return { state: run.ended }
 }

@@ -1,6 +1,6 @@
 /** Fanning a step out: shards to gateways, again and again, until every host of the step has an end. */
-import { condition, sleep } from '@temporalio/workflow'
-import type { ClaimedStep, ExecutionRef } from '../activities/contract.js'
+import { allHandlersFinished, condition, sleep } from '@temporalio/workflow'
+import type { ClaimedStep, ExecutionRef, Resolution } from '../activities/contract.js'
 import type { ShardRef } from '../domain/shard.js'
 import { isFinalStepState } from '../domain/step-execution.js'
 import { awaitHosts, runShard } from './activities.js'
@@ -63,9 +63,7 @@ export class FanOut {
 
   private async resolve(): Promise<void> {
     this.look = false
-    const activeShards = [...this.active]
-    const look = this.run.nextLook()
-    const resolution = await this.run.ledger.resolveShards({ ...this.stepRef, look, activeShards })
+    const resolution = this.run.takeAhead(this.step.stepExecutionId) ?? (await this.askLedger())
     const { shards, missing, held, counts } = resolution
     this.run.setCounts(this.step, counts)
     this.run.adopt(resolution.standing, new Map([[this.step, resolution.state]]))
@@ -73,6 +71,11 @@ export class FanOut {
     this.held = held
     for (const shard of shards) void this.carry(shard)
     if (missing && !this.awaiting) void this.awaitMissing(missing)
+  }
+
+  private askLedger(): Promise<Resolution> {
+    const activeShards = [...this.active]
+    return this.run.ledger.resolveShards({ ...this.stepRef, look: this.run.nextLook(), activeShards })
   }
 
   private async carry(shard: ShardRef): Promise<void> {
@@ -103,10 +106,12 @@ export class FanOut {
 
   /** @returns whether the step has its verdict */
   private async close(): Promise<boolean> {
-    const { state, open, counts, standing } = await this.run.ledger.closeStep({
+    const { state, open, counts, standing, next } = await this.run.ledger.closeStep({
       ...this.stepRef,
       look: this.run.nextLook(),
       onFailure: this.step.onFailure,
+      // An operation that has come may change what comes next, and a new history begins with a look of its own.
+      goOn: allHandlersFinished() && !this.run.isLong,
     })
     this.run.setCounts(this.step, counts)
     this.run.adopt(standing, new Map())
@@ -117,6 +122,7 @@ export class FanOut {
       return false
     }
     this.step.state = state
+    this.run.keepAhead(next)
     return true
   }
 

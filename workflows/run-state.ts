@@ -1,9 +1,10 @@
 /** What a run's workflow knows of itself between two decisions; everything that lasts is in the ledger. */
 import { workflowInfo } from '@temporalio/workflow'
 import { type HostCounts, summarize } from '../domain/host-result.js'
+import type { ExecutionState } from '../domain/execution.js'
 import type { OperationView } from '../domain/operation.js'
 import type { StepState } from '../domain/step-execution.js'
-import type { ClaimedStep, Standing } from '../activities/contract.js'
+import type { ClaimedStep, Next, Resolution, Standing } from '../activities/contract.js'
 import { openLedger } from './activities.js'
 
 // Room for the looks of one workflow task, in a number that stays exact until the year 2255.
@@ -20,6 +21,8 @@ export class RunState {
   cancelRequested = false
   /** Why nothing happens at the moment, for people. */
   waiting: string | undefined
+  /** What the ledger has already decided beyond what it was asked for. */
+  private ahead: Next | undefined
   /** Grows with each operation, so that whoever waits looks again. */
   changes = 0
   /** The history is about to be continued as a new one, which answers whoever asks from now on. */
@@ -64,6 +67,23 @@ export class RunState {
     this.paused = standing.paused
     this.cancelRequested = standing.cancelRequested
     for (const [step, state] of steps) step.state = state
+  }
+
+  /** Keeps what the ledger decided beyond what it was asked, in place of what it decided before. */
+  keepAhead(next: Next | undefined): void {
+    this.ahead = next
+  }
+
+  /** The look at a step if the ledger has taken it already, once; one at another step is dropped. */
+  takeAhead(stepExecutionId: string): Resolution | undefined {
+    const { ahead } = this
+    this.ahead = undefined
+    return ahead?.do === 'run' && ahead.stepExecutionId === stepExecutionId ? ahead.resolution : undefined
+  }
+
+  /** How the ledger has ended the run, if it has. */
+  get ended(): ExecutionState | undefined {
+    return this.ahead?.do === 'end' ? this.ahead.state : undefined
   }
 
   /** The states of all steps, by step. */

@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { isFinalExecutionState } from '../../domain/execution.js'
 import { PlatformError } from '../../domain/errors.js'
-import type { ExecutionId } from '../../domain/id.js'
 import { type ExecutionEvent, listEvents } from '../../store/postgres/events.js'
+import type { Execution } from '../../store/postgres/executions.js'
 import { timeField, toTime } from '../fields.js'
 import { operation, type ScopedCall } from '../operation.js'
 import { queryInteger } from '../paging.js'
@@ -48,14 +48,14 @@ export const streamEvents = operation({
   errors: ['execution_unknown', 'cursor_invalid'],
   async stream(call, response) {
     const { services, scope, params, query, headers } = call
-    const { id } = await mustFindExecution(services.pool, scope.id, params.executionId)
+    const execution = await mustFindExecution(services.pool, scope.id, params.executionId)
     const after = lastEventId(headers['last-event-id']) ?? query.after
     if (headers.accept?.includes('text/event-stream')) {
       response.locals['stream'] = true
       if (response.req.method === 'HEAD') return void response.end()
-      return streamFrom(call, id, after, new EventStream(response, call.ended))
+      return streamFrom(call, execution, after, new EventStream(response, call.ended))
     }
-    const rows = await listEvents(services.pool, scope.id, id, { after, limit: query.limit + 1 })
+    const rows = await listEvents(services.pool, scope.id, execution.id, { after, limit: query.limit + 1 })
     const shown = rows.slice(0, query.limit)
     response.json({
       items: shown.map((event) => ({ ...event, at: toTime(event.at) })),
@@ -72,26 +72,33 @@ function lastEventId(header: string | string[] | undefined): string | undefined 
 
 async function streamFrom(
   call: ScopedCall,
-  id: ExecutionId,
+  execution: Execution,
   from: string,
   stream: EventStream,
 ): Promise<void> {
   const { services, scope, ended } = call
+  const { id } = execution
   const { streams } = services.metrics
   streams.inc({ operation: 'stream-events' })
   let after = from
+  // Read before the events: whatever ended it is among those that are read next.
+  let known = execution
   try {
     while (!ended.aborted) {
       const waiting = services.signals.wait(id, ended)
-      // State before events: whatever ended it is among the events that are read next.
-      const { state, lastSeq } = await mustFindExecution(services.pool, scope.id, id)
       const rows = await listEvents(services.pool, scope.id, id, { after, limit: PAGE })
       for (const event of rows) await sendEvent(stream, event)
       after = rows.at(-1)?.seq ?? after
       if (rows.length === PAGE) continue
+      const { state, lastSeq } = known
       if (isFinalExecutionState(state) && BigInt(after) >= BigInt(lastSeq)) {
         await stream.send({ event: 'end', data: { state } })
         return
+      }
+      // Fifty viewers read the row often: only an event of the execution's own can be its end, or nothing at all.
+      if (!rows.length || rows.some((event) => event.type === 'execution')) {
+        known = await mustFindExecution(services.pool, scope.id, id)
+        if (rows.length && isFinalExecutionState(known.state)) continue
       }
       await waiting
     }

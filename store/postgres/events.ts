@@ -13,7 +13,7 @@ export interface ExecutionEvent {
 
 /**
  * Appends events; must be called in the transaction of what they tell of. The row's lock orders them, so that whoever
- * has read up to a number has missed nothing before it.
+ * has read up to a number has missed nothing before it. Whoever watches gets a hint with the commit.
  */
 export async function appendEvents(
   tx: Db,
@@ -23,10 +23,13 @@ export async function appendEvents(
 ): Promise<void> {
   if (!events.length) return
   await tx.query(
-    `with taken as (update execution set next_seq = next_seq + $3 where scope_id = $1 and id = $2 returning next_seq - $3 as first)
-     insert into event (scope_id, execution_id, seq, at, type, body)
-     select $1, $2, taken.first + e.n - 1, clock_timestamp(), e.type, e.body
-     from taken, unnest($4::text[], $5::jsonb[]) with ordinality as e (type, body, n)`,
+    `with taken as (
+       update execution set next_seq = next_seq + $3 where scope_id = $1 and id = $2::bigint returning next_seq - $3 as first),
+     added as (
+       insert into event (scope_id, execution_id, seq, at, type, body)
+       select $1, $2::bigint, taken.first + e.n - 1, clock_timestamp(), e.type, e.body
+       from taken, unnest($4::text[], $5::jsonb[]) with ordinality as e (type, body, n))
+     select pg_notify('drover_executions', $2::bigint::text)`,
     [
       scopeId,
       executionId,

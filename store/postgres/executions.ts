@@ -4,7 +4,6 @@ import type { HostCounts } from '../../domain/host-result.js'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { StepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
-import { sendHint } from './hints.js'
 import { type Db, one } from './pool.js'
 
 export interface Execution {
@@ -49,6 +48,17 @@ const columns = `e.id, e.scope_id as "scopeId", e.name, e.state, e.reason, e.pla
   e.cancel_requested_at as "cancelRequestedAt", e.expires_at as "expiresAt", e.output_day as "outputDay", e.created_at as "createdAt",
   e.started_at as "startedAt", e.ended_at as "endedAt", (e.next_seq - 1)::text as "lastSeq"`
 
+const stepColumns = `s.id, s.path, s.position, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
+  coalesce((select jsonb_object_agg(c.state, c.n) from (
+    select r.state, count(*) as n from host_result r
+    where r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id group by r.state) c), '{}') as counts`
+
+interface StepKey {
+  scopeId: ScopeId
+  executionId: ExecutionId
+  stepExecutionId: StepExecutionId
+}
+
 export async function getExecution(
   db: Db,
   scopeId: ScopeId,
@@ -70,8 +80,12 @@ export async function lockExecution(
   scopeId: ScopeId,
   id: ExecutionId,
 ): Promise<Execution | undefined> {
-  await tx.query('select from execution where scope_id = $1 and id = $2 for no key update', [scopeId, id])
-  return getExecution(tx, scopeId, id)
+  const result = await tx.query<Execution>(
+    `select ${columns} from execution e join principal p on p.id = e.launched_by
+     where e.scope_id = $1 and e.id = $2 for no key update of e`,
+    [scopeId, id],
+  )
+  return result.rows[0]
 }
 
 /** The database's clock, one for all workers. Read under an execution's lock, it tells what was ordered before what. */
@@ -99,22 +113,40 @@ export async function listSteps(
   scopeId: ScopeId,
   executionId: ExecutionId,
 ): Promise<StepExecution[]> {
-  const result = await db.query<Omit<StepExecution, 'counts'> & { counts: HostCounts }>(
-    `select s.id, s.path, s.position, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
-       coalesce((select jsonb_object_agg(c.state, c.n) from (
-         select r.state, count(*) as n from host_result r
-         where r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id group by r.state) c), '{}') as counts
-     from step_execution s where s.scope_id = $1 and s.execution_id = $2 order by s.position`,
+  const result = await db.query<StepExecution>(
+    `select ${stepColumns} from step_execution s where s.scope_id = $1 and s.execution_id = $2 order by s.position`,
     [scopeId, executionId],
   )
   for (const step of result.rows) assertConservation(step)
   return result.rows
 }
 
+/** One step, with its hosts counted by state. Throws if a host is missing or counted twice. */
+export async function getStep(db: Db, step: StepKey): Promise<StepExecution | undefined> {
+  const result = await db.query<StepExecution>(
+    `select ${stepColumns} from step_execution s where s.scope_id = $1 and s.execution_id = $2 and s.id = $3`,
+    [step.scopeId, step.executionId, step.stepExecutionId],
+  )
+  for (const row of result.rows) assertConservation(row)
+  return result.rows[0]
+}
+
+/** The states of an execution's steps in order, without their hosts. */
+export async function listStepStates(
+  db: Db,
+  execution: { scopeId: ScopeId; executionId: ExecutionId },
+): Promise<Pick<StepExecution, 'id' | 'state'>[]> {
+  const result = await db.query<Pick<StepExecution, 'id' | 'state'>>(
+    'select id, state from step_execution where scope_id = $1 and execution_id = $2 order by position',
+    [execution.scopeId, execution.executionId],
+  )
+  return result.rows
+}
+
 /** Where a step stands in its plan, from 0, and its state: without its hosts. */
 export async function findStepState(
   db: Db,
-  step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+  step: StepKey,
 ): Promise<{ position: number; state: StepState } | undefined> {
   const result = await db.query<{ position: number; state: StepState }>(
     'select position, state from step_execution where scope_id = $1 and execution_id = $2 and id = $3',
@@ -176,15 +208,7 @@ export async function setExecutionState(
   await appendEvents(tx, key.scopeId, key.executionId, [
     { type: 'execution', body: { state, ...(reason ? { reason } : {}) } },
   ])
-  // Delivered at the commit: whoever watches need not wait for the second look.
-  await sendHint(tx, 'executions', key.executionId)
   return true
-}
-
-interface StepKey {
-  scopeId: ScopeId
-  executionId: ExecutionId
-  stepExecutionId: StepExecutionId
 }
 
 /** Moves a step on, with an event; false if nothing changed, as when it has ended. */
@@ -221,6 +245,5 @@ async function moveStep(
     ...(reason ? { reason } : {}),
   }
   await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'step', body }])
-  await sendHint(tx, 'executions', key.executionId)
   return true
 }

@@ -3,7 +3,7 @@ import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { ControlActivities } from '../../activities/contract'
+import type { Claim, ControlActivities } from '../../activities/contract'
 import { createControlActivities } from '../../activities/index'
 import { createSigner } from '../../activities/signer'
 import type { ExecutionId, HostId, PrincipalId, ScopeId, StepExecutionId } from '../../domain/id'
@@ -11,10 +11,17 @@ import { compilePlan } from '../../domain/plan'
 import { planSchema } from '../../domain/plan.schema'
 import { DispatchOrder } from '../../proto/index'
 import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
-import { getExecution, listSteps, lockExecution, setStepState } from '../../store/postgres/executions'
+import {
+  getExecution,
+  listSteps,
+  lockExecution,
+  overrideStepState,
+  setStepState,
+} from '../../store/postgres/executions'
 import { claimGateway } from '../../store/postgres/gateways'
 import { insertHost } from '../../store/postgres/hosts'
 import { insertLaunch } from '../../store/postgres/launches'
+import { endHosts } from '../../store/postgres/ledger'
 import { migrate } from '../../store/postgres/migrate'
 import {
   clearPause,
@@ -108,7 +115,8 @@ describe('the fences of the ledger', () => {
     )
     const key = { scopeId, executionId }
     const ref = { ...key, workflowId, firstRunId: 'run-0' }
-    if (claim) expect(await activities.claimExecution(ref)).toMatchObject({ claimed: true })
+    // Look 0 is older than any: the claim alone.
+    if (claim) expect(await activities.claimExecution({ ...ref, look: 0 })).toMatchObject({ claimed: true })
     const steps = await listSteps(pool, scopeId, executionId)
     const stepOf = (index: number) => ({ ...ref, stepExecutionId: steps[index]!.id as string })
     return { key, ref, stepOf, stepKey: (index: number) => ({ ...key, stepExecutionId: steps[index]!.id }) }
@@ -128,11 +136,12 @@ describe('the fences of the ledger', () => {
 
   it('let only the workflow that the row names claim a run', async () => {
     const { ref } = await launched(false)
-    expect(await activities.claimExecution({ ...ref, workflowId: 'execution/default/0' })).toMatchObject({
+    const unseen = { ...ref, look: 0 }
+    expect(await activities.claimExecution({ ...unseen, workflowId: 'execution/default/0' })).toMatchObject({
       claimed: false,
     })
-    expect(await activities.claimExecution(ref)).toMatchObject({ claimed: true })
-    expect(await activities.claimExecution({ ...ref, firstRunId: 'run-1' })).toMatchObject({
+    expect(await activities.claimExecution(unseen)).toMatchObject({ claimed: true })
+    expect(await activities.claimExecution({ ...unseen, firstRunId: 'run-1' })).toMatchObject({
       claimed: false,
     })
   })
@@ -143,8 +152,9 @@ describe('the fences of the ledger', () => {
     expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'failed' })
     expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'failed' })
     const workflowId = await continueIt(key, 1)
-    const next = { ...ref, workflowId, firstRunId: 'run-1' }
-    expect(await activities.claimExecution(ref)).toMatchObject({ claimed: false })
+    await transaction(pool, (tx) => overrideStepState(tx, stepKey(0), 'pending'))
+    const next = { ...ref, workflowId, firstRunId: 'run-1', look: 0 }
+    expect(await activities.claimExecution({ ...ref, look: 9 })).toMatchObject({ claimed: false })
     for (const claimed of [false, true]) {
       if (claimed) expect(await activities.claimExecution(next)).toMatchObject({ claimed: true })
       await expect(activities.endExecution(ref)).rejects.toEqual(supersededError)
@@ -152,7 +162,7 @@ describe('the fences of the ledger', () => {
       await expect(activities.resolveShards({ ...stepOf(1), look: 9, activeShards: [] })).rejects.toEqual(
         supersededError,
       )
-      await expect(activities.closeStep({ ...stepOf(1), look: 9, onFailure: 'stop' })).rejects.toEqual(
+      await expect(activities.closeStep({ ...stepOf(1), look: 9, onFailure: 'stop', goOn: true })).rejects.toEqual(
         supersededError,
       )
       expect(await execution(key)).toMatchObject({ state: 'running', cancelRequestedAt: null })
@@ -176,12 +186,72 @@ describe('the fences of the ledger', () => {
     const again = await activities.resolveShards({ ...step, look: 20, activeShards: [] })
     expect(again.shards).toEqual(made.shards)
     await activities.resolveShards({ ...step, look: 19, activeShards: [] })
-    expect(await activities.closeStep({ ...step, look: 18, onFailure: 'stop' })).toMatchObject({ open: 1 })
+    expect(await activities.closeStep({ ...step, look: 18, onFailure: 'stop', goOn: true })).toMatchObject({ open: 1 })
     expect(await openShards(step.stepExecutionId)).toEqual(open)
     const later = await activities.resolveShards({ ...step, look: 21, activeShards: [] })
     expect(later.shards).toHaveLength(1)
     expect(await openShards(step.stepExecutionId)).toEqual(later.shards.map((shard) => shard.shardId))
     expect(later.shards).not.toEqual(made.shards)
+  })
+
+  it('take the first look with the claim, and tell again what it made', async () => {
+    const { ref } = await launched(false)
+    const claim = () => activities.claimExecution({ ...ref, look: 5 })
+    const first = await claim()
+    expect(first).toMatchObject({
+      standing: { paused: false },
+      steps: [{ state: 'running' }, { state: 'pending' }],
+      next: { do: 'run', resolution: { state: 'running', shards: [{ gateway: 'g1', hosts: 1 }] } },
+    })
+    const again = await claim()
+    const shards = ({ next }: Extract<Claim, { claimed: true }>) =>
+      next?.do === 'run' ? next.resolution.shards : undefined
+    if (!first.claimed || !again.claimed) throw new Error('not claimed')
+    expect(shards(again)).toEqual(shards(first))
+  })
+
+  it('go on with the verdict of a step: to the next one, then to the end, the same again when repeated', async () => {
+    const { key, ref, stepOf } = await launched()
+    const end = (index: number) =>
+      transaction(pool, (tx) =>
+        endHosts(tx, { ...key, stepExecutionId: stepOf(index).stepExecutionId as StepExecutionId }, [
+          { hostId, attempt: 1, state: 'succeeded', started: 'yes', reason: 'told' },
+        ]),
+      )
+    const close = (index: number, look: number, goOn = true) =>
+      activities.closeStep({ ...stepOf(index), look, onFailure: 'stop', goOn })
+    await activities.resolveShards({ ...stepOf(0), look: 1, activeShards: [] })
+    expect((await close(0, 2)).next).toBeUndefined()
+    await end(0)
+    const second = await close(0, 3)
+    expect(second).toMatchObject({
+      state: 'succeeded',
+      next: { do: 'run', stepExecutionId: stepOf(1).stepExecutionId, resolution: { shards: [{ hosts: 1 }] } },
+    })
+    const { shards } = second.next?.do === 'run' ? second.next.resolution : { shards: [] }
+    expect(await close(0, 3)).toMatchObject({ next: { do: 'run', resolution: { shards } } })
+    expect(await openShards(stepOf(1).stepExecutionId)).toEqual(shards.map((shard) => shard.shardId))
+    await end(1)
+    expect((await close(1, 4, false)).next).toBeUndefined()
+    expect(await execution(key)).toMatchObject({ state: 'running' })
+    for (let n = 0; n < 2; n++)
+      expect((await close(1, 5)).next).toEqual({ do: 'end', state: 'succeeded' })
+    expect(await execution(key)).toMatchObject({ state: 'succeeded' })
+    expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'succeeded' })
+  })
+
+  it('begin no step of a run that is held, and end one that is cancelled', async () => {
+    const { key, stepOf, stepKey } = await launched()
+    await transaction(pool, (tx) => setStepState(tx, stepKey(0), 'succeeded'))
+    await transaction(pool, (tx) => requestPause(tx, key, false))
+    const close = (look: number) =>
+      activities.closeStep({ ...stepOf(0), look, onFailure: 'stop', goOn: true })
+    expect((await close(2)).next).toMatchObject({
+      do: 'run',
+      resolution: { shards: [], state: 'pending', standing: { paused: true } },
+    })
+    await transaction(pool, (tx) => requestCancel(tx, key))
+    expect((await close(3)).next).toEqual({ do: 'end', state: 'cancelled' })
   })
 
   it('leave a step that was skipped before its first look as it is', async () => {
@@ -190,7 +260,7 @@ describe('the fences of the ledger', () => {
     await transaction(pool, (tx) => skipStep(tx, key, second!))
     const found = await activities.resolveShards({ ...stepOf(1), look: 1, activeShards: [] })
     expect(found).toMatchObject({ state: 'skipped', shards: [], missing: 0, held: 0 })
-    expect(await activities.closeStep({ ...stepOf(1), look: 2, onFailure: 'stop' })).toMatchObject({
+    expect(await activities.closeStep({ ...stepOf(1), look: 2, onFailure: 'stop', goOn: false })).toMatchObject({
       state: 'skipped',
       open: 0,
     })

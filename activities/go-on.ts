@@ -1,0 +1,35 @@
+/** Goes on to what comes next in a run: the look at the next step's hosts, or the end. Saves the workflow a call for either. */
+import { isFinalExecutionState, nextStep } from '../domain/execution.js'
+import { type Execution, listStepStates } from '../store/postgres/executions.js'
+import type { Db } from '../store/postgres/pool.js'
+import type { Next } from './contract.js'
+import type { ControlDependencies } from './dependencies.js'
+import { endAs } from './end-execution.js'
+import { type Key, standingOf } from './owner.js'
+import { resolveStep } from './resolve-shards.js'
+
+/**
+ * In a transaction that holds the execution, for a workflow that carries no shard of the next step. Repeatable: a look that was
+ * taken already tells again what it made, and an execution that has ended its end.
+ */
+export async function goOn(
+  tx: Db,
+  deps: ControlDependencies,
+  from: { key: Key; execution: Execution; look: number },
+): Promise<Next> {
+  const { key, execution, look } = from
+  if (isFinalExecutionState(execution.state)) return { do: 'end', state: execution.state }
+  const steps = await listStepStates(tx, key)
+  const next = nextStep(
+    steps.map((step) => step.state),
+    standingOf(execution).cancelRequested,
+  )
+  const step = next.do === 'run' ? steps[next.index] : undefined
+  if (step) {
+    const looking = { key: { ...key, stepExecutionId: step.id }, execution, look, activeShards: [] }
+    return { do: 'run', stepExecutionId: step.id, resolution: await resolveStep(tx, deps, looking) }
+  }
+  if (next.do !== 'end') throw new Error(`run r-${key.executionId} has no step ${next.index}`)
+  await endAs(tx, key, next.state, steps)
+  return next
+}

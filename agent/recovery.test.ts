@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../base/backoff.js'
 import { Started, TaskState, type TaskUpdate } from '../proto/index.js'
+import { parseExit } from './journal/records.js'
 import { processesOfTask, taskMarker } from './process/proc.js'
 import { expectNoneOfTask } from './testing/leftovers.js'
 import { AgentProcess } from './testing/agent-process.js'
@@ -108,7 +109,7 @@ describe('after a crash of the agent', () => {
     await agent.kill()
     gateway.drop()
     writeFileSync(join(folder, 'go'), '')
-    while (!existsSync(join(taskFolder(dispatch.id), 'exit'))) await delay(20)
+    while (!parseExit(readFileSync(join(taskFolder(dispatch.id), 'exit'), 'utf8'))) await delay(20)
     const held = statSync(join(taskFolder(dispatch.id), 'stdout')).size
     expect(held).toBeGreaterThan(1_000_000)
     expect(held).toBeLessThanOrEqual(1_000_448)
@@ -129,7 +130,7 @@ describe('after a crash of the agent', () => {
     await started(dispatch.id)
     await agent.kill()
     gateway.drop()
-    while (!existsSync(join(taskFolder(dispatch.id), 'exit'))) await delay(20)
+    while (!parseExit(readFileSync(join(taskFolder(dispatch.id), 'exit'), 'utf8'))) await delay(20)
     agent.start()
     const update = await gateway.final(dispatch.id)
     expect([update.state, update.exitCode]).toEqual([TaskState.TASK_STATE_EXITED, 2])
@@ -199,7 +200,7 @@ describe('after a crash of the agent', () => {
     gateway.dispatch(dispatch)
     await gateway.until('chunk', () => gateway.received(dispatch.id, 1) > 0)
     gateway.cancel(dispatch)
-    while (!existsSync(join(taskFolder(dispatch.id), 'exit'))) await delay(10)
+    while (!parseExit(readFileSync(join(taskFolder(dispatch.id), 'exit'), 'utf8'))) await delay(10)
     await agent.kill()
     gateway.drop()
     expect(processesOfTask(taskMarker(gateway.journalId, dispatch.id))).not.toEqual([])

@@ -50,7 +50,7 @@ export class TaskFolder {
     mkdirSync(this.path, { mode: 0o700 })
     try {
       const blank = `${' '.repeat(RESERVED_BYTES - 1)}\n`
-      for (const name of ['pid', 'group', 'exit.tmp', ...STREAMS.map(copierFile)])
+      for (const name of ['pid', 'group', 'exit', ...STREAMS.map(copierFile)])
         makeFile(join(this.path, name), blank)
       for (const name of STREAMS) makeFile(join(this.path, name), '')
       mkdirSync(join(this.path, PIPES), { mode: 0o700 })

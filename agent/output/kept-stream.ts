@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs'
 import { isMissing, readIfPresent } from '../files.js'
-import { copierFile, LOST } from '../process/wrapper.js'
+import { copierFile, tellsLoss } from '../process/wrapper.js'
 
 const READ_BYTES = 256 * 1024
 const scratch = Buffer.allocUnsafe(READ_BYTES)
@@ -99,7 +99,7 @@ export class KeptStream {
   /** Takes in whether the copier had to throw output away. */
   async noteLoss(): Promise<void> {
     const text = await readIfPresent(copierFile(this.path))
-    if (text?.trim() === LOST) this.truncated = true
+    if (text !== undefined && tellsLoss(text)) this.truncated = true
   }
 
   /** Throws away what lies behind the kept bytes: the copier appends, so its next write lands right after them. */

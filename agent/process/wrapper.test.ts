@@ -16,7 +16,7 @@ import { delay } from '../../base/backoff.js'
 import { parseExit, parseWrapper } from '../journal/records.js'
 import { commandFile, quote } from './command.js'
 import { readStat } from './proc.js'
-import { CLAIM_LOST, LOST, RESERVED_BYTES, WRAPPER } from './wrapper.js'
+import { CLAIM_LOST, RESERVED_BYTES, tellsLoss, WRAPPER } from './wrapper.js'
 
 const busybox = [process.env['DROVER_TEST_BUSYBOX'], '/bin/busybox', '/usr/bin/busybox'].find(
   (path) => path && existsSync(path),
@@ -28,14 +28,15 @@ const shells: [string, string[]][] = [
 ]
 
 let folder: string
+const reserve = (name: string) =>
+  writeFileSync(join(folder, 'task', name), `${' '.repeat(RESERVED_BYTES - 1)}\n`)
+
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'drover-wrapper-'))
   writeFileSync(join(folder, 'wrapper.sh'), WRAPPER)
   mkdirSync(join(folder, 'task'))
   mkdirSync(join(folder, 'task/pipes'))
-  for (const name of ['pid', 'group', 'exit.tmp', 'stdout.copier', 'stderr.copier']) {
-    writeFileSync(join(folder, 'task', name), `${' '.repeat(RESERVED_BYTES - 1)}\n`)
-  }
+  for (const name of ['pid', 'group', 'exit', 'stdout.copier', 'stderr.copier']) reserve(name)
   for (const name of ['stdout', 'stderr']) writeFileSync(join(folder, 'task', name), '')
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
@@ -77,7 +78,6 @@ for (const [name, shell] of shells) {
       const { stdout, stderr } = wrap(['/bin/sh', '-c', `echo out; echo err >&2; exit ${status}`])
       expect([stdout.toString(), stderr.toString()]).toEqual(['out\n', 'err\n'])
       expect(parseExit(record('exit'))?.status).toBe(status)
-      expect(existsSync(join(folder, 'task/exit.tmp'))).toBe(false)
     })
 
     it('records who it is and the group of the script', () => {
@@ -100,7 +100,7 @@ for (const [name, shell] of shells) {
           stdout: Buffer.alloc(0),
         })
       }
-      expect(existsSync(join(folder, 'task/exit'))).toBe(false)
+      expect(record('exit').trim()).toBe('')
     })
 
     it('is beaten or beats, and never both, when two start at once', async () => {
@@ -115,7 +115,7 @@ for (const [name, shell] of shells) {
           ),
         )
         expect(exits.sort((a, b) => Number(a) - Number(b))).toEqual([0, CLAIM_LOST])
-        writeFileSync(join(folder, 'task/exit.tmp'), '')
+        reserve('exit')
       }
     })
 
@@ -145,8 +145,8 @@ for (const [name, shell] of shells) {
         await recorded()
         expect([sizeOf('stdout'), sizeOf('stderr')]).toEqual([size, size])
         await gone
-        for (const file of ['stdout', 'stderr', 'exit.tmp']) writeFileSync(join(folder, 'task', file), '')
-        rmSync(join(folder, 'task/exit'))
+        for (const file of ['stdout', 'stderr']) writeFileSync(join(folder, 'task', file), '')
+        reserve('exit')
       }
     })
 
@@ -173,7 +173,7 @@ for (const [name, shell] of shells) {
             false,
             false,
           ])
-          expect(record('stdout.copier').trim()).not.toBe(LOST)
+          expect(tellsLoss(record('stdout.copier'))).toBe(false)
         } finally {
           process.kill(pid, 'SIGKILL')
         }
@@ -191,8 +191,7 @@ for (const [name, shell] of shells) {
       // Shells that do not heed POSIX count blocks of 1024.
       expect([20 * 512, 20 * 1024]).toContain(stdout.length)
       expect([stderr.toString(), parseExit(record('exit'))?.status]).toEqual(['whole\n', 4])
-      expect(record('stdout.copier').trim()).toBe(LOST)
-      expect(record('stderr.copier').trim()).not.toBe(LOST)
+      expect(['stdout', 'stderr'].map((name) => tellsLoss(record(`${name}.copier`)))).toEqual([true, false])
     })
 
     it.each(['SIGTERM', 'SIGKILL'] as const)(
@@ -211,7 +210,7 @@ for (const [name, shell] of shells) {
         ])
         // SIGTERM is not heeded: what ends a whole group must not take its last words.
         if (signal === 'SIGTERM') expect(sizeOf('stdout')).toBe(500_007)
-        else expect(record('stdout.copier').trim()).toBe(LOST)
+        else expect(tellsLoss(record('stdout.copier'))).toBe(true)
         await nobodyReads()
       },
     )
@@ -241,7 +240,7 @@ for (const [name, shell] of shells) {
     const sizeOf = (file: string) => statSync(join(folder, 'task', file)).size
     const ended = (child: ChildProcess) => new Promise((done) => child.once('exit', done))
     const recorded = async () => {
-      while (!existsSync(join(folder, 'task/exit'))) await delay(1)
+      while (!parseExit(record('exit'))) await delay(1)
     }
     /** Every process that holds one of the FIFOs is gone: copiers end by themselves. */
     const nobodyReads = async () => {

@@ -16,13 +16,18 @@ export const RESERVED_BYTES = 48
 /** Folder in a task's folder in which a wrapper makes the FIFOs that its script writes into. */
 export const PIPES = 'pipes'
 
-/** File beside an output file in which its copier tells its pid, and later `lost` when it had to throw output away. */
+/** File beside an output file that has the pid of its copier, and over it whatever the copier complains of. */
 export function copierFile(stream: string): string {
   return `${stream}.copier`
 }
 
-/** What a copier writes there once output did not reach the file: no room, over the file's limit, or killed. */
-export const LOST = 'lost'
+/** What the wrapper writes there when the copier was killed. */
+const LOST = 'lost'
+
+/** Whether such a file tells that output did not reach the other: no room, over its limit, or the copier was killed. */
+export function tellsLoss(copier: string): boolean {
+  return !/^\d*\s*$/.test(copier)
+}
 
 // mkdir is the claim because it is atomic in every shell; `: > file` under `set -C` ends dash instead of failing.
 // The script runs in the foreground: a background child of a shell would have SIGINT and SIGQUIT ignored for good.
@@ -33,11 +38,12 @@ export const LOST = 'lost'
 // in a folder of their own, where the agent does not watch for changes. Each open waits for the other end. They are made
 // beside the claim because starting mkfifo and mkdir takes 2 ms each; a claim that is lost leaves two that nobody opens.
 //
-// A copier is a shell that waits for its cat and throws away what cat cannot write, so that a script is neither blocked
-// nor signalled by a full disk. The end of the script is not the end of the pipe when a daemon holds it. Whether all that
-// was written before is in the file is then told by the state of cat: the kernel makes a sleeping reader runnable before
-// write() returns, so a cat seen asleep has read an empty pipe. A daemon that never lets it sleep has pushed everything
-// through once the file grew by more than a pipe (1 MiB at most by default) and the buffer of cat can hold.
+// A copier is a tee whose second file is /dev/null: it reads on when the first one takes no more, so that a script is
+// neither blocked nor signalled by a full disk, and complains into a file of its own. The end of the script is not the end of
+// the pipe when a daemon holds it. Whether all that was written before is in the file is then told by the state of tee:
+// the kernel makes a sleeping reader runnable before write() returns, so a tee seen asleep has read an empty pipe. A daemon
+// that never lets it sleep has pushed everything through once the file grew by more than a pipe (1 MiB at most by default)
+// and the buffer of tee can hold. Another reader takes over from it then, without a moment in which there is none.
 // Four looks, because processes that die let go of the pipe a moment after nobody finds them any more.
 // `(:)` makes way: the copiers were woken on this processor and would else wait for the end of our time slice (1.5 ms).
 export const WRAPPER = `#!/bin/sh
@@ -59,23 +65,16 @@ exec >/dev/null 2>&1
 
 copy() {
   trap '' HUP INT QUIT TERM XFSZ
-  {
-    [ "$B" = - ] || ulimit -f "$B"
-    exec cat <&5 5<&- >> "$D/$1"
-  } &
-  note "$!" "$1.copier"
-  wait "$!" && exit 0
-  L=
-  read -r L < "$D/exit.tmp"
-  [ -n "$L" ] || [ -e "$D/exit" ] || note ${LOST} "$1.copier"
-  unset DROVER_TASK DROVER_JOURNAL
-  exec cat <&5 5<&-
+  [ "$B" = - ] || ulimit -f "$B"
+  exec tee /dev/null <&5 5<&- >> "$D/$1" 2<> "$D/$1.copier"
 }
 if wait "$M" && { [ "$O" = - ] || chown "$O" "$F.stdout" "$F.stderr"; }; then
   copy stdout 5< "$F.stdout" &
   P=$!
   copy stderr 5< "$F.stderr" &
   Q=$!
+  note "$P" stdout.copier
+  note "$Q" stderr.copier
   exec 3> "$F.stdout" 4> "$F.stderr"
 else
   P='' Q=''
@@ -101,46 +100,47 @@ state() {
   done < "/proc/$1/status"
   L=
 }
-copier() {
-  K=
-  read -r K < "$D/$2.copier"
-  [ "$K" != ${LOST} ] || K=$1
+# Lets a daemon that holds a pipe write to nobody from now on. Opened for both first: else each end would wait for the other.
+forget() {
+  exec 5<> "$F.$2" 6< "$F.$2"
+  exec 5>&-
+  kill -KILL "$1"
+  (
+    unset DROVER_TASK DROVER_JOURNAL
+    exec cat <&6 6<&-
+  ) &
+  exec 6<&-
 }
 # Waits until all that was written so far is in the file, ten seconds at most if nothing moves. Arguments: copier, stream.
 drain() {
   I=0 A= H=0
-  copier "$1" "$2"
   while [ "$I" -lt 1000 ]; do
     L=
-    state "\${K:-0}"
+    state "$1"
     case $L in
       S)
         H=$((H + 1))
-        [ "$H" -lt 4 ] || { [ "$K" = "$1" ] || X="$X $K"; return; } ;;
+        [ "$H" -lt 4 ] || { forget "$1" "$2"; return; } ;;
       '' | Z | X)
-        L=
-        state "$1"
-        case $L in '' | Z | X) wait "$1"; return ;; esac
-        copier "$1" "$2" ;;
+        wait "$1"
+        [ "$?" -lt 128 ] || note ${LOST} "$2.copier"
+        return ;;
       *)
-        N=
-        read -r L N < "/proc/$K/fdinfo/1"
+        K= N=
+        read -r K < "$D/$2.copier"
+        read -r L N < "/proc/$1/fdinfo/1"
         A=\${A:-$N}
-        [ "\${N:-0}" -le "$((\${A:-0} + 2097152))" ] || { X="$X $K"; return; } ;;
+        [ "$K" = "$1" ] && [ "\${N:-0}" -le "$((\${A:-0} + 2097152))" ] || { forget "$1" "$2"; return; } ;;
     esac
     I=$((I + 1))
     if [ "$I" -lt 30 ]; then (:); else sleep 0.01 || sleep 1; fi
   done
 }
-X=
 if [ -n "$P" ]; then
   (:)
   drain "$P" stdout
   drain "$Q" stderr
 fi
-note "$R $U" exit.tmp
-# A daemon holds the pipe: from now on its copier throws away.
-[ -z "$X" ] || kill -KILL $X
-mv -f "$D/exit.tmp" "$D/exit"
+note "exit $R $U end" exit
 exit 0
 `

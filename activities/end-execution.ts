@@ -1,7 +1,12 @@
 /** Ends an execution; a cancelled one takes every host and step that was not begun with it. */
 import { isFinalExecutionState, nextStep } from '../domain/execution.js'
 import { isFinalStepState } from '../domain/step-execution.js'
-import { listStepStates, setExecutionState, setStepState, type StepExecution } from '../store/postgres/executions.js'
+import {
+  listStepStates,
+  setExecutionState,
+  setStepState,
+  type StepExecution,
+} from '../store/postgres/executions.js'
 import { cancelPendingHosts } from '../store/postgres/operate.js'
 import type { Db } from '../store/postgres/pool.js'
 import { transaction } from '../store/postgres/transaction.js'

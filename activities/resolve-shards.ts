@@ -70,11 +70,7 @@ export interface Look {
   activeShards: string[]
 }
 
-async function look(
-  tx: Db,
-  deps: ControlDependencies,
-  looking: Look & { position: number },
-): Promise<Found> {
+async function look(tx: Db, deps: ControlDependencies, looking: Look & { position: number }): Promise<Found> {
   const { key, execution, position, activeShards } = looking
   if (isFinalExecutionState(execution.state)) throw superseded(key)
   const cancelled = execution.cancelRequestedAt !== null

@@ -162,9 +162,9 @@ describe('the fences of the ledger', () => {
       await expect(activities.resolveShards({ ...stepOf(1), look: 9, activeShards: [] })).rejects.toEqual(
         supersededError,
       )
-      await expect(activities.closeStep({ ...stepOf(1), look: 9, onFailure: 'stop', goOn: true })).rejects.toEqual(
-        supersededError,
-      )
+      await expect(
+        activities.closeStep({ ...stepOf(1), look: 9, onFailure: 'stop', goOn: true }),
+      ).rejects.toEqual(supersededError)
       expect(await execution(key)).toMatchObject({ state: 'running', cancelRequestedAt: null })
     }
   })
@@ -186,7 +186,9 @@ describe('the fences of the ledger', () => {
     const again = await activities.resolveShards({ ...step, look: 20, activeShards: [] })
     expect(again.shards).toEqual(made.shards)
     await activities.resolveShards({ ...step, look: 19, activeShards: [] })
-    expect(await activities.closeStep({ ...step, look: 18, onFailure: 'stop', goOn: true })).toMatchObject({ open: 1 })
+    expect(await activities.closeStep({ ...step, look: 18, onFailure: 'stop', goOn: true })).toMatchObject({
+      open: 1,
+    })
     expect(await openShards(step.stepExecutionId)).toEqual(open)
     const later = await activities.resolveShards({ ...step, look: 21, activeShards: [] })
     expect(later.shards).toHaveLength(1)
@@ -234,8 +236,7 @@ describe('the fences of the ledger', () => {
     await end(1)
     expect((await close(1, 4, false)).next).toBeUndefined()
     expect(await execution(key)).toMatchObject({ state: 'running' })
-    for (let n = 0; n < 2; n++)
-      expect((await close(1, 5)).next).toEqual({ do: 'end', state: 'succeeded' })
+    for (let n = 0; n < 2; n++) expect((await close(1, 5)).next).toEqual({ do: 'end', state: 'succeeded' })
     expect(await execution(key)).toMatchObject({ state: 'succeeded' })
     expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'succeeded' })
   })
@@ -260,7 +261,9 @@ describe('the fences of the ledger', () => {
     await transaction(pool, (tx) => skipStep(tx, key, second!))
     const found = await activities.resolveShards({ ...stepOf(1), look: 1, activeShards: [] })
     expect(found).toMatchObject({ state: 'skipped', shards: [], missing: 0, held: 0 })
-    expect(await activities.closeStep({ ...stepOf(1), look: 2, onFailure: 'stop', goOn: false })).toMatchObject({
+    expect(
+      await activities.closeStep({ ...stepOf(1), look: 2, onFailure: 'stop', goOn: false }),
+    ).toMatchObject({
       state: 'skipped',
       open: 0,
     })

@@ -150,7 +150,7 @@ export class OutputLog {
   async merge(key: StreamKey, end: number): Promise<void> {
     const collection = await this.collection(key.day)
     for (let bucket = 0; bucket < end; bucket += BUCKET_BYTES) {
-      const chunks = await this.bucket(key, bucket + CHUNK_MAX_BYTES)
+      const chunks = await this.chunksOf(key, [bucketOf(key, bucket)])
       for (const run of smallRuns(chunks)) {
         const [first, ...rest] = run
         if (!first || !rest.length) continue
@@ -176,30 +176,46 @@ export class OutputLog {
       .sort((a, b) => a.offset - b.offset)
   }
 
-  /** The bytes from `from` up to `to` (exclusive), in pieces, ending early where nothing more is stored. */
+  /**
+   * The bytes from `from` up to `to` (exclusive), in pieces, ending early where nothing more is stored. While one bucket is
+   * given out the next one is fetched: 2 MiB at most are held.
+   */
   async *read(key: StreamKey, from: number, to = Number.MAX_SAFE_INTEGER): AsyncGenerator<Buffer> {
     let at = from
+    let pieces = this.pieces(key, bucketsAt(key, from), { from, to })
     while (at < to) {
-      const before = at
-      for (const chunk of await this.bucket(key, at)) {
-        if (chunk.offset > at || chunk.end <= at) continue
-        const bytes = (await chunk.bytes()).subarray(
-          at - chunk.offset,
-          Math.min(chunk.end, to) - chunk.offset,
-        )
+      const here = await pieces
+      const next = (Math.floor(at / BUCKET_BYTES) + 1) * BUCKET_BYTES
+      // What begins before the next bucket and reaches into it is among those that are here.
+      pieces = next < to ? this.pieces(key, [bucketOf(key, next)], { from: next, to }) : Promise.resolve([])
+      // Whoever stops reading leaves it behind.
+      pieces.catch(() => undefined)
+      for (const { offset, data } of here) {
+        const bytes = data.subarray(Math.max(0, at - offset), Math.max(0, to - offset))
+        if (offset > at || !bytes.length) continue
         at += bytes.length
         yield bytes
-        if (at >= to) return
       }
-      if (at === before) return
+      if (at < next) return
     }
   }
 
-  /** Chunks that start in the bucket of `offset`, or in the one before and may reach into it; in order. */
-  private async bucket(key: StreamKey, offset: number) {
+  /** The bytes of what lies within the range, by where it begins. */
+  private async pieces(
+    key: StreamKey,
+    buckets: readonly string[],
+    { from, to }: { from: number; to: number },
+  ): Promise<{ offset: number; data: Buffer }[]> {
+    const chunks = await this.chunksOf(key, buckets)
+    const wanted = chunks.filter((chunk) => chunk.end > from && chunk.offset < to)
+    return Promise.all(wanted.map(async ({ offset, bytes }) => ({ offset, data: await bytes() })))
+  }
+
+  /** The chunks that begin in these buckets, in order. */
+  private async chunksOf(key: StreamKey, buckets: readonly string[]) {
     const collection = await this.collection(key.day)
     const found = await Promise.all(
-      bucketsAt(key, offset).map((k) => collection.find({ k }, { promoteLongs: true }).toArray()),
+      buckets.map((k) => collection.find({ k }, { promoteLongs: true }).toArray()),
     )
     return found
       .flat()

@@ -1,10 +1,12 @@
 /** Ten thousand simulated hosts on one gateway: what an idle session costs, and what a step on all of them takes. */
 import { createDrover } from '../../sdk/index'
-import { Client, Connection } from '@temporalio/client'
+import { Client as EngineClient, Connection } from '@temporalio/client'
+import { Client } from 'pg'
 import type { Platform } from '../../stack/platform/platform'
 import { startSimulated } from '../../stack/platform/simulated'
 import { pause } from '../helpers/api'
 import { atMost, type Bench, type Group, onPlatform, percentileRows, type Promised } from './bench'
+import { startPartTimes } from './part-times'
 import { cpuPercent, residentMb } from './process-use'
 
 const ROUNDS = 10
@@ -87,6 +89,8 @@ async function everywhere(
   const drover = createDrover(platform)
   const samples: number[] = []
   let last = ''
+  const tellTimes = startPartTimes(platform)
+  const bytesBefore = await ledgerBytes(platform)
   for (let n = -1; n < ROUNDS; n++) {
     const from = performance.now()
     const { id } = await drover.launch({
@@ -106,13 +110,34 @@ async function everywhere(
   }
   const name = `\`true\` on ${count.toLocaleString('en')} simulated hosts, launch → end`
   percentileRows(bench, { name, unit: 's', hosts: 'simulated', samples }, promises)
+  const of = { n: count * (ROUNDS + 1), hosts: 'simulated' } as const
+  tellTimes(bench, { what: `a host of a step on ${count.toLocaleString('en')}`, ...of })
+  bench.row({
+    name: `growth of the ledger for a host of a step on ${count.toLocaleString('en')}`,
+    unit: 'bytes',
+    ...of,
+    value: ((await ledgerBytes(platform)) - bytesBefore) / of.n,
+  })
   return last
+}
+
+async function ledgerBytes(platform: Platform): Promise<number> {
+  const client = new Client({ connectionString: platform.env['DROVER_POSTGRES_URL'] ?? '' })
+  await client.connect()
+  try {
+    const result = await client.query<{ bytes: string }>(
+      'select pg_database_size(current_database()) as bytes',
+    )
+    return Number(result.rows[0]?.bytes)
+  } finally {
+    await client.end()
+  }
 }
 
 async function historyLength(platform: Platform, executionId: string): Promise<number> {
   const connection = await Connection.connect({ address: platform.env['DROVER_TEMPORAL_ADDRESS'] ?? '' })
   try {
-    const handle = new Client({ connection }).workflow.getHandle(`execution/default/${executionId}`)
+    const handle = new EngineClient({ connection }).workflow.getHandle(`execution/default/${executionId}`)
     return (await handle.describe()).historyLength
   } finally {
     await connection.close()

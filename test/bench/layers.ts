@@ -7,7 +7,8 @@ import type { Drover } from '../../sdk/index'
 import type { Platform } from '../../stack/platform/platform'
 import { pause } from '../helpers/api'
 import type { Bench } from './bench'
-import { cpuSecondsOfEnded, cpuSecondsOfTree } from './process-use'
+import { startPartTimes } from './part-times'
+import { cpuSecondsOfEnded } from './process-use'
 import { percentile, spreadOf } from './statistics'
 
 const ROUNDS = 50
@@ -44,14 +45,22 @@ export async function layers(bench: Bench, platform: Platform, drover: Drover): 
   const folder = mkdtempSync(path.join(tmpdir(), 'drover-bench-'))
   try {
     const all: Times[] = []
-    const before = processorTime(platform)
+    const startedBefore = secondsOfStarted(platform)
+    const tellTimes = startPartTimes(platform, [AGENT])
     for (let n = 0; n < ROUNDS; n++) {
       const times = await oneLaunch(drover, new Client({ connection }), path.join(folder, String(n)))
       if (times) all.push(times)
       await pause(IDLE_MS)
     }
     tell(bench, all)
-    tellProcessorTime(bench, before, processorTime(platform))
+    tellTimes(bench, { what: 'a launch', n: ROUNDS, hosts: 'real' })
+    bench.row({
+      name: `processor time of what ${AGENT} started for a launch`,
+      unit: 'ms',
+      hosts: 'real',
+      n: ROUNDS,
+      value: ((secondsOfStarted(platform) - startedBefore) * 1_000) / ROUNDS,
+    })
   } finally {
     await connection.close()
     rmSync(folder, { recursive: true })
@@ -73,24 +82,7 @@ function tell(bench: Bench, all: readonly Times[]): void {
 }
 
 const AGENT = 'rack-a-1'
-const parts = ['api-1', 'worker-1', 'gateway-1', AGENT, 'postgres', 'mongo', 'temporal']
-
-const processorTime = (platform: Platform) => [
-  ...parts.map((name) => cpuSecondsOfTree(platform.child(name).pid ?? 0)),
-  cpuSecondsOfEnded(platform.child(AGENT).pid ?? 0),
-]
-
-/** Steadier than any time on a machine that others use as well. */
-function tellProcessorTime(bench: Bench, before: number[], after: number[]): void {
-  for (const [index, name] of [...parts, `what ${AGENT} started`].entries())
-    bench.row({
-      name: `processor time of ${name} for a launch`,
-      unit: 'ms',
-      hosts: 'real',
-      n: ROUNDS,
-      value: (((after[index] ?? 0) - (before[index] ?? 0)) * 1_000) / ROUNDS,
-    })
-}
+const secondsOfStarted = (platform: Platform) => cpuSecondsOfEnded(platform.child(AGENT).pid ?? 0)
 
 const now = () => performance.timeOrigin + performance.now()
 

@@ -5,6 +5,7 @@ import type { Platform } from '../../stack/platform/platform'
 import { pause } from '../helpers/api'
 import { metricsOf, valueOf } from '../helpers/metrics'
 import { atLeast, atMost, type Bench, type Group, onPlatform } from './bench'
+import { startPartTimes } from './part-times'
 import { highWater } from './process-use'
 
 const BYTES = 500_000_000
@@ -53,6 +54,7 @@ async function print(
     api: platform.child('api-1').pid ?? 0,
   }
   // One launch, so that its order is told before the others are measured.
+  const tellTimes = startPartTimes(platform, [chatty])
   const from = performance.now()
   const { id } = await drover.launch(printing(chatty))
   await pause(1_000)
@@ -74,6 +76,7 @@ async function print(
     must: atLeast(20),
     aim: 60,
   })
+  tellTimes(bench, { what: 'a MB of output, with the launches beside it', n: BYTES / 1e6, hosts: 'real' })
   for (const [name, value] of Object.entries(roseMb))
     bench.row({
       name: `memory of the ${name} meanwhile, rise`,

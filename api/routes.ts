@@ -8,12 +8,14 @@ import type { Operation } from './operation.js'
 import { outputOperations } from './output/index.js'
 import { platformOperations } from './platform/index.js'
 import { recoveryOperations } from './recoveries/index.js'
+import { scriptOperations } from './scripts/index.js'
 
 export const operations: readonly Operation[] = [
   ...platformOperations,
   ...hostOperations,
   ...agentBundleOperations,
   ...groupOperations,
+  ...scriptOperations,
   ...joinTokenOperations,
   ...executionOperations,
   ...recoveryOperations,

@@ -22,6 +22,7 @@ export interface RunOptions {
   env: string[]
   name?: string
   file?: string
+  script?: string
   confirm?: number
   detach?: true
   idempotencyKey?: string
@@ -62,12 +63,9 @@ async function follow(
 export function launchOf(words: string[], options: RunOptions): Launch {
   if (options.file === '-' && options.target === '-')
     throw new UsageError('standard input can be the target or the script, not both')
-  const input = readScript(words, options)
   const script = {
-    name: options.name ?? input.name,
-    language: input.language,
-    script: input.script,
-    arguments: input.arguments,
+    ...sourceOf(words, options),
+    ...(options.name === undefined ? {} : { name: options.name }),
     environment: Object.fromEntries(options.env.map(parsePair)),
     ...(options.cwd === undefined ? {} : { workingDirectory: options.cwd }),
     ...(options.as === undefined ? {} : { account: options.as }),
@@ -78,6 +76,14 @@ export function launchOf(words: string[], options: RunOptions): Launch {
   const confirm = options.confirm === undefined ? {} : { confirm: options.confirm }
   // The server knows the languages, and says which they are.
   return { script: script as NonNullable<Launch['script']>, target: readTarget(options.target), ...confirm }
+}
+
+/** A script of the library with its arguments, or a text of the user's own. @throws UsageError */
+function sourceOf(words: string[], { script, ...options }: RunOptions) {
+  if (script === undefined) return readScript(words, options)
+  if (options.file !== undefined || options.lang !== undefined)
+    throw new UsageError('--script names a script of the library; leave out --file and --lang')
+  return { uses: script, arguments: words }
 }
 
 async function launch(

@@ -64,8 +64,8 @@ export async function showRun(terminal: Terminal, text: string, options: { json?
       .join(', ')
   terminal.data(
     tableOf(
-      ['STEP', 'NAME', 'STATE', 'HOSTS'],
-      run.steps.map((step) => [step.position + 1, step.name, step.state, counts(step)]),
+      ['STEP', 'NAME', 'SCRIPT', 'STATE', 'HOSTS'],
+      run.steps.map((step) => [step.position + 1, step.name, step.uses, step.state, counts(step)]),
     ),
   )
   if (!troubled.length) return

@@ -45,6 +45,13 @@ export function parsePair(text: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
+/** `deploy` or `deploy@3`. @throws UsageError */
+export function parseUse(text: string): { name: string; version: number | undefined } {
+  const match = /^([^@\s]+)(?:@([1-9]\d{0,5}))?$/.exec(text)
+  if (!match?.[1]) throw new UsageError(`"${text}" is not a script; write deploy, or deploy@3 for a version`)
+  return { name: match[1], version: match[2] === undefined ? undefined : Number(match[2]) }
+}
+
 /** `20` or `25%`. @throws UsageError */
 export function parseConcurrency(text: string): number | string {
   if (/^([1-9]\d?|100)%$/.test(text)) return text

@@ -35,6 +35,9 @@ export const catalogue = {
   target_too_large: never('invalid_argument'),
   host_unknown: never('not_found'),
   group_unknown: never('not_found'),
+  script_unknown: never('not_found'),
+  script_version_unknown: never('not_found'),
+  script_version_refused: never('failed_precondition'),
   script_too_large: never('invalid_argument'),
   plan_invalid: never('invalid_argument'),
   plan_too_large: never('invalid_argument'),
@@ -55,6 +58,7 @@ export const catalogue = {
 
   name_taken: never('already_exists'),
   idempotency_conflict: never('already_exists'),
+  edit_conflict: never('already_exists'),
   confirmation_required: never('failed_precondition'),
   operation_refused: never('failed_precondition'),
   host_revoked: never('failed_precondition'),

@@ -1,6 +1,7 @@
 /** The shape of a plan as a person writes it, and of the step that an ad-hoc launch makes one of. */
 import { z } from 'zod'
 import { GRACE_DEFAULT_MS, languages, TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS } from './script.js'
+import { parseUse } from './script-library.js'
 
 /** `20` hosts at a time, or `25%` of them. */
 export const concurrencySchema = z
@@ -10,11 +11,22 @@ export const concurrencySchema = z
   ])
   .describe('How many hosts run at once: a number, or a percentage of the hosts. All at once if left out.')
 
-export const scriptStepSchema = z.strictObject({
+const stepFields = z.strictObject({
   type: z.literal('script').default('script'),
   name: z.string().min(1).max(120).describe('What the step is called in lists and in the Temporal UI.'),
-  language: z.enum(languages).default('bash'),
-  script: z.string().min(1).describe('The text of the script; at most 1 MiB.'),
+  script: z.string().min(1).optional().describe('The text of the script; at most 1 MiB.'),
+  uses: z
+    .string()
+    .max(80)
+    .refine((text) => parseUse(text) !== undefined, 'must be the name of a script, as `deploy` or `deploy@3`')
+    .optional()
+    .describe(
+      'A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one.',
+    ),
+  language: z
+    .enum(languages)
+    .optional()
+    .describe('bash if left out. Not beside `uses`: a script of the library has its own.'),
   arguments: z
     .array(z.string().max(32_768))
     .max(256)
@@ -43,6 +55,23 @@ export const scriptStepSchema = z.strictObject({
   onFailure: z.enum(['stop', 'ignore']).default('stop'),
   concurrency: concurrencySchema.optional(),
 })
+
+interface Source {
+  script?: string | undefined
+  uses?: string | undefined
+  language?: string | undefined
+}
+
+const hasOneSource = (step: Source) =>
+  (step.script === undefined) !== (step.uses === undefined) && !(step.uses && step.language)
+const ONE_SOURCE = 'give either script, with its language, or uses'
+
+export const scriptStepSchema = stepFields.refine(hasOneSource, ONE_SOURCE)
+
+/** A step that is launched alone needs no name of its own. */
+export const adHocStepSchema = stepFields
+  .extend({ name: stepFields.shape.name.optional() })
+  .refine(hasOneSource, ONE_SOURCE)
 
 export const planSchema = z.strictObject({
   name: z.string().min(1).max(120),

@@ -16,6 +16,8 @@ export interface CompiledStep {
   type: 'script'
   name: string
   language: Language
+  /** Where the text is from, if it is of the library. */
+  source?: ScriptSource
   /** sha256 of the text's UTF-8, hex. */
   scriptSha256: string
   scriptBytes: number
@@ -28,6 +30,18 @@ export interface CompiledStep {
   graceMs: number
   onFailure: OnFailure
   concurrency: number | string | undefined
+}
+
+/** A version of a script of the library. */
+export interface ScriptSource {
+  script: string
+  version: number
+}
+
+/** What a step's `uses` means at the launch. */
+export interface UsedScript extends ScriptSource {
+  language: Language
+  content: string
 }
 
 export interface CompiledPlan {
@@ -45,11 +59,19 @@ export interface Compilation {
 /** Hashing is the caller's: this part is pure. Returns lower-case hex. */
 type Sha256 = (text: string) => string
 
-/** @throws PlatformError script_too_large, plan_invalid, plan_too_large */
-export function compilePlan(input: PlanInput, sha256: Sha256): Compilation {
+/**
+ * @param used by what the steps' `uses` say
+ * @throws PlatformError script_too_large, plan_invalid, plan_too_large
+ */
+export function compilePlan(
+  input: PlanInput,
+  sha256: Sha256,
+  used: ReadonlyMap<string, UsedScript> = new Map(),
+): Compilation {
   const scripts = new Map<string, string>()
   const steps = input.steps.map((step, index) => {
-    const scriptBytes = utf8Length(step.script)
+    const { content, ...origin } = originOf(step, used)
+    const scriptBytes = utf8Length(content)
     if (scriptBytes > SCRIPT_MAX_BYTES) {
       throw new PlatformError(
         'script_too_large',
@@ -57,10 +79,10 @@ export function compilePlan(input: PlanInput, sha256: Sha256): Compilation {
       )
     }
     checkStep(step, index)
-    const scriptSha256 = sha256(step.script)
-    scripts.set(scriptSha256, step.script)
-    const { script: _text, ...rest } = step
-    return { ...rest, concurrency: step.concurrency, scriptSha256, scriptBytes }
+    const scriptSha256 = sha256(content)
+    scripts.set(scriptSha256, content)
+    const { script: _text, uses: _uses, ...rest } = step
+    return { ...rest, ...origin, concurrency: step.concurrency, scriptSha256, scriptBytes }
   })
   const plan = { irVersion: IR_VERSION, name: input.name, steps }
   const size = JSON.stringify(plan).length
@@ -71,6 +93,20 @@ export function compilePlan(input: PlanInput, sha256: Sha256): Compilation {
     )
   }
   return { plan, scripts }
+}
+
+interface Origin {
+  content: string
+  language: Language
+  source?: ScriptSource
+}
+
+function originOf(step: ScriptStepInput, used: ReadonlyMap<string, UsedScript>): Origin {
+  if (step.script !== undefined) return { content: step.script, language: step.language ?? 'bash' }
+  const found = used.get(step.uses ?? '')
+  if (!found) throw new Error(`step "${step.name}" uses ${step.uses}, which was not looked up`)
+  const { script, version, language, content } = found
+  return { content, language, source: { script, version } }
 }
 
 // The agent refuses these too; said here, the run is refused before any host is asked.

@@ -14,6 +14,8 @@ export type Action =
   | 'agent-bundle.write'
   | 'group.read'
   | 'group.write'
+  | 'script.read'
+  | 'script.write'
   | 'join-token.read'
   | 'join-token.write'
   | 'execution.read'
@@ -21,11 +23,25 @@ export type Action =
   | 'execution.operate'
   | 'output.read'
 
-const reads: Action[] = ['host.read', 'agent-bundle.read', 'group.read', 'execution.read', 'output.read']
+const reads: Action[] = [
+  'host.read',
+  'agent-bundle.read',
+  'group.read',
+  'script.read',
+  'execution.read',
+  'output.read',
+]
 const grants: Record<Role, ReadonlySet<Action>> = {
   viewer: new Set(reads),
   approver: new Set(reads),
-  operator: new Set([...reads, 'execution.launch', 'execution.operate', 'host.label', 'group.write']),
+  operator: new Set([
+    ...reads,
+    'execution.launch',
+    'execution.operate',
+    'host.label',
+    'group.write',
+    'script.write',
+  ]),
   admin: new Set<Action>([
     ...reads,
     'execution.launch',
@@ -36,6 +52,7 @@ const grants: Record<Role, ReadonlySet<Action>> = {
     'host.upgrade',
     'agent-bundle.write',
     'group.write',
+    'script.write',
     'join-token.read',
     'join-token.write',
   ]),

@@ -16,6 +16,9 @@ export type Operation = Schemas['Operation']
 export type Verdict = Schemas['Verdict']
 export type OutputGroup = Schemas['OutputGroups']['groups'][number]
 export type Whoami = Schemas['Whoami']
+export type Script = Schemas['Script']
+export type ScriptVersion = Schemas['ScriptVersion']
+export type ScriptVersionText = Schemas['ScriptVersionText']
 type Scoped = '/api/v1/scopes/{scope}'
 type Body<P extends keyof paths, M extends 'post' | 'put' | 'patch'> = paths[P][M] extends {
   requestBody?: { content: { 'application/json': infer B } }
@@ -28,6 +31,10 @@ export type Launch = Body<`${Scoped}/executions`, 'post'>
 export type OperationRequest = Body<`${Scoped}/executions/{executionId}/operations`, 'post'>
 /** Which hosts to change to which version, and how carefully. */
 export type UpgradeRequest = Body<`${Scoped}/hosts/upgrade`, 'post'>
+/** A script and its first version. */
+export type NewScript = Body<`${Scoped}/scripts`, 'post'>
+/** A text, or the version whose text it gets. */
+export type NewScriptVersion = Body<`${Scoped}/scripts/{script}/versions`, 'post'>
 export type NewJoinToken = Body<`${Scoped}/join-tokens`, 'post'>
 export type ExecutionState = Execution['state']
 export type HostState = HostResult['state']

@@ -4,18 +4,17 @@ import { z } from 'zod'
 import { checkTargets } from '../../domain/launch.js'
 import { compilePlan } from '../../domain/plan.js'
 import { cutText } from '../../domain/text.js'
-import { planSchema, scriptStepSchema } from '../../domain/plan.schema.js'
+import { adHocStepSchema, type PlanInput, planSchema } from '../../domain/plan.schema.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { labelShares } from '../../store/postgres/targets.js'
 import { findTargetHosts, targetField } from '../hosts/targets.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
+import { findUsed } from './find-used.js'
 import { executionSchema, executionView } from './schema.js'
 import { startWorkflow } from './start-workflow.js'
 
 const HOUR_MS = 3_600_000
-
-const adHocStepSchema = scriptStepSchema.extend({ name: scriptStepSchema.shape.name.default('script') })
 
 const launchSchema = z
   .strictObject({
@@ -50,6 +49,9 @@ export const launchExecution = operation({
   body: launchSchema,
   response: executionSchema,
   errors: [
+    'script_unknown',
+    'script_version_unknown',
+    'script_version_refused',
     'script_too_large',
     'plan_invalid',
     'plan_too_large',
@@ -66,11 +68,12 @@ export const launchExecution = operation({
     detail: {
       name: planOf(body).name,
       target: cutText(body.target, 500),
-      scripts: planOf(body).steps.map((step) => sha256(step.script)),
+      scripts: planOf(body).steps.map((step) => step.uses ?? sha256(step.script ?? '')),
     },
   }),
   async write({ scope, caller, body }, tx) {
-    const compilation = compilePlan(planOf(body), sha256)
+    const plan = planOf(body)
+    const compilation = compilePlan(plan, sha256, await findUsed(tx, scope.id, plan))
     const hosts = await findTargetHosts(tx, scope.id, body.target)
     const shares = await labelShares(
       tx,
@@ -96,8 +99,9 @@ export const launchExecution = operation({
   },
 })
 
-function planOf(body: z.output<typeof launchSchema>): z.output<typeof planSchema> {
-  if (body.plan) return body.plan
-  const step = adHocStepSchema.parse(body.script)
-  return { name: step.name, steps: [step] }
+function planOf({ plan, script }: z.output<typeof launchSchema>): PlanInput {
+  if (plan) return plan
+  if (!script) throw new Error('the schema lets neither plan nor script be left out')
+  const name = script.name ?? script.uses ?? 'script'
+  return { name, steps: [{ ...script, name }] }
 }

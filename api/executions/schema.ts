@@ -4,6 +4,7 @@ import { executionStates } from '../../domain/execution.js'
 import { hostStates } from '../../domain/host-result.js'
 import { operationKinds } from '../../domain/operation.js'
 import { cutText } from '../../domain/text.js'
+import type { ScriptSource } from '../../domain/plan.js'
 import { stepStates } from '../../domain/step-execution.js'
 import type { Execution, StepExecution } from '../../store/postgres/executions.js'
 import type { HostResult } from '../../store/postgres/host-results.js'
@@ -48,6 +49,7 @@ export const stepSchema = z
     id: idField,
     position: z.int().describe('From 0.'),
     name: z.string(),
+    uses: z.string().nullable().describe('The script of the library that it runs, as `deploy@3`.'),
     state: z.enum(stepStates),
     reason: z.string().nullable(),
     hosts: z.int(),
@@ -143,9 +145,10 @@ export function executionView(execution: Execution): z.input<typeof executionSch
   }
 }
 
-export function stepView(step: StepExecution): z.input<typeof stepSchema> {
+export function stepView(step: StepExecution, source: ScriptSource | null): z.input<typeof stepSchema> {
   const { path: _path, ...rest } = step
-  return { ...rest, startedAt: toTimeOrNull(step.startedAt), endedAt: toTimeOrNull(step.endedAt) }
+  const uses = source && `${source.script}@${source.version}`
+  return { ...rest, uses, startedAt: toTimeOrNull(step.startedAt), endedAt: toTimeOrNull(step.endedAt) }
 }
 
 export function hostResultView(result: HostResult): z.input<typeof hostResultSchema> {

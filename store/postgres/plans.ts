@@ -1,7 +1,7 @@
 /** Compiled plans, immutable and found by their hash. */
 import { createHash } from 'node:crypto'
 import type { ScopeId } from '../../domain/id.js'
-import type { CompiledPlan } from '../../domain/plan.js'
+import type { CompiledPlan, ScriptSource } from '../../domain/plan.js'
 import type { Db } from './pool.js'
 
 /** Stores the plan if it is new. @returns its hash */
@@ -21,4 +21,14 @@ export async function findPlan(db: Db, scopeId: ScopeId, hash: Buffer): Promise<
     [scopeId, hash],
   )
   return result.rows[0]?.body
+}
+
+/** Which script of the library each step runs, in the order of the steps; null where its text came with the launch. */
+export async function listSources(db: Db, scopeId: ScopeId, hash: Buffer): Promise<(ScriptSource | null)[]> {
+  const result = await db.query<{ source: ScriptSource | null }>(
+    `select s.step->'source' as source from plan_ir p, jsonb_array_elements(p.body->'steps') with ordinality as s (step, n)
+     where p.scope_id = $1 and p.hash = $2 order by s.n`,
+    [scopeId, hash],
+  )
+  return result.rows.map((row) => row.source)
 }

@@ -55,6 +55,35 @@ export const policy: Readonly<Record<string, Rule>> = {
   [`PUT ${inScope}/groups/:group`]: { may: operators, makes: true, body: () => ({ target: '*' }) },
   [`DELETE ${inScope}/groups/:group`]: { may: operators, uses: true },
 
+  [`GET ${inScope}/scripts`]: { may: everyRole },
+  [`POST ${inScope}/scripts`]: {
+    may: operators,
+    status: 201,
+    body: () => ({ name: `s-${randomUUID()}`, content: 'true' }),
+  },
+  [`GET ${inScope}/scripts/:script`]: { may: everyRole },
+  [`PATCH ${inScope}/scripts/:script`]: {
+    may: operators,
+    uses: true,
+    body: () => ({ tags: ['nightly'], revision: 1 }),
+  },
+  [`DELETE ${inScope}/scripts/:script`]: { may: operators, uses: true },
+  [`GET ${inScope}/scripts/:script/versions`]: { may: everyRole },
+  [`POST ${inScope}/scripts/:script/versions`]: {
+    may: operators,
+    status: 201,
+    body: () => ({ content: 'true' }),
+  },
+  [`GET ${inScope}/scripts/:script/versions/:version`]: { may: everyRole },
+  [`PUT ${inScope}/scripts/:script/versions/:version`]: {
+    may: operators,
+    uses: true,
+    body: () => ({ content: 'false', revision: 1 }),
+  },
+  [`DELETE ${inScope}/scripts/:script/versions/:version`]: { may: operators, uses: true },
+  [`POST ${inScope}/scripts/:script/versions/:version/publish`]: { may: operators, uses: true },
+  [`POST ${inScope}/scripts/:script/versions/:version/disable`]: { may: operators, uses: true },
+
   [`GET ${inScope}/recoveries`]: { may: everyRole },
   [`POST ${inScope}/recoveries/resume`]: { may: operators },
 

@@ -12,7 +12,7 @@ import { makeForeignCertificate } from './raw-agent'
 
 /** One of each thing of a scope, by the names of path parameters. */
 export type Things = Record<
-  'scope' | 'hostId' | 'group' | 'joinTokenId' | 'executionId' | 'position' | 'stream',
+  'scope' | 'hostId' | 'group' | 'script' | 'version' | 'joinTokenId' | 'executionId' | 'position' | 'stream',
   string
 >
 
@@ -93,6 +93,14 @@ async function makeThings(
     ttlMs: 3_600_000,
     createdBy: '1' as PrincipalId,
   })
+  const script = `script-${unique}`
+  const made = await api.call('/scripts', {
+    method: 'POST',
+    token,
+    scope: scope.name,
+    body: { name: script, content: 'true' },
+  })
+  if (made.status !== 201) throw new Error(`the sample was not made: ${made.text}`)
   const launched = await api.call('/executions', {
     method: 'POST',
     token,
@@ -105,6 +113,8 @@ async function makeThings(
     scope: scope.name,
     hostId,
     group,
+    script,
+    version: '1',
     joinTokenId: join.id,
     executionId,
     position: '0',

@@ -1,7 +1,9 @@
 /** The SDK and the command line against a whole platform: real hosts, real scripts, the exit codes that scripts rely on. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { createDrover, type Drover, type OutputEvent } from '../../sdk/index'
 import { askEveryHost } from '../../sdk/examples/launch'
 import { type Platform, startPlatform } from '../../stack/platform/platform'
@@ -235,5 +237,61 @@ describe('other commands', () => {
     const best = (args: string[]) => Math.min(...Array.from({ length: 5 }, () => time(args)))
     const own = best([join(__dirname, '../../cli/bin/drover.cjs'), '--help']) - best(['-e', '0'])
     expect(own).toBeLessThan(100)
+  })
+})
+
+describe('the script library on the command line', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'drover-library-'))
+  const file = join(folder, 'greet.py')
+  const write = (text: string) => writeFileSync(file, text)
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('takes a script from its file to every host, and a new version after it', async () => {
+    write('import sys\nprint("hello", *sys.argv[1:])\n')
+    expect((await cli(['scripts', 'put', 'greet', file])).err).toBe('greet@1 is draft\n')
+    const early = await cli(['run', '-t', '*', '--script', 'greet'])
+    expect([early.code, early.err]).toEqual([
+      9,
+      expect.stringContaining('no version of script greet is online'),
+    ])
+    expect((await cli(['scripts', 'publish', 'greet'])).err).toBe('greet@1 is online\n')
+    const ran = await cli(['run', '-t', '*', '--script', 'greet', '--', 'there', 'two words'])
+    expect([ran.code, ran.out]).toEqual([0, expect.stringContaining('hello there two words')])
+    expect((await cli(['scripts', 'put', 'greet', file])).err).toBe('greet@1 is online, unchanged\n')
+    write('print("good day")\n')
+    expect((await cli(['scripts', 'put', 'greet', file, '--publish'])).err).toBe('greet@2 is online\n')
+    expect((await cli(['scripts', 'diff', 'greet@1'])).out).toContain('+print("good day")')
+    const old = await cli(['run', '-t', 'name:rack-a-1', '--script', 'greet@1', '--json'])
+    const run = JSON.parse(old.out) as { execution: { id: string } }
+    expect((await cli(['runs', 'show', run.execution.id])).out).toMatch(/greet@1 +succeeded/)
+    expect((await cli(['scripts', 'show', 'greet'])).out).toMatch(/2 +online[\s\S]*1 +offline/)
+    expect((await cli(['scripts', 'show', 'greet@2'])).out).toBe('print("good day")\n')
+  })
+
+  it('opens a draft in the editor, and keeps what was written when somebody else was faster', async () => {
+    write('echo 1\n')
+    await cli(['scripts', 'put', 'edited', file, '--lang', 'sh'])
+    const editor = join(folder, 'editor')
+    writeFileSync(editor, '#!/bin/sh\necho "echo 2" > "$1"\n', { mode: 0o755 })
+    const env = { EDITOR: editor, VISUAL: '' }
+    expect((await cli(['scripts', 'edit', 'edited'], { env })).err).toBe('edited@1 is draft\n')
+    expect((await cli(['scripts', 'show', 'edited@1'])).out).toBe('echo 2\n')
+    const slow = `#!/bin/sh\necho "echo mine" > "$1"\n${process.execPath} ${join(__dirname, '../../cli/bin/drover.cjs')} scripts publish edited\n`
+    writeFileSync(editor, slow)
+    const late = await cli(['scripts', 'edit', 'edited'], { env })
+    expect([late.code, late.err]).toEqual([9, expect.stringContaining('make a new version')])
+    const [, kept = ''] = /kept in (\S+)/.exec(late.err) ?? []
+    expect(readFileSync(kept, 'utf8')).toBe('echo mine\n')
+    rmSync(dirname(kept), { recursive: true })
+  })
+
+  it('says what to do where a name means nothing', async () => {
+    expect((await cli(['scripts', 'show', 'nothing'])).err).toContain('drover scripts ls')
+    expect(await cli(['scripts', 'disable', 'greet'])).toMatchObject({ code: 2 })
+    expect(await cli(['run', '-t', '*', '--script', 'a', '--file', 'b'])).toMatchObject({ code: 2 })
+    expect((await cli(['scripts', 'edit', 'greet'], { env: { EDITOR: '', VISUAL: '' } })).err).toContain(
+      'EDITOR',
+    )
   })
 })

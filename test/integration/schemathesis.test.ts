@@ -20,7 +20,12 @@ const whenInstalled = isSkipped ? describe.skip : describe
 whenInstalled('the running API, asked by Schemathesis', () => {
   let platform: Platform
   let pool: Pool
-  const known: Record<string, string[]> = { scope: ['default'], position: ['0'], group: ['known'] }
+  const known: Record<string, string[]> = {
+    scope: ['default'],
+    position: ['0'],
+    group: ['known'],
+    script: ['known'],
+  }
 
   beforeAll(async () => {
     // No agents: what it launches is random text, which must not run anywhere.
@@ -46,6 +51,7 @@ whenInstalled('the running API, asked by Schemathesis', () => {
     await pool.query(`update host set created_at = now() - interval '1 hour'`)
     await pool.query(`update gateway set alive_since = now() - interval '1 hour'`)
     await api.insist('PUT', '/groups/known', { target: 'name:web-[1-2]' })
+    await api.insist('POST', '/scripts', { name: 'known', content: 'true', publish: true })
     const launched = [0, 1].map(() =>
       api.launch({ target: 'name:web-[1-3]', script: { script: 'true' }, confirm: 3 }),
     )

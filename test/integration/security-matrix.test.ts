@@ -103,10 +103,10 @@ describe.each(named(scoped))('%s', (_name, route) => {
     expect(says(answer)).toEqual([404, 'scope_unknown'])
   })
 
-  const ids = rule.makes ? [] : parametersOf(route).filter((name) => /Id$|^group$/.test(name))
+  const ids = rule.makes ? [] : parametersOf(route).filter((name) => /Id$|^(group|script)$/.test(name))
   if (ids.length)
     it.each(ids)('answers a %s of another scope as one that does not exist', async (name) => {
-      const absent = name === 'group' ? 'nobody' : '999999999'
+      const absent = name.endsWith('Id') ? '999999999' : 'nobody'
       const answers: unknown[] = []
       for (const id of [world.other.things[name as keyof Things], absent]) {
         const answer = await ask(route, world.everywhere, { ...world.own.things, [name]: id })

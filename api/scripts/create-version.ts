@@ -1,0 +1,48 @@
+/** POST /scripts/{script}/versions: a new draft, from a text or from another version. */
+import { z } from 'zod'
+import { insertVersion, setVersionState } from '../../store/postgres/script-library.js'
+import { operation } from '../operation.js'
+import { keyOf, mustFindVersion, mustLockScript, textOf } from './find-script.js'
+import { contentField, noteField, scriptParams, versionTextSchema, versionView } from './schema.js'
+
+export const createVersion = operation({
+  name: 'create-script-version',
+  method: 'post',
+  path: '/scripts/{script}/versions',
+  policy: 'script.write',
+  summary: 'Give a script a new version',
+  description: 'A draft unless it is published at once. Numbers are never given twice.',
+  status: 201,
+  params: scriptParams,
+  body: z
+    .strictObject({
+      content: contentField.optional(),
+      copyOf: z.int().min(1).max(999_999).optional().describe('The version whose text it gets.'),
+      note: noteField.default(''),
+      publish: z.boolean().default(false).describe('Whether it goes online at once.'),
+    })
+    .refine(
+      (body) => (body.content === undefined) !== (body.copyOf === undefined),
+      'give either content or copyOf',
+    ),
+  response: versionTextSchema,
+  errors: ['script_unknown', 'script_version_unknown', 'script_too_large'],
+  audit: ({ params, body }) => ({
+    resource: `script/${params.script}`,
+    detail: {
+      publish: body.publish,
+      ...(body.content === undefined
+        ? { copyOf: body.copyOf ?? null }
+        : { sha256: textOf(body.content).sha256 }),
+    },
+  }),
+  async write({ scope, caller, params, body }, tx) {
+    const key = keyOf(scope, params)
+    await mustLockScript(tx, key)
+    const content = body.content ?? (await mustFindVersion(tx, key, body.copyOf ?? 0)).content
+    const created = { note: body.note, text: textOf(content), createdBy: caller.principalId }
+    const version = await insertVersion(tx, key, created)
+    if (body.publish) await setVersionState(tx, key, version, 'online')
+    return versionView(await mustFindVersion(tx, key, version))
+  },
+})

@@ -1,0 +1,32 @@
+/** DELETE /scripts/{script}: with all its versions, none of which is online. */
+import { z } from 'zod'
+import { PlatformError } from '../../domain/errors.js'
+import { removeScript } from '../../store/postgres/script-library.js'
+import { operation } from '../operation.js'
+import { keyOf, mustLockScript } from './find-script.js'
+import { scriptParams } from './schema.js'
+
+export const deleteScript = operation({
+  name: 'delete-script',
+  method: 'delete',
+  path: '/scripts/{script}',
+  policy: 'script.write',
+  summary: 'Remove a script from the library',
+  description: 'Refused while a version is online. Runs keep what they have run.',
+  params: scriptParams,
+  response: z.object({ name: z.string() }).meta({ id: 'DeletedScript' }),
+  errors: ['script_unknown', 'script_version_refused'],
+  audit: ({ params }) => ({ resource: `script/${params.script}`, detail: {} }),
+  async write({ scope, params }, tx) {
+    const key = keyOf(scope, params)
+    const { online } = await mustLockScript(tx, key)
+    if (online !== null) {
+      throw new PlatformError(
+        'script_version_refused',
+        `version ${online} of ${key.name} is online: disable it first, so that nothing uses the script`,
+      )
+    }
+    await removeScript(tx, key)
+    return { name: key.name }
+  },
+})

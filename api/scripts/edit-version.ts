@@ -1,0 +1,45 @@
+/** PUT /scripts/{script}/versions/{version}: another text or note for a draft. */
+import { z } from 'zod'
+import { updateVersion } from '../../store/postgres/script-library.js'
+import { operation } from '../operation.js'
+import { checkSeen, keyOf, mustAllow, mustFindVersion, textOf } from './find-script.js'
+import {
+  contentField,
+  noteField,
+  seenField,
+  versionParams,
+  versionTextSchema,
+  versionView,
+} from './schema.js'
+
+export const editVersion = operation({
+  name: 'edit-script-version',
+  method: 'put',
+  path: '/scripts/{script}/versions/{version}',
+  policy: 'script.write',
+  summary: 'Edit a draft',
+  description:
+    'Only drafts change. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.',
+  params: versionParams,
+  body: z.strictObject({ content: contentField, note: noteField.optional(), revision: seenField }),
+  response: versionTextSchema,
+  errors: [
+    'script_unknown',
+    'script_version_unknown',
+    'script_version_refused',
+    'script_too_large',
+    'edit_conflict',
+  ],
+  audit: ({ params, body }) => ({
+    resource: `script/${params.script}`,
+    detail: { version: params.version, sha256: textOf(body.content).sha256 },
+  }),
+  async write({ scope, params, body }, tx) {
+    const key = keyOf(scope, params)
+    const text = textOf(body.content)
+    const draft = await mustAllow(tx, key, params.version, 'edit')
+    checkSeen(body.revision, versionView(draft), `version ${params.version} of ${key.name}`)
+    await updateVersion(tx, key, params.version, { note: body.note, text })
+    return versionView(await mustFindVersion(tx, key, params.version))
+  },
+})

@@ -1,0 +1,81 @@
+/** Finding the script and the version that a path names, and refusing what they do not allow. */
+import { createHash } from 'node:crypto'
+import { PlatformError } from '../../domain/errors.js'
+import type { ScopeId } from '../../domain/id.js'
+import { SCRIPT_MAX_BYTES } from '../../domain/script.js'
+import { type VersionChange, whyNotChange } from '../../domain/script-library.js'
+import { utf8Length } from '../../domain/text.js'
+import type { Db } from '../../store/postgres/pool.js'
+import {
+  getScript,
+  getVersion,
+  type LibraryScript,
+  lockScript,
+  type NewVersion,
+  type ScriptKey,
+} from '../../store/postgres/script-library.js'
+
+/** @throws PlatformError script_unknown */
+export async function mustFindScript(db: Db, key: ScriptKey): Promise<LibraryScript> {
+  return known(await getScript(db, key), key)
+}
+
+/** The same, held until the transaction ends. @throws PlatformError script_unknown */
+export async function mustLockScript(tx: Db, key: ScriptKey): Promise<LibraryScript> {
+  return known(await lockScript(tx, key), key)
+}
+
+function known(script: LibraryScript | undefined, { name }: ScriptKey): LibraryScript {
+  if (script) return script
+  throw new PlatformError('script_unknown', `there is no script ${name}; see: drover scripts ls`)
+}
+
+/** @throws PlatformError script_unknown, script_version_unknown */
+export async function mustFindVersion(db: Db, key: ScriptKey, version: number) {
+  const found = await getVersion(db, key, version)
+  if (found) return found
+  await mustFindScript(db, key)
+  throw new PlatformError(
+    'script_version_unknown',
+    `script ${key.name} has no version ${version}; see: drover scripts show ${key.name}`,
+  )
+}
+
+/**
+ * The version, held with its script until the transaction ends, when it allows the change.
+ * @throws PlatformError script_unknown, script_version_unknown, script_version_refused
+ */
+export async function mustAllow(tx: Db, key: ScriptKey, version: number, change: VersionChange) {
+  await mustLockScript(tx, key)
+  const found = await mustFindVersion(tx, key, version)
+  const why = whyNotChange(found.state, change)
+  if (why) throw new PlatformError('script_version_refused', `version ${version} of ${key.name}: ${why}`)
+  return found
+}
+
+/** @throws PlatformError edit_conflict, with what is there now */
+export function checkSeen(seen: number, now: { revision: number }, what: string): void {
+  if (seen === now.revision) return
+  throw new PlatformError(
+    'edit_conflict',
+    `${what} was changed since you read it (revision ${now.revision}, not ${seen}): look at what is there now, and change that`,
+    { details: { current: now } },
+  )
+}
+
+/** @throws PlatformError script_too_large */
+export function textOf(content: string): NewVersion['text'] {
+  const bytes = utf8Length(content)
+  if (bytes > SCRIPT_MAX_BYTES) {
+    throw new PlatformError(
+      'script_too_large',
+      `the script has ${bytes} bytes, at most ${SCRIPT_MAX_BYTES} are taken; put the bulk into a file and let the script read it`,
+    )
+  }
+  return { content, bytes, sha256: createHash('sha256').update(content).digest('hex') }
+}
+
+export const keyOf = (scope: { id: ScopeId }, { script }: { script: string }): ScriptKey => ({
+  scopeId: scope.id,
+  name: script,
+})

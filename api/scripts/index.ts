@@ -1,0 +1,28 @@
+/** Operations on the script library. */
+import type { Operation } from '../operation.js'
+import { changeScript } from './change-script.js'
+import { createScript } from './create-script.js'
+import { createVersion } from './create-version.js'
+import { deleteScript } from './delete-script.js'
+import { deleteVersion } from './delete-version.js'
+import { editVersion } from './edit-version.js'
+import { getScript } from './get-script.js'
+import { getVersion } from './get-version.js'
+import { listScripts } from './list-scripts.js'
+import { listVersions } from './list-versions.js'
+import { disableVersion, publishVersion } from './move-version.js'
+
+export const scriptOperations: readonly Operation[] = [
+  listScripts,
+  createScript,
+  getScript,
+  changeScript,
+  deleteScript,
+  listVersions,
+  createVersion,
+  getVersion,
+  editVersion,
+  publishVersion,
+  disableVersion,
+  deleteVersion,
+]

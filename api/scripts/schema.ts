@@ -1,0 +1,76 @@
+/** Scripts of the library, as the API shows them. */
+import { z } from 'zod'
+import { languages } from '../../domain/script.js'
+import { SCRIPT_NAME, versionStates } from '../../domain/script-library.js'
+import type { LibraryScript, ScriptVersion } from '../../store/postgres/script-library.js'
+import { timeField, toTime } from '../fields.js'
+
+const nameField = z
+  .string()
+  .regex(new RegExp(`^${SCRIPT_NAME}$`), 'must be letters, digits, . _ -, at most 63')
+  .describe('What steps use it by.')
+
+/** Numbers are given once: they stay below what a path may hold. */
+const versionField = z.int().min(1).max(999_999)
+const revisionField = z
+  .int()
+  .min(1)
+  .describe('Grows with each change: give the one that you have seen, and nobody else is overwritten.')
+
+export const languageField = z.enum(languages)
+export const descriptionField = z.string().max(2_000)
+export const noteField = z.string().max(500).describe('What is new in this version.')
+export const contentField = z.string().min(1).describe('The text of the script; at most 1 MiB.')
+export const tagsField = z
+  .array(
+    z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N}._ -]{0,39}$/u, 'must be letters, digits, . _ -, at most 40'),
+  )
+  .max(20)
+  .refine((tags) => new Set(tags).size === tags.length, 'must name each tag once')
+
+export const scriptParams = z.object({ script: nameField })
+export const versionParams = scriptParams.extend({
+  version: z
+    .string()
+    .regex(/^[1-9][0-9]{0,5}$/, 'must be the number of a version')
+    .transform(Number),
+})
+export const newScriptFields = { name: nameField, language: languageField.default('bash') }
+export const seenField = revisionField
+
+const who = { createdBy: z.string(), createdAt: timeField, updatedAt: timeField }
+
+export const scriptSchema = z
+  .object({
+    name: nameField,
+    language: languageField,
+    description: descriptionField,
+    tags: z.array(z.string()),
+    revision: revisionField,
+    online: versionField.nullable().describe('The version that a plan gets if it names none.'),
+    latest: versionField.nullable(),
+    ...who,
+  })
+  .meta({ id: 'Script' })
+
+const versionFields = {
+  version: versionField,
+  state: z.enum(versionStates),
+  note: z.string(),
+  sha256: z.string(),
+  bytes: z.int(),
+  revision: revisionField,
+  ...who,
+}
+export const versionSchema = z.object(versionFields).meta({ id: 'ScriptVersion' })
+export const versionTextSchema = z
+  .object({ ...versionFields, content: z.string() })
+  .meta({ id: 'ScriptVersionText' })
+
+const times = (row: { createdAt: Date; updatedAt: Date }) => ({
+  createdAt: toTime(row.createdAt),
+  updatedAt: toTime(row.updatedAt),
+})
+
+export const scriptView = (script: LibraryScript) => ({ ...script, ...times(script) })
+export const versionView = <V extends ScriptVersion>(version: V) => ({ ...version, ...times(version) })

@@ -1,0 +1,63 @@
+/**
+ * The script library: named scripts with numbered versions.
+ *
+ *   draft → online ⇄ offline: publishing a version takes the former online one offline
+ *   any of them → disabled: for good; whatever cites it starts no more
+ */
+
+export const versionStates = ['draft', 'online', 'offline', 'disabled'] as const
+export type VersionState = (typeof versionStates)[number]
+
+export type VersionChange = 'edit' | 'publish' | 'disable' | 'remove'
+
+const allowedFrom: Record<VersionChange, readonly VersionState[]> = {
+  edit: ['draft'],
+  publish: ['draft', 'offline'],
+  disable: ['draft', 'online', 'offline'],
+  remove: ['draft', 'offline', 'disabled'],
+}
+
+const advice: Record<VersionChange, string> = {
+  edit: 'make a new version from it',
+  publish: 'publish a draft or one that was online before',
+  disable: 'there is nothing to do',
+  remove: 'publish another version first, or remove the script as a whole',
+}
+
+/** @returns why a version in `state` cannot be changed so, and what to do instead; undefined if it can */
+export function whyNotChange(state: VersionState, change: VersionChange): string | undefined {
+  if (allowedFrom[change].includes(state)) return undefined
+  return `it is ${state} and cannot be ${past[change]}: ${advice[change]}`
+}
+
+const past: Record<VersionChange, string> = {
+  edit: 'edited',
+  publish: 'published',
+  disable: 'disabled',
+  remove: 'removed',
+}
+
+/** How a step names a script: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+export interface ScriptUse {
+  name: string
+  version: number | undefined
+}
+
+export const SCRIPT_NAME = '[A-Za-z0-9][A-Za-z0-9._-]{0,62}'
+const use = new RegExp(`^(${SCRIPT_NAME})(?:@([1-9][0-9]{0,5}))?$`)
+
+/** Undefined if it names none. */
+export function parseUse(text: string): ScriptUse | undefined {
+  const found = use.exec(text)
+  const name = found?.[1]
+  if (!name) return undefined
+  return { name, version: found[2] === undefined ? undefined : Number(found[2]) }
+}
+
+/** @returns why a version cannot be run, and what to do; undefined if it can. @param named whether the step asked for it by number */
+export function whyNotRun(state: VersionState, named: boolean): string | undefined {
+  if (state === 'disabled') return 'is disabled: use another version'
+  if (state === 'draft') return 'is a draft: publish it, or run its text'
+  if (state === 'offline' && !named) return 'is offline: publish a version, or name one'
+  return undefined
+}

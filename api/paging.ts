@@ -29,6 +29,9 @@ export function pageOf<T extends z.ZodType>(item: T) {
   })
 }
 
+/** Whether a cursor could be a name that people gave. */
+export const isNameCursor = (text: string) => text.length < 100 && !text.includes('\0')
+
 /** @param kind keeps a cursor of one list from being taken by another */
 export function encodeCursor(kind: string, position: string): string {
   return Buffer.from(`${kind}:${position}`).toString('base64url')

@@ -3,6 +3,7 @@ import { agentBundleOperations } from './agent-bundles/index.js'
 import { executionOperations } from './executions/index.js'
 import { groupOperations } from './groups/index.js'
 import { hostOperations } from './hosts/index.js'
+import { jobOperations } from './jobs/index.js'
 import { joinTokenOperations } from './join-tokens/index.js'
 import type { Operation } from './operation.js'
 import { outputOperations } from './output/index.js'
@@ -16,6 +17,7 @@ export const operations: readonly Operation[] = [
   ...agentBundleOperations,
   ...groupOperations,
   ...scriptOperations,
+  ...jobOperations,
   ...joinTokenOperations,
   ...executionOperations,
   ...recoveryOperations,

@@ -16,6 +16,8 @@ export type Action =
   | 'group.write'
   | 'script.read'
   | 'script.write'
+  | 'job.read'
+  | 'job.write'
   | 'join-token.read'
   | 'join-token.write'
   | 'execution.read'
@@ -28,6 +30,7 @@ const reads: Action[] = [
   'agent-bundle.read',
   'group.read',
   'script.read',
+  'job.read',
   'execution.read',
   'output.read',
 ]
@@ -41,6 +44,7 @@ const grants: Record<Role, ReadonlySet<Action>> = {
     'host.label',
     'group.write',
     'script.write',
+    'job.write',
   ]),
   admin: new Set<Action>([
     ...reads,
@@ -53,6 +57,7 @@ const grants: Record<Role, ReadonlySet<Action>> = {
     'agent-bundle.write',
     'group.write',
     'script.write',
+    'job.write',
     'join-token.read',
     'join-token.write',
   ]),

@@ -4,6 +4,7 @@
  *   draft → online ⇄ offline: publishing a version takes the former online one offline
  *   any of them → disabled: for good; whatever cites it starts no more
  */
+import { NAME } from './name.js'
 
 export const versionStates = ['draft', 'online', 'offline', 'disabled'] as const
 export type VersionState = (typeof versionStates)[number]
@@ -43,8 +44,7 @@ export interface ScriptUse {
   version: number | undefined
 }
 
-export const SCRIPT_NAME = '[A-Za-z0-9][A-Za-z0-9._-]{0,62}'
-const use = new RegExp(`^(${SCRIPT_NAME})(?:@([1-9][0-9]{0,5}))?$`)
+const use = new RegExp(`^(${NAME})(?:@([1-9][0-9]{0,5}))?$`)
 
 /** Undefined if it names none. */
 export function parseUse(text: string): ScriptUse | undefined {

@@ -2,7 +2,7 @@
 import { listGroups as readGroups } from '../../store/postgres/groups.js'
 import { toTime } from '../fields.js'
 import { operation } from '../operation.js'
-import { decodeCursor, encodeCursor, pageOf, pageQuery, toPage } from '../paging.js'
+import { decodeCursor, encodeCursor, isNameCursor, pageOf, pageQuery, toPage } from '../paging.js'
 import { groupSchema } from './schema.js'
 
 export const listGroups = operation({
@@ -15,8 +15,7 @@ export const listGroups = operation({
   response: pageOf(groupSchema),
   errors: ['cursor_invalid'],
   async handler({ services, scope, query }) {
-    const after =
-      decodeCursor('group', query.after, (name) => name.length < 100 && !name.includes('\0')) ?? ''
+    const after = decodeCursor('group', query.after, isNameCursor) ?? ''
     const rows = await readGroups(services.pool, scope.id, { after, limit: query.limit + 1 })
     return toPage(
       rows,

@@ -1,6 +1,6 @@
 /** Host groups, as the API shows them. */
 import { z } from 'zod'
-import { idField, timeField } from '../fields.js'
+import { idField, nameField, timeField } from '../fields.js'
 
 export const groupSchema = z
   .object({ name: z.string(), hosts: z.int().describe('How many members.'), createdAt: timeField })
@@ -9,6 +9,4 @@ export const groupSchema = z
 export const memberSchema = z.object({ id: idField, name: z.string() }).meta({ id: 'GroupMember' })
 
 /** The rule of targets (`group:g`): a group whose name cannot be written there would be of no use. */
-export const groupParams = z.object({
-  group: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, . _ -, at most 63'),
-})
+export const groupParams = z.object({ group: nameField })

@@ -1,9 +1,11 @@
 /** PATCH /scripts/{script}: description and tags; name and language stay what they are. */
 import { z } from 'zod'
 import { updateScript } from '../../store/postgres/script-library.js'
+import { descriptionField, revisionField, tagsField } from '../fields.js'
 import { operation } from '../operation.js'
-import { checkSeen, keyOf, mustFindScript, mustLockScript } from './find-script.js'
-import { descriptionField, scriptParams, scriptSchema, scriptView, seenField, tagsField } from './schema.js'
+import { checkSeen } from '../seen.js'
+import { keyOf, mustFindScript, mustLockScript } from './find-script.js'
+import { scriptParams, scriptSchema, scriptView } from './schema.js'
 
 export const changeScript = operation({
   name: 'change-script',
@@ -15,7 +17,7 @@ export const changeScript = operation({
   body: z.strictObject({
     description: descriptionField.optional(),
     tags: tagsField.optional(),
-    revision: seenField,
+    revision: revisionField,
   }),
   response: scriptSchema,
   errors: ['script_unknown', 'edit_conflict'],

@@ -2,17 +2,10 @@
 import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
 import { insertScript, insertVersion, setVersionState } from '../../store/postgres/script-library.js'
+import { descriptionField, tagsField } from '../fields.js'
 import { operation } from '../operation.js'
 import { keyOf, mustFindScript, textOf } from './find-script.js'
-import {
-  contentField,
-  descriptionField,
-  newScriptFields,
-  noteField,
-  scriptSchema,
-  scriptView,
-  tagsField,
-} from './schema.js'
+import { contentField, newScriptFields, noteField, scriptSchema, scriptView } from './schema.js'
 
 export const createScript = operation({
   name: 'create-script',

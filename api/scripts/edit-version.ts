@@ -1,16 +1,11 @@
 /** PUT /scripts/{script}/versions/{version}: another text or note for a draft. */
 import { z } from 'zod'
 import { updateVersion } from '../../store/postgres/script-library.js'
+import { revisionField } from '../fields.js'
 import { operation } from '../operation.js'
-import { checkSeen, keyOf, mustAllow, mustFindVersion, textOf } from './find-script.js'
-import {
-  contentField,
-  noteField,
-  seenField,
-  versionParams,
-  versionTextSchema,
-  versionView,
-} from './schema.js'
+import { checkSeen } from '../seen.js'
+import { keyOf, mustAllow, mustFindVersion, textOf } from './find-script.js'
+import { contentField, noteField, versionParams, versionTextSchema, versionView } from './schema.js'
 
 export const editVersion = operation({
   name: 'edit-script-version',
@@ -21,7 +16,7 @@ export const editVersion = operation({
   description:
     'Only drafts change. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.',
   params: versionParams,
-  body: z.strictObject({ content: contentField, note: noteField.optional(), revision: seenField }),
+  body: z.strictObject({ content: contentField, note: noteField.optional(), revision: revisionField }),
   response: versionTextSchema,
   errors: [
     'script_unknown',

@@ -53,16 +53,6 @@ export async function mustAllow(tx: Db, key: ScriptKey, version: number, change:
   return found
 }
 
-/** @throws PlatformError edit_conflict, with what is there now */
-export function checkSeen(seen: number, now: { revision: number }, what: string): void {
-  if (seen === now.revision) return
-  throw new PlatformError(
-    'edit_conflict',
-    `${what} was changed since you read it (revision ${now.revision}, not ${seen}): look at what is there now, and change that`,
-    { details: { current: now } },
-  )
-}
-
 /** @throws PlatformError script_too_large */
 export function textOf(content: string): NewVersion['text'] {
   const bytes = utf8Length(content)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { listScripts as readScripts } from '../../store/postgres/script-library.js'
 import { operation } from '../operation.js'
-import { decodeCursor, encodeCursor, pageOf, pageQuery, toPage } from '../paging.js'
+import { decodeCursor, encodeCursor, isNameCursor, pageOf, pageQuery, toPage } from '../paging.js'
 import { languageField, scriptSchema, scriptView } from './schema.js'
 
 export const listScripts = operation({
@@ -20,8 +20,7 @@ export const listScripts = operation({
   response: pageOf(scriptSchema),
   errors: ['cursor_invalid'],
   async handler({ services, scope, query }) {
-    const after =
-      decodeCursor('script', query.after, (name) => name.length < 100 && !name.includes('\0')) ?? ''
+    const after = decodeCursor('script', query.after, isNameCursor) ?? ''
     const rows = await readScripts(services.pool, scope.id, query, { after, limit: query.limit + 1 })
     return toPage(rows, query.limit, scriptView, (script) => encodeCursor('script', script.name))
   },

@@ -1,32 +1,17 @@
 /** Scripts of the library, as the API shows them. */
 import { z } from 'zod'
 import { languages } from '../../domain/script.js'
-import { SCRIPT_NAME, versionStates } from '../../domain/script-library.js'
+import { versionStates } from '../../domain/script-library.js'
 import type { LibraryScript, ScriptVersion } from '../../store/postgres/script-library.js'
-import { timeField, toTime } from '../fields.js'
+import { descriptionField, nameField as authoredName, revisionField, timeField, toTime } from '../fields.js'
 
-const nameField = z
-  .string()
-  .regex(new RegExp(`^${SCRIPT_NAME}$`), 'must be letters, digits, . _ -, at most 63')
-  .describe('What steps use it by.')
+const nameField = authoredName.describe('What steps use it by.')
 
 /** Numbers are given once: they stay below what a path may hold. */
 const versionField = z.int().min(1).max(999_999)
-const revisionField = z
-  .int()
-  .min(1)
-  .describe('Grows with each change: give the one that you have seen, and nobody else is overwritten.')
-
 export const languageField = z.enum(languages)
-export const descriptionField = z.string().max(2_000)
 export const noteField = z.string().max(500).describe('What is new in this version.')
 export const contentField = z.string().min(1).describe('The text of the script; at most 1 MiB.')
-export const tagsField = z
-  .array(
-    z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N}._ -]{0,39}$/u, 'must be letters, digits, . _ -, at most 40'),
-  )
-  .max(20)
-  .refine((tags) => new Set(tags).size === tags.length, 'must name each tag once')
 
 export const scriptParams = z.object({ script: nameField })
 export const versionParams = scriptParams.extend({
@@ -36,7 +21,6 @@ export const versionParams = scriptParams.extend({
     .transform(Number),
 })
 export const newScriptFields = { name: nameField, language: languageField.default('bash') }
-export const seenField = revisionField
 
 const who = { createdBy: z.string(), createdAt: timeField, updatedAt: timeField }
 

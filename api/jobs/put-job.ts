@@ -1,0 +1,47 @@
+/** PUT /jobs/{job}: makes a job, or replaces what is there. */
+import { z } from 'zod'
+import { PlatformError } from '../../domain/errors.js'
+import { jobStepsSchema } from '../../domain/job.schema.js'
+import { insertJob, updateJob } from '../../store/postgres/jobs.js'
+import { descriptionField, tagsField } from '../fields.js'
+import { operation } from '../operation.js'
+import { checkSeen } from '../seen.js'
+import { checkSteps, mustFindJob, mustLockJob, stepErrors } from './find-job.js'
+import { jobParams, jobSchema, jobView, seenField } from './schema.js'
+
+export const putJob = operation({
+  name: 'put-job',
+  method: 'put',
+  path: '/jobs/{job}',
+  policy: 'job.write',
+  summary: 'Make a job, or replace it',
+  description:
+    'Without `revision` it must be new. Its plans keep the steps that they have until they are synced. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.',
+  params: jobParams,
+  body: z.strictObject({
+    description: descriptionField.default(''),
+    tags: tagsField.default([]),
+    steps: jobStepsSchema,
+    revision: seenField,
+  }),
+  response: jobSchema,
+  errors: ['job_unknown', 'name_taken', 'edit_conflict', ...stepErrors],
+  audit: ({ params, body }) => ({
+    resource: `job/${params.job}`,
+    detail: { steps: body.steps.map((step) => step.name), revision: body.revision ?? null },
+  }),
+  async write({ scope, caller, params, body }, tx) {
+    const key = { scopeId: scope.id, job: params.job }
+    const { revision, ...rest } = body
+    const sha256 = await checkSteps(tx, scope.id, params.job, body.steps)
+    const content = { ...rest, sha256, by: caller.principalId }
+    if (revision === undefined) {
+      if (!(await insertJob(tx, key, content)))
+        throw new PlatformError('name_taken', `there is a job ${key.job}; give its revision to replace it`)
+    } else {
+      checkSeen(revision, jobView(await mustLockJob(tx, key)), `job ${key.job}`)
+      await updateJob(tx, key, content)
+    }
+    return jobView(await mustFindJob(tx, key))
+  },
+})

@@ -1,0 +1,52 @@
+/** Jobs and their plans, as the API shows them. */
+import { z } from 'zod'
+import { chosenSchema, jobStepsSchema } from '../../domain/job.schema.js'
+import type { JobSummary } from '../../store/postgres/jobs.js'
+import type { PlanSummary } from '../../store/postgres/job-plans.js'
+import { descriptionField, nameField, revisionField, timeField, toTime } from '../fields.js'
+
+export const jobParams = z.object({ job: nameField })
+export const planParams = jobParams.extend({ plan: nameField })
+
+/** Left out, it must be new: nothing that is there is overwritten unseen. */
+export const seenField = revisionField.optional()
+
+const who = { createdBy: z.string(), createdAt: timeField, updatedBy: z.string(), updatedAt: timeField }
+
+const jobFields = {
+  name: nameField,
+  description: descriptionField,
+  tags: z.array(z.string()),
+  stepNames: z.array(z.string()).describe('In their order.'),
+  revision: revisionField,
+  plans: z.int().describe('How many it has.'),
+  outdated: z.int().describe('How many of them have older steps: they need a sync.'),
+  ...who,
+}
+export const jobSummarySchema = z.object(jobFields).meta({ id: 'JobSummary' })
+export const jobSchema = z.object({ ...jobFields, steps: jobStepsSchema }).meta({ id: 'Job' })
+
+const planFields = {
+  job: nameField,
+  name: nameField,
+  description: descriptionField,
+  chosen: chosenSchema,
+  needsSync: z.boolean().describe("Whether the job's steps have changed since the plan was made or synced."),
+  revision: revisionField,
+  ...who,
+}
+export const planSummarySchema = z.object(planFields).meta({ id: 'PlanSummary' })
+export const planSchema = z
+  .object({
+    ...planFields,
+    steps: jobStepsSchema.describe("All of the job's, as they were: what is chosen of them is launched."),
+  })
+  .meta({ id: 'Plan' })
+
+const times = (row: { createdAt: Date; updatedAt: Date }) => ({
+  createdAt: toTime(row.createdAt),
+  updatedAt: toTime(row.updatedAt),
+})
+
+export const jobView = <J extends JobSummary>(job: J) => ({ ...job, ...times(job) })
+export const planView = <P extends PlanSummary>(plan: P) => ({ ...plan, ...times(plan) })

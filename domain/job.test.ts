@@ -1,0 +1,61 @@
+import type { PlatformError } from './errors.js'
+import { chooseSteps, parsePlanName, syncChosen } from './job.js'
+import { chosenSchema, jobStepsSchema } from './job.schema.js'
+
+const steps = jobStepsSchema.parse(['stop', 'deploy', 'start'].map((name) => ({ name, script: 'true' })))
+const names = (of: readonly { name: string }[]) => of.map((step) => step.name)
+const codeOf = (work: () => unknown) => {
+  try {
+    work()
+  } catch (error) {
+    return (error as PlatformError).code
+  }
+  return undefined
+}
+
+describe('the steps of a plan', () => {
+  it('are those it chooses, in the order of the job', () => {
+    expect(names(chooseSteps(steps, ['start', 'stop']))).toEqual(['stop', 'start'])
+    expect(names(chooseSteps(steps, null))).toEqual(['stop', 'deploy', 'start'])
+  })
+
+  it('are refused when the job has no such step', () => {
+    expect(codeOf(() => chooseSteps(steps, ['stop', 'gone']))).toBe('plan_invalid')
+  })
+
+  it('lose by a sync what the job has no more, and say so', () => {
+    expect(syncChosen(steps, ['stop', 'gone'])).toEqual({ chosen: ['stop'], dropped: ['gone'] })
+    expect(syncChosen(steps, null)).toEqual({ chosen: null, dropped: [] })
+    expect(codeOf(() => syncChosen(steps, ['gone']))).toBe('plan_invalid')
+  })
+})
+
+describe('the shape of a job', () => {
+  it.each([
+    ['no step', []],
+    [
+      'two steps of one name',
+      [
+        { name: 'a', script: 'true' },
+        { name: 'a', script: 'true' },
+      ],
+    ],
+    ['a step without a text', [{ name: 'a' }]],
+  ])('is refused with %s', (_what, value) => {
+    expect(jobStepsSchema.safeParse(value).success).toBe(false)
+  })
+
+  it.each([[[]], [['a', 'a']], ['a']])('takes no choice such as %j', (value) => {
+    expect(chosenSchema.safeParse(value).success).toBe(false)
+  })
+})
+
+it.each([
+  ['deploy-site/staging', { job: 'deploy-site', plan: 'staging' }],
+  ['deploy-site', undefined],
+  ['a/b/c', undefined],
+  ['/b', undefined],
+  ['a/', undefined],
+])('%p names the plan %j', (text, plan) => {
+  expect(parsePlanName(text)).toEqual(plan)
+})

@@ -1,0 +1,54 @@
+/**
+ * Jobs and their plans: a job is what people author, a plan what can be launched of it. A plan keeps the steps as the job had
+ * them when it was made or synced: it never follows the job by itself.
+ */
+import { PlatformError } from './errors.js'
+import { NAME } from './name.js'
+import type { JobSteps } from './job.schema.js'
+
+/** The steps of a plan, in the job's order. @throws PlatformError plan_invalid if one that it chooses is not there */
+export function chooseSteps(steps: JobSteps, chosen: readonly string[] | null): JobSteps {
+  if (chosen === null) return steps
+  const names = new Set(steps.map((step) => step.name))
+  const missing = chosen.filter((name) => !names.has(name))
+  if (missing.length) {
+    throw new PlatformError(
+      'plan_invalid',
+      `the job has no step ${missing.map((name) => `"${name}"`).join(', ')}; it has ${[...names].map((name) => `"${name}"`).join(', ')}`,
+    )
+  }
+  return steps.filter((step) => chosen.includes(step.name))
+}
+
+export interface Synced {
+  chosen: readonly string[] | null
+  /** Steps that the plan had chosen and the job has no more. */
+  dropped: string[]
+}
+
+/** What a plan chooses of the job's steps of today. @throws PlatformError plan_invalid if nothing is left */
+export function syncChosen(steps: JobSteps, chosen: readonly string[] | null): Synced {
+  if (chosen === null) return { chosen, dropped: [] }
+  const names = new Set(steps.map((step) => step.name))
+  const left = chosen.filter((name) => names.has(name))
+  if (!left.length) {
+    throw new PlatformError(
+      'plan_invalid',
+      'the job has none of the steps that the plan chooses; choose others, or remove the plan',
+    )
+  }
+  return { chosen: left, dropped: chosen.filter((name) => !names.has(name)) }
+}
+
+export interface PlanName {
+  job: string
+  plan: string
+}
+
+const planName = new RegExp(`^(${NAME})/(${NAME})$`)
+
+/** `deploy-site/staging`; undefined if it names none. */
+export function parsePlanName(text: string): PlanName | undefined {
+  const found = planName.exec(text)
+  return found?.[1] && found[2] ? { job: found[1], plan: found[2] } : undefined
+}

@@ -1,0 +1,132 @@
+/** Plans of jobs: which steps, as the job had them when the plan was made or synced. */
+import type { JobSteps } from '../../domain/job.schema.js'
+import type { PrincipalId } from '../../domain/id.js'
+import type { JobKey } from './jobs.js'
+import type { Db } from './pool.js'
+
+/** Without the texts of its steps. */
+export interface PlanSummary {
+  job: string
+  name: string
+  description: string
+  chosen: string[] | null
+  /** Whether the job has others by now. */
+  needsSync: boolean
+  revision: number
+  createdBy: string
+  createdAt: Date
+  updatedBy: string
+  updatedAt: Date
+}
+
+export interface JobPlan extends PlanSummary {
+  /** The job's, all of them, as they were. */
+  steps: JobSteps
+}
+
+export interface PlanKey extends JobKey {
+  plan: string
+}
+
+const columns = `p.job_name as job, p.name, p.description, p.chosen, p.sha256 <> j.sha256 as "needsSync", p.revision,
+  c.name as "createdBy", p.created_at as "createdAt", u.name as "updatedBy", p.updated_at as "updatedAt"`
+const source = `job_plan p join job j on j.scope_id = p.scope_id and j.name = p.job_name
+  join principal c on c.id = p.created_by join principal u on u.id = p.updated_by`
+
+/** Plans of a job by name, after a cursor. */
+export async function listPlans(
+  db: Db,
+  { scopeId, job }: JobKey,
+  page: { after: string; limit: number },
+): Promise<PlanSummary[]> {
+  const result = await db.query<PlanSummary>(
+    `select ${columns} from ${source} where p.scope_id = $1 and p.job_name = $2 and p.name > $3 order by p.name limit $4`,
+    [scopeId, job, page.after, page.limit],
+  )
+  return result.rows
+}
+
+export async function getPlan(db: Db, { scopeId, job, plan }: PlanKey): Promise<JobPlan | undefined> {
+  const result = await db.query<JobPlan>(
+    `select ${columns}, p.steps from ${source} where p.scope_id = $1 and p.job_name = $2 and p.name = $3`,
+    [scopeId, job, plan],
+  )
+  return result.rows[0]
+}
+
+/** Makes a plan of the job's steps of now, under the job's lock. */
+export async function insertPlan(
+  tx: Db,
+  { scopeId, job, plan }: PlanKey,
+  content: { description: string; chosen: readonly string[] | null; by: PrincipalId },
+): Promise<void> {
+  await tx.query(
+    `insert into job_plan (scope_id, job_name, name, description, chosen, steps, sha256, created_by, updated_by)
+     select j.scope_id, j.name, $3, $4, $5, j.steps, j.sha256, $6, $6 from job j where j.scope_id = $1 and j.name = $2`,
+    [scopeId, job, plan, content.description, content.chosen, content.by],
+  )
+}
+
+/** Changes what a plan chooses, under the job's lock; its steps stay as they are. */
+export async function updatePlan(
+  tx: Db,
+  { scopeId, job, plan }: PlanKey,
+  content: { description: string; chosen: readonly string[] | null; by: PrincipalId },
+): Promise<void> {
+  await tx.query(
+    `update job_plan set description = $4, chosen = $5, updated_by = $6, updated_at = now(), revision = revision + 1
+     where scope_id = $1 and job_name = $2 and name = $3`,
+    [scopeId, job, plan, content.description, content.chosen, content.by],
+  )
+}
+
+/** Gives a plan the job's steps of now, under the job's lock. */
+export async function syncPlan(
+  tx: Db,
+  { scopeId, job, plan }: PlanKey,
+  synced: { chosen: readonly string[] | null; by: PrincipalId },
+): Promise<void> {
+  await tx.query(
+    `update job_plan p set steps = j.steps, sha256 = j.sha256, chosen = $4, updated_by = $5, updated_at = now(), revision = p.revision + 1
+     from job j where p.scope_id = $1 and p.job_name = $2 and p.name = $3 and j.scope_id = p.scope_id and j.name = p.job_name`,
+    [scopeId, job, plan, synced.chosen, synced.by],
+  )
+}
+
+export async function removePlan(tx: Db, { scopeId, job, plan }: PlanKey): Promise<void> {
+  await tx.query('delete from job_plan where scope_id = $1 and job_name = $2 and name = $3', [
+    scopeId,
+    job,
+    plan,
+  ])
+}
+
+/** What uses a script: steps of jobs, and of plans as they were frozen. */
+export interface Citation {
+  job: string
+  /** Null for the job itself. */
+  plan: string | null
+  step: string
+  /** As the step says it: `deploy`, `deploy@3`. */
+  uses: string
+}
+
+/** Plans by what they choose alone. In the order of their names. */
+export async function listCitations(
+  db: Db,
+  { scopeId, script }: { scopeId: string; script: string },
+  limit: number,
+): Promise<Citation[]> {
+  const result = await db.query<Citation>(
+    `select job, plan, step, uses from (
+       select j.name as job, null as plan, s->>'name' as step, s->>'uses' as uses, n
+       from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n) where j.scope_id = $1
+       union all
+       select p.job_name, p.name, s->>'name', s->>'uses', n
+       from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n)
+       where p.scope_id = $1 and (p.chosen is null or s->>'name' = any(p.chosen))) as c
+     where split_part(uses, '@', 1) = $2 order by job, plan nulls first, n limit $3`,
+    [scopeId, script, limit],
+  )
+  return result.rows
+}

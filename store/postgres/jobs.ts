@@ -1,0 +1,105 @@
+/** Jobs: what people author, one row each. */
+import type { JobSteps } from '../../domain/job.schema.js'
+import type { PrincipalId, ScopeId } from '../../domain/id.js'
+import type { Db } from './pool.js'
+
+/** Without the texts, which may be megabytes. */
+export interface JobSummary {
+  name: string
+  description: string
+  tags: string[]
+  /** Names of the steps, in order. */
+  stepNames: string[]
+  revision: number
+  /** How many plans it has, and how many of them need a sync. */
+  plans: number
+  outdated: number
+  createdBy: string
+  createdAt: Date
+  updatedBy: string
+  updatedAt: Date
+}
+
+export interface Job extends JobSummary {
+  steps: JobSteps
+}
+
+export interface JobKey {
+  scopeId: ScopeId
+  job: string
+}
+
+export interface JobContent {
+  description: string
+  tags: readonly string[]
+  steps: JobSteps
+  sha256: string
+  by: PrincipalId
+}
+
+const columns = `j.name, j.description, j.tags, jsonb_path_query_array(j.steps, '$[*].name') as "stepNames", j.revision,
+  (select count(*)::int from job_plan p where p.scope_id = j.scope_id and p.job_name = j.name) as plans,
+  (select count(*)::int from job_plan p where p.scope_id = j.scope_id and p.job_name = j.name and p.sha256 <> j.sha256) as outdated,
+  c.name as "createdBy", j.created_at as "createdAt", u.name as "updatedBy", j.updated_at as "updatedAt"`
+const source = 'job j join principal c on c.id = j.created_by join principal u on u.id = j.updated_by'
+
+/** False if the name is taken. */
+export async function insertJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<boolean> {
+  const { description, tags, steps, sha256, by } = content
+  const result = await tx.query(
+    `insert into job (scope_id, name, description, tags, steps, sha256, created_by, updated_by)
+     values ($1, $2, $3, $4, $5, decode($6, 'hex'), $7, $7) on conflict do nothing`,
+    [scopeId, job, description, tags, JSON.stringify(steps), sha256, by],
+  )
+  return result.rowCount === 1
+}
+
+/** Jobs by name, after a cursor. */
+export async function listJobs(
+  db: Db,
+  scopeId: ScopeId,
+  filter: { name?: string | undefined; tag?: string | undefined },
+  page: { after: string; limit: number },
+): Promise<JobSummary[]> {
+  const result = await db.query<JobSummary>(
+    `select ${columns} from ${source}
+     where j.scope_id = $1 and j.name > $2 and ($4::text is null or position(lower($4) in lower(j.name)) > 0)
+       and ($5::text is null or $5 = any(j.tags))
+     order by j.name limit $3`,
+    [scopeId, page.after, page.limit, filter.name ?? null, filter.tag ?? null],
+  )
+  return result.rows
+}
+
+export async function getJob(db: Db, { scopeId, job }: JobKey): Promise<Job | undefined> {
+  const result = await db.query<Job>(
+    `select ${columns}, j.steps from ${source} where j.scope_id = $1 and j.name = $2`,
+    [scopeId, job],
+  )
+  return result.rows[0]
+}
+
+/** The same, and nobody else changes the job or its plans before the transaction ends. */
+export async function lockJob(tx: Db, key: JobKey): Promise<Job | undefined> {
+  await tx.query('select from job where scope_id = $1 and name = $2 for no key update', [
+    key.scopeId,
+    key.job,
+  ])
+  return getJob(tx, key)
+}
+
+/** Under the job's lock. */
+export async function updateJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<void> {
+  const { description, tags, steps, sha256, by } = content
+  await tx.query(
+    `update job set description = $3, tags = $4, steps = $5, sha256 = decode($6, 'hex'), updated_by = $7, updated_at = now(),
+       revision = revision + 1
+     where scope_id = $1 and name = $2`,
+    [scopeId, job, description, tags, JSON.stringify(steps), sha256, by],
+  )
+}
+
+/** It must have no plans. */
+export async function removeJob(tx: Db, { scopeId, job }: JobKey): Promise<void> {
+  await tx.query('delete from job where scope_id = $1 and name = $2', [scopeId, job])
+}

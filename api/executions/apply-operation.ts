@@ -20,7 +20,7 @@ import {
   skipStep,
   statesToRetry,
 } from '../../store/postgres/operate.js'
-import { decideOperation, getOperation } from '../../store/postgres/operations.js'
+import { decideOperation, getOperation, markTold } from '../../store/postgres/operations.js'
 import type { Db } from '../../store/postgres/pool.js'
 import type { Scope } from '../../store/postgres/scopes.js'
 import { executionUnknown } from './find-execution.js'
@@ -70,7 +70,8 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
     execution.continuation + 1,
   )
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
-  await sendHint(tx, 'executions', execution.id)
+  // Whoever takes the run up goes by its rows.
+  await markTold(tx, scope.id, request.operationId)
   return 'continued'
 }
 
@@ -86,8 +87,8 @@ async function applyToHeld(tx: Db, scope: Scope, execution: Execution, request: 
   // In one transaction with the release: nothing can start between the two.
   if (kind === 'cancel') await requestCancel(tx, key)
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
+  await markTold(tx, scope.id, request.operationId)
   await sendHint(tx, 'flags', execution.id)
-  await sendHint(tx, 'executions', execution.id)
   return 'continued'
 }
 
@@ -101,7 +102,6 @@ async function cancel(tx: Db, scope: Scope, execution: Execution, request: Reque
   await requestCancel(tx, { scopeId: scope.id, executionId: execution.id })
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
   await sendHint(tx, 'flags', execution.id)
-  await sendHint(tx, 'executions', execution.id)
   return 'cancelling'
 }
 

@@ -9,6 +9,7 @@ import {
   decideOperation,
   getOperation,
   insertOperation,
+  markTold,
   type Operation,
 } from '../../store/postgres/operations.js'
 import { transaction } from '../../store/postgres/transaction.js'
@@ -153,7 +154,10 @@ async function tellWorkflow(call: ScopedCall, request: Request, withinMs: number
   const { services, scope } = call
   const { workflowId } = await mustFindExecution(services.pool, scope.id, request.executionId)
   const { operationId, kind, args } = request
-  return services.engine.operate(workflowId, { operationId, kind, args }, withinMs)
+  const answer = await services.engine.operate(workflowId, { operationId, kind, args }, withinMs)
+  // Until then the workers' sweeper tells it again.
+  if (answer.state !== 'away') await markTold(services.pool, scope.id, operationId)
+  return answer
 }
 
 /** Only the workflow can do it: it writes the rows and decides the operation, or its validator refuses. */

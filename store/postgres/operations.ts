@@ -67,6 +67,14 @@ export async function listOperations(
   return result.rows
 }
 
+/** Nobody needs to be told of it any more: its workflow knows, or there is none. */
+export async function markTold(db: Db, scopeId: ScopeId, id: string): Promise<void> {
+  await db.query('update operation set told_at = now() where scope_id = $1 and id = $2 and told_at is null', [
+    scopeId,
+    id,
+  ])
+}
+
 /** Writes the answer, once: the first one stands. @returns whether this call decided it */
 export async function decideOperation(
   tx: Db,

@@ -1,5 +1,7 @@
 /** What the one sweeper looks for: work that a crash left half done, and what is old. */
+import type { ExecutionState } from '../../domain/execution.js'
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import type { OperationArgs, OperationKind } from '../../domain/operation.js'
 import { type Db, one, type Pool } from './pool.js'
 import { transaction } from './transaction.js'
 
@@ -71,6 +73,30 @@ export async function listForgottenOperations(
   const result = await db.query<{ scopeId: ScopeId; executionId: ExecutionId; id: string }>(
     `select scope_id as "scopeId", execution_id as "executionId", id from operation
      where state = 'requested' and created_at < now() - interval '30 seconds' order by created_at limit 200`,
+  )
+  return result.rows
+}
+
+/** An operation that is in the rows, and that its workflow may not know of. */
+export interface UntoldOperation {
+  scopeId: ScopeId
+  id: string
+  kind: OperationKind
+  args: OperationArgs
+  workflowId: string
+  executionState: ExecutionState
+}
+
+/**
+ * Operations that were accepted 5 s ago and more, and that no workflow was seen to know of. A cancel is none of them: who
+ * looks after open executions tells of it.
+ */
+export async function listUntoldOperations(db: Db): Promise<UntoldOperation[]> {
+  const result = await db.query<UntoldOperation>(
+    `select o.scope_id as "scopeId", o.id, o.kind, o.args, e.workflow_id as "workflowId", e.state as "executionState"
+     from operation o join execution e on e.scope_id = o.scope_id and e.id = o.execution_id
+     where o.state = 'accepted' and o.told_at is null and o.decided_at < now() - interval '5 seconds' and o.kind <> 'cancel'
+     order by o.decided_at limit 50`,
   )
   return result.rows
 }

@@ -1,6 +1,8 @@
 /** Evidence of a verdict that is not clean: logs, ledger, effects and the fault log, kept where the next run does not remove them. */
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils'
 import pg from 'pg'
 import type { EffectFiles } from './effects'
 import type { FaultLog } from './fault-log'
@@ -41,7 +43,26 @@ export async function keepEvidence(
     }
   }
   const ids = [...new Set(findings.flatMap(({ executionId }) => executionId ?? []))].slice(0, MOST_RUNS)
+  await keepHistories(folder, lab, ids)
   write('ledger.json', await readLedger(lab.platform.env['DROVER_POSTGRES_URL'] ?? '', ids).catch(String))
+}
+
+/** What the engine has of each run: why one waits is in its history alone. */
+async function keepHistories(folder: string, lab: Lab, ids: readonly string[]): Promise<void> {
+  const connection = await Connection.connect({
+    address: lab.platform.env['DROVER_TEMPORAL_ADDRESS'] ?? '',
+  }).catch(() => undefined)
+  if (!connection) return
+  const { workflow } = new Client({ connection })
+  for (const id of ids) {
+    const handle = workflow.getHandle(`execution/default/${id}`)
+    const history = await handle
+      .fetchHistory()
+      .then(historyToJSON)
+      .catch((error: unknown) => String(error))
+    writeFileSync(path.join(folder, `history-${id}.json`), `${history}\n`)
+  }
+  await connection.close()
 }
 
 async function readLedger(url: string, ids: string[]): Promise<Record<string, unknown[]>> {

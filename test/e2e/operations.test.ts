@@ -1,7 +1,13 @@
 /** Operations on running and ended executions, on a real platform; what scripts did is told by the files they wrote. */
 import { randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
+import type { ExecutionId, PrincipalId, ScopeId } from '../../domain/id'
 import type { Platform } from '../../stack/platform/platform'
+import { setExecutionState } from '../../store/postgres/executions'
+import { clearPause } from '../../store/postgres/operate'
+import { decideOperation, insertOperation } from '../../store/postgres/operations'
+import { createPool } from '../../store/postgres/pool'
+import { transaction } from '../../store/postgres/transaction'
 import { pause, TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
 import { startTestPlatform } from '../helpers/platform'
@@ -93,6 +99,39 @@ describe('operations', () => {
     await record(platform, id, 'paused-and-resumed')
     expect(view).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 4 } }] })
     expect(starts(id, view.steps[0]!.id)).toBe(4)
+  })
+
+  it('goes on after a resume that its workflow lost when it and the engine died: the ledger knows, and tells it again', async () => {
+    const id = await api.launch({
+      target: 'name:rack-a-1',
+      plan: plan([
+        { name: 'first', body: 'sleep 1' },
+        { name: 'second', body: 'true' },
+      ]),
+    })
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 1)
+    expect((await api.operate(id, { kind: 'pause' })).status).toBeLessThan(300)
+    await api.until(id, (view) => view.steps[0]?.counts['succeeded'] === 1)
+    // What applyOperation commits, without the workflow task that it was done in.
+    const pool = createPool(platform.env['DROVER_POSTGRES_URL'] ?? '', 1)
+    try {
+      const key = { scopeId: '1' as ScopeId, executionId: id as ExecutionId }
+      const operation = { ...key, id: randomUUID(), kind: 'resume' as const, args: {} }
+      await transaction(pool, async (tx) => {
+        await insertOperation(tx, { ...operation, principalId: '1' as PrincipalId })
+        await clearPause(tx, key)
+        await setExecutionState(tx, key, 'running')
+        await decideOperation(tx, key.scopeId, operation.id, { state: 'accepted' })
+      })
+      expect((await api.ended(id, 30_000)).state).toBe('succeeded')
+      const told = await pool.query<{ told: boolean }>(
+        'select told_at is not null as told from operation where execution_id = $1 order by created_at',
+        [id],
+      )
+      expect(told.rows).toEqual([{ told: true }, { told: true }])
+    } finally {
+      await pool.end()
+    }
   })
 
   it('pauses hard: what runs is stopped and says so', async () => {

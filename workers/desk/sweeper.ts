@@ -1,6 +1,11 @@
 /** The sweeper: mends what a crash left half done. One worker at a time sweeps, elected by a lock in the database. */
 import { randomBytes } from 'node:crypto'
-import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client'
 import type { Logger } from '../../base/logger.js'
 import { Lookout } from '../../base/lookout.js'
 import { isFinalExecutionState } from '../../domain/execution.js'
@@ -8,20 +13,22 @@ import { ENGINE_AWAY } from '../../domain/operation.js'
 import { getExecution, lockExecution, setExecutionState } from '../../store/postgres/executions.js'
 import { holdExecution } from '../../store/postgres/held-runs.js'
 import { endStrandedHosts, requestCancel } from '../../store/postgres/operate.js'
-import { decideOperation } from '../../store/postgres/operations.js'
+import { decideOperation, markTold } from '../../store/postgres/operations.js'
 import type { Pool } from '../../store/postgres/pool.js'
 import {
   asSweeper,
   ensurePartitions,
   listForgottenOperations,
   listOpenExecutions,
+  listUntoldOperations,
   type OpenExecution,
   removeStale,
+  type UntoldOperation,
 } from '../../store/postgres/sweeps.js'
 import { recoverLedger } from '../../store/postgres/recoveries.js'
 import { transaction } from '../../store/postgres/transaction.js'
 import { removeOldBeats } from '../../store/postgres/ledger-beats.js'
-import { EXECUTE_PLAN } from '../../workflows/messages.js'
+import { EXECUTE_PLAN, OPERATE, type OperateInput, type OperateResult } from '../../workflows/messages.js'
 import { startOptions } from '../../workflows/start.js'
 import { endForgottenWorkflows } from './forgotten-workflows.js'
 import { type FoundWorkflow, isClosed, whyClosed } from './why-closed.js'
@@ -29,6 +36,7 @@ import { type FoundWorkflow, isClosed, whyClosed } from './why-closed.js'
 const SWEEP_EVERY_MS = 2_000
 const TIDY_EVERY_MS = 600_000
 const PAGE = 200
+const TELL_WITHIN_MS = 2_000
 
 // A workflow is closed a moment before its last write is seen: only one that stays so was ended by somebody else.
 const CLOSED_FOR_MS = 3_000
@@ -63,6 +71,7 @@ export class Sweeper implements AsyncDisposable {
       }
       await endForgottenWorkflows(this.pool, this.client, this.logger)
       await this.refuseForgotten()
+      await this.tellUntold()
       await this.mendAll()
     })
   }
@@ -136,6 +145,38 @@ export class Sweeper implements AsyncDisposable {
         await lockExecution(tx, scopeId, executionId)
         await decideOperation(tx, scopeId, id, { state: 'refused', reason: ENGINE_AWAY })
       })
+    }
+  }
+
+  /**
+   * A workflow applies an operation to the rows, and may lose it with its task when it and the engine die: a run that was
+   * resumed would wait for ever. It is told again until it knows; the rows give the same answer.
+   */
+  private async tellUntold(): Promise<void> {
+    for (const operation of await listUntoldOperations(this.pool)) {
+      if (!isFinalExecutionState(operation.executionState) && !(await this.tell(operation))) continue
+      await markTold(this.pool, operation.scopeId, operation.id)
+    }
+  }
+
+  /** @returns whether the workflow has it in its history, refuses it as nothing new, or is gone */
+  private async tell({ id, kind, args, workflowId }: UntoldOperation): Promise<boolean> {
+    const handle = this.client.workflow.getHandle(workflowId)
+    const input: OperateInput = { operationId: id, kind, args }
+    try {
+      await this.client.withDeadline(Date.now() + TELL_WITHIN_MS, () =>
+        handle.startUpdate<OperateResult, [OperateInput]>(OPERATE, {
+          updateId: id,
+          args: [input],
+          waitForStage: 'ACCEPTED',
+        }),
+      )
+      this.logger.info({ workflowId, operationId: id, kind }, 'a workflow was told again of an operation')
+      return true
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError) return true
+      this.logger.debug({ err: error, workflowId, operationId: id }, 'a workflow could not be told')
+      return false
     }
   }
 

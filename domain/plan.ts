@@ -41,7 +41,9 @@ export interface ScriptSource {
 /** What a step's `uses` means at the launch. */
 export interface UsedScript extends ScriptSource {
   language: Language
-  content: string
+  /** Hex, of its text, which is kept already. */
+  sha256: string
+  bytes: number
 }
 
 export interface CompiledPlan {
@@ -70,19 +72,11 @@ export function compilePlan(
 ): Compilation {
   const scripts = new Map<string, string>()
   const steps = input.steps.map((step, index) => {
-    const { content, ...origin } = originOf(step, used)
-    const scriptBytes = utf8Length(content)
-    if (scriptBytes > SCRIPT_MAX_BYTES) {
-      throw new PlatformError(
-        'script_too_large',
-        `step ${index + 1} "${step.name}": the script has ${scriptBytes} bytes, at most ${SCRIPT_MAX_BYTES} are taken; put the bulk into a file and let the script read it`,
-      )
-    }
     checkStep(step, index)
-    const scriptSha256 = sha256(content)
-    scripts.set(scriptSha256, content)
+    const text = step.script === undefined ? usedText(step, used) : inlineText(step, index, sha256)
+    if (step.script !== undefined) scripts.set(text.scriptSha256, step.script)
     const { script: _text, uses: _uses, ...rest } = step
-    return { ...rest, ...origin, concurrency: step.concurrency, scriptSha256, scriptBytes }
+    return { ...rest, ...text, concurrency: step.concurrency }
   })
   const plan = { irVersion: IR_VERSION, name: input.name, steps }
   const size = JSON.stringify(plan).length
@@ -95,18 +89,25 @@ export function compilePlan(
   return { plan, scripts }
 }
 
-interface Origin {
-  content: string
-  language: Language
-  source?: ScriptSource
+type StepText = Pick<CompiledStep, 'language' | 'source' | 'scriptSha256' | 'scriptBytes'>
+
+function inlineText(step: ScriptStepInput, index: number, sha256: Sha256): StepText {
+  const script = step.script ?? ''
+  const scriptBytes = utf8Length(script)
+  if (scriptBytes > SCRIPT_MAX_BYTES) {
+    throw new PlatformError(
+      'script_too_large',
+      `step ${index + 1} "${step.name}": the script has ${scriptBytes} bytes, at most ${SCRIPT_MAX_BYTES} are taken; put the bulk into a file and let the script read it`,
+    )
+  }
+  return { language: step.language ?? 'bash', scriptSha256: sha256(script), scriptBytes }
 }
 
-function originOf(step: ScriptStepInput, used: ReadonlyMap<string, UsedScript>): Origin {
-  if (step.script !== undefined) return { content: step.script, language: step.language ?? 'bash' }
+function usedText(step: ScriptStepInput, used: ReadonlyMap<string, UsedScript>): StepText {
   const found = used.get(step.uses ?? '')
   if (!found) throw new Error(`step "${step.name}" uses ${step.uses}, which was not looked up`)
-  const { script, version, language, content } = found
-  return { content, language, source: { script, version } }
+  const { script, version, language, sha256, bytes } = found
+  return { language, source: { script, version }, scriptSha256: sha256, scriptBytes: bytes }
 }
 
 // The agent refuses these too; said here, the run is refused before any host is asked.

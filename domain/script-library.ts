@@ -20,9 +20,9 @@ const allowedFrom: Record<VersionChange, readonly VersionState[]> = {
 
 const advice: Record<VersionChange, string> = {
   edit: 'make a new version from it',
-  publish: 'publish a draft or one that was online before',
+  publish: 'publish another one, or make a new version from it',
   disable: 'there is nothing to do',
-  remove: 'publish another version first, or remove the script as a whole',
+  remove: 'publish another version first, or disable it',
 }
 
 /** @returns why a version in `state` cannot be changed so, and what to do instead; undefined if it can */

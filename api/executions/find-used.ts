@@ -5,29 +5,28 @@ import type { UsedScript } from '../../domain/plan.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
 import { parseUse, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
-import { useScript } from '../../store/postgres/script-library.js'
+import { findUse, holdScripts } from '../../store/postgres/script-library.js'
 
 /**
- * In the order of their names, so that two launches wait for each other in one direction only.
  * @returns by what the steps say
  * @throws PlatformError script_unknown, script_version_unknown, script_version_refused
  */
 export async function findUsed(
-  tx: Db,
+  db: Db,
   scopeId: ScopeId,
   plan: PlanInput,
 ): Promise<ReadonlyMap<string, UsedScript>> {
   const uses = new Set(plan.steps.flatMap((step) => step.uses ?? []))
   const found = new Map<string, UsedScript>()
-  for (const text of [...uses].sort()) {
+  for (const text of uses) {
     const use = parseUse(text)
-    if (use) found.set(text, await mustUse(tx, scopeId, use))
+    if (use) found.set(text, await mustUse(db, scopeId, use))
   }
   return found
 }
 
-async function mustUse(tx: Db, scopeId: ScopeId, { name, version }: ScriptUse): Promise<UsedScript> {
-  const found = await useScript(tx, { scopeId, name }, version)
+async function mustUse(db: Db, scopeId: ScopeId, { name, version }: ScriptUse): Promise<UsedScript> {
+  const found = await findUse(db, { scopeId, name }, version)
   if (found === undefined)
     throw new PlatformError('script_unknown', `there is no script ${name}; see: drover scripts ls`)
   if (found === null && version !== undefined) {
@@ -44,5 +43,28 @@ async function mustUse(tx: Db, scopeId: ScopeId, { name, version }: ScriptUse): 
   }
   const why = whyNotRun(found.state, version !== undefined)
   if (why) throw new PlatformError('script_version_refused', `version ${found.version} of ${name} ${why}`)
-  return { script: name, version: found.version, language: found.language, content: found.content }
+  const { language, sha256, bytes } = found
+  return { script: name, version: found.version, language, sha256, bytes }
+}
+
+/**
+ * Makes sure at the end of a launch that what it uses is still what it was, and stays so until the launch is written.
+ * @throws PlatformError as findUsed
+ */
+export async function holdUsed(
+  tx: Db,
+  scopeId: ScopeId,
+  plan: PlanInput,
+  used: ReadonlyMap<string, UsedScript>,
+): Promise<void> {
+  if (!used.size) return
+  await holdScripts(tx, scopeId, [...new Set([...used.values()].map(({ script }) => script))])
+  const now = await findUsed(tx, scopeId, plan)
+  for (const [text, { script, version }] of used) {
+    if (now.get(text)?.version === version) continue
+    throw new PlatformError(
+      'script_version_refused',
+      `another version of ${script} went online while this was launched: launch it again`,
+    )
+  }
 }

@@ -10,7 +10,7 @@ import { labelShares } from '../../store/postgres/targets.js'
 import { findTargetHosts, targetField } from '../hosts/targets.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
-import { findUsed } from './find-used.js'
+import { findUsed, holdUsed } from './find-used.js'
 import { executionSchema, executionView } from './schema.js'
 import { startWorkflow } from './start-workflow.js'
 
@@ -72,8 +72,6 @@ export const launchExecution = operation({
     },
   }),
   async write({ scope, caller, body }, tx) {
-    const plan = planOf(body)
-    const compilation = compilePlan(plan, sha256, await findUsed(tx, scope.id, plan))
     const hosts = await findTargetHosts(tx, scope.id, body.target)
     const shares = await labelShares(
       tx,
@@ -81,16 +79,19 @@ export const launchExecution = operation({
       hosts.map((host) => host.id),
     )
     checkTargets(hosts.length, shares, body.confirm)
+    const plan = planOf(body)
+    const used = await findUsed(tx, scope.id, plan)
     const { executionId } = await insertLaunch(tx, {
       scopeId: scope.id,
       scopeName: scope.name,
       principalId: caller.principalId,
       trigger: 'api',
-      compilation,
+      compilation: compilePlan(plan, sha256, used),
       target: body.target,
       hosts,
       expiresInMs: body.expiresInMs,
     })
+    await holdUsed(tx, scope.id, plan, used)
     return executionView(await mustFindExecution(tx, scope.id, executionId))
   },
   async finish({ services, scope }, answer, replayed) {

@@ -41,15 +41,17 @@ const columns = `s.name, s.language, s.description, s.tags, s.revision, p.name a
   (select v.version from script_version v where v.scope_id = s.scope_id and v.script_name = s.name and v.state = 'online') as online,
   (select max(v.version) from script_version v where v.scope_id = s.scope_id and v.script_name = s.name) as latest`
 
-/** False if the name is taken. */
+/** Makes it, or takes up the name of one that was removed, whose numbers it goes on with. False if the name is taken. */
 export async function insertScript(
   tx: Db,
   key: ScriptKey,
   script: { language: Language; description: string; tags: readonly string[]; createdBy: PrincipalId },
 ): Promise<boolean> {
   const result = await tx.query(
-    `insert into script (scope_id, name, language, description, tags, created_by) values ($1, $2, $3, $4, $5, $6)
-     on conflict do nothing`,
+    `insert into script as s (scope_id, name, language, description, tags, created_by) values ($1, $2, $3, $4, $5, $6)
+     on conflict (scope_id, name) do update set language = excluded.language, description = excluded.description, tags = excluded.tags,
+       created_by = excluded.created_by, created_at = now(), updated_at = now(), revision = s.revision + 1, removed_at = null
+     where s.removed_at is not null`,
     [key.scopeId, key.name, script.language, script.description, script.tags, script.createdBy],
   )
   return result.rowCount === 1
@@ -73,7 +75,7 @@ export async function listScripts(
 ): Promise<LibraryScript[]> {
   const result = await db.query<LibraryScript>(
     `select ${columns} from script s join principal p on p.id = s.created_by
-     where s.scope_id = $1 and s.name > $2
+     where s.scope_id = $1 and s.name > $2 and s.removed_at is null
        and ($4::text is null or position(lower($4) in lower(s.name)) > 0)
        and ($5::text is null or $5 = any(s.tags))
        and ($6::text is null or s.language = $6)
@@ -97,7 +99,8 @@ export async function listScripts(
 
 export async function getScript(db: Db, key: ScriptKey): Promise<LibraryScript | undefined> {
   const result = await db.query<LibraryScript>(
-    `select ${columns} from script s join principal p on p.id = s.created_by where s.scope_id = $1 and s.name = $2`,
+    `select ${columns} from script s join principal p on p.id = s.created_by
+     where s.scope_id = $1 and s.name = $2 and s.removed_at is null`,
     [key.scopeId, key.name],
   )
   return result.rows[0]
@@ -105,11 +108,11 @@ export async function getScript(db: Db, key: ScriptKey): Promise<LibraryScript |
 
 /** The same, and nobody else changes the script or its versions before the transaction ends. */
 export async function lockScript(tx: Db, key: ScriptKey): Promise<LibraryScript | undefined> {
-  await tx.query('select from script where scope_id = $1 and name = $2 for no key update', [
-    key.scopeId,
-    key.name,
-  ])
-  return getScript(tx, key)
+  const held = await tx.query(
+    'select from script where scope_id = $1 and name = $2 and removed_at is null for no key update',
+    [key.scopeId, key.name],
+  )
+  return held.rowCount ? getScript(tx, key) : undefined
 }
 
 /** Under the script's lock. */
@@ -125,9 +128,14 @@ export async function updateScript(
   )
 }
 
-/** With all its versions. What runs, or has run, keeps its text. */
+/** With all its versions, under its lock. What runs, or has run, keeps its text. */
 export async function removeScript(tx: Db, key: ScriptKey): Promise<void> {
-  await tx.query('delete from script where scope_id = $1 and name = $2', [key.scopeId, key.name])
+  const at = [key.scopeId, key.name]
+  await tx.query('delete from script_version where scope_id = $1 and script_name = $2', at)
+  await tx.query(
+    'update script set removed_at = now(), revision = revision + 1 where scope_id = $1 and name = $2',
+    at,
+  )
 }
 
 export interface NewVersion {
@@ -233,35 +241,59 @@ export async function removeVersion(tx: Db, key: ScriptKey, version: number): Pr
   ])
 }
 
-/** What a use means at this moment. */
+/** What a use means at this moment; its text is kept already. */
 export interface UsedVersion {
   language: Language
   version: number
   state: VersionState
-  content: string
+  /** Hex. */
+  sha256: string
+  bytes: number
 }
 
-/**
- * The version that is online, or the one with the number; `null` for a script without it. It cannot be disabled before the
- * transaction ends: a launch and a disabling have an order.
- */
-export async function useScript(
-  tx: Db,
+/** The version that is online, or the one with the number; `null` for a script without it, undefined if there is no script. */
+export async function findUse(
+  db: Db,
   key: ScriptKey,
   version: number | undefined,
 ): Promise<UsedVersion | null | undefined> {
-  const script = await tx.query<{ language: Language }>(
-    'select language from script where scope_id = $1 and name = $2 for share',
-    [key.scopeId, key.name],
-  )
-  const language = script.rows[0]?.language
-  if (!language) return undefined
-  const result = await tx.query<Omit<UsedVersion, 'language'>>(
-    `select v.version, v.state, convert_from(t.content, 'UTF8') as content from script_version v
-     join script_text t on t.scope_id = v.scope_id and t.sha256 = v.sha256
-     where v.scope_id = $1 and v.script_name = $2 and case when $3::int is null then v.state = 'online' else v.version = $3 end`,
+  const result = await db.query<Omit<UsedVersion, 'version'> & { version: number | null }>(
+    `select s.language, v.version, v.state, encode(v.sha256, 'hex') as sha256, v.bytes from script s
+     left join script_version v on v.scope_id = s.scope_id and v.script_name = s.name
+       and case when $3::int is null then v.state = 'online' else v.version = $3 end
+     where s.scope_id = $1 and s.name = $2 and s.removed_at is null`,
     [key.scopeId, key.name, version ?? null],
   )
   const [found] = result.rows
-  return found ? { ...found, language } : null
+  if (!found) return undefined
+  return found.version === null ? null : { ...found, version: found.version }
+}
+
+/**
+ * Holds scripts as they are until the transaction ends, in the order of their names: a launch and a disabling have an order.
+ * Called last, so that nobody who changes a script waits for a launch of many hosts.
+ */
+export async function holdScripts(tx: Db, scopeId: ScopeId, names: readonly string[]): Promise<void> {
+  await tx.query('select from script where scope_id = $1 and name = any($2) order by name for share', [
+    scopeId,
+    names,
+  ])
+}
+
+/** Which of a plan's used versions are disabled by now, as `deploy@3`. @param positions of the steps that are looked at */
+export async function listDisabled(
+  db: Db,
+  scopeId: ScopeId,
+  planHash: Buffer,
+  positions: readonly number[],
+): Promise<string[]> {
+  const result = await db.query<{ use: string }>(
+    `select distinct v.script_name || '@' || v.version as use
+     from plan_ir p, jsonb_array_elements(p.body->'steps') with ordinality as s (step, n), script_version v
+     where p.scope_id = $1 and p.hash = $2 and s.n - 1 = any($3) and v.scope_id = p.scope_id
+       and v.script_name = s.step->'source'->>'script' and v.version = (s.step->'source'->>'version')::int and v.state = 'disabled'
+     order by use`,
+    [scopeId, planHash, positions],
+  )
+  return result.rows.map((row) => row.use)
 }

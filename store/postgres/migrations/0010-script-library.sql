@@ -13,13 +13,15 @@ create table script (
   created_by bigint not null references principal (id),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
+  -- The row stays, so that `deploy@1` never comes to mean another text: a script made anew goes on counting.
+  removed_at timestamptz,
   primary key (scope_id, name)
 );
 
 create table script_version (
   scope_id bigint not null,
   script_name text not null,
-  version int not null,
+  version int not null check (version between 1 and 999999),
   state text not null check (state in ('draft', 'online', 'offline', 'disabled')),
   note text not null,
   sha256 bytea not null,
@@ -29,7 +31,7 @@ create table script_version (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (scope_id, script_name, version),
-  foreign key (scope_id, script_name) references script (scope_id, name) on delete cascade,
+  foreign key (scope_id, script_name) references script (scope_id, name),
   foreign key (scope_id, sha256) references script_text (scope_id, sha256)
 );
 create unique index script_version_online on script_version (scope_id, script_name) where state = 'online';

@@ -10,7 +10,7 @@ import { resolveStep } from './resolve-shards.js'
 
 /**
  * In a transaction that holds the execution, for a workflow that carries no shard of the next step. Repeatable: a look that was
- * taken already tells again what it made, and an execution that has ended its end.
+ * taken already tells again what it made, and for a step that has its verdict already an execution that has ended tells its end.
  */
 export async function goOn(
   tx: Db,
@@ -24,12 +24,12 @@ export async function goOn(
     steps.map((step) => step.state),
     standingOf(execution).cancelRequested,
   )
-  const step = next.do === 'run' ? steps[next.index] : undefined
-  if (step) {
-    const looking = { key: { ...key, stepExecutionId: step.id }, execution, look, activeShards: [] }
-    return { do: 'run', stepExecutionId: step.id, resolution: await resolveStep(tx, deps, looking) }
+  if (next.do === 'end') {
+    await endAs(tx, key, next.state, steps)
+    return next
   }
-  if (next.do !== 'end') throw new Error(`run r-${key.executionId} has no step ${next.index}`)
-  await endAs(tx, key, next.state, steps)
-  return next
+  const id = steps[next.index]?.id
+  if (id === undefined) throw new Error(`run r-${key.executionId} has no step ${next.index}`)
+  const looking = { key: { ...key, stepExecutionId: id }, execution, look, activeShards: [] }
+  return { do: 'run', stepExecutionId: id, resolution: await resolveStep(tx, deps, looking) }
 }

@@ -25,7 +25,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Makes a file that must not be there yet. @param mode for its owner alone unless told */
+/** Makes a file that must not be there yet, nor a link of its name. @param mode for its owner alone unless told */
 export function makeFile(path: string, content: string | Uint8Array, mode = 0o600): void {
   writeFileSync(path, content, { flag: 'wx', mode })
 }

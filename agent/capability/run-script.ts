@@ -1,9 +1,10 @@
 /** The capability `script`: what must hold on this host before a script is accepted, and the files it needs. */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import type { ScriptTask } from '../../proto/index.js'
+import { makeFile } from '../files.js'
 import { type PolicyState, policyRefusal } from '../policy.js'
 import {
   type Account,
@@ -111,7 +112,13 @@ export function newScriptFolder(root: string): string {
   return join(root, randomBytes(16).toString('hex'))
 }
 
-/** Writes script and command file where only the account can read them. */
+// For nobody but its owner, and never to be changed.
+const SECRET_MODE = 0o400
+
+/**
+ * Writes script and command file where only the account can read them. Not flushed: a crash of the agent loses nothing of it,
+ * and after a crash of the host nothing is started.
+ */
 export async function stageScript(
   plan: ScriptPlan,
   task: ScriptTask,
@@ -121,7 +128,7 @@ export async function stageScript(
   const script = scriptPath(plan, folder)
   mkdirSync(folder, { mode: 0o700 })
   try {
-    writeNew(script, files.content)
+    makeFile(script, files.content, SECRET_MODE)
     const command = commandFile({
       interpreter: plan.interpreter,
       script,
@@ -129,7 +136,7 @@ export async function stageScript(
       environment: new Map(Object.entries(task.environment)),
       workingDirectory: plan.workingDirectory,
     })
-    writeNew(join(folder, 'command'), command)
+    makeFile(join(folder, 'command'), command, SECRET_MODE)
     chmodSync(script, 0o500)
     if (!plan.own) {
       for (const path of [script, join(folder, 'command'), folder])
@@ -161,15 +168,4 @@ export function baseEnvironment(account: Account): Record<string, string> {
 
 function scriptPath(plan: ScriptPlan, folder: string): string {
   return join(folder, `script${plan.language.extension}`)
-}
-
-// Not flushed: a crash of the agent loses nothing of it, and after a crash of the host nothing is started.
-function writeNew(path: string, bytes: Uint8Array): void {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-  const file = openSync(path, flags, 0o400)
-  try {
-    writeFileSync(file, bytes)
-  } finally {
-    closeSync(file)
-  }
 }

@@ -3,7 +3,7 @@ import { parseExit } from './records.js'
 
 const BYTES = 48
 const blank = `${' '.repeat(BYTES - 1)}\n`
-const written = 'exit 137 36152.14 end'
+const written = '137 36152.14'
 const whole = written + blank.slice(written.length)
 
 describe('the record of an end', () => {
@@ -19,7 +19,8 @@ describe('the record of an end', () => {
     }
   })
 
-  it('is read as the agent of part 1 wrote it', () => {
-    expect(parseExit('7 12.50                    \n')).toEqual({ status: 7, uptimeMs: 12_500 })
+  it('can be read by the version before, which a supervisor may go back to', () => {
+    const before = /^(\d{1,3}) (\d+(?:\.\d+)?)\s*\n$/.exec(whole)
+    expect(before?.slice(1)).toEqual(['137', '36152.14'])
   })
 })

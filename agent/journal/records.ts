@@ -131,15 +131,10 @@ function toSummary(stream: StreamResult, acked: number) {
   }
 }
 
-// Written over blanks, so that a reader may come between two bytes: it counts with its first and its last word.
-const exitInPlace = /^exit (\d{1,3}) (\d+(?:\.\d+)?) end\s*\n$/
-
-// Wrappers that the agent of part 1 started put the file in place as a whole.
-const exitByRename = /^(\d{1,3}) (\d+(?:\.\d+)?)\s*\n$/
-
-/** Reads `exit`; undefined while it is missing or torn. */
+/** Reads `exit`; undefined while it is missing, blank or torn. */
 export function parseExit(text: string | undefined): ExitRecord | undefined {
-  const found = exitInPlace.exec(text ?? '') ?? exitByRename.exec(text ?? '')
+  // Written over blanks, so that a reader may come between two bytes: the two decimals of /proc/uptime come last.
+  const found = /^(\d{1,3}) (\d+\.\d\d)\s*\n$/.exec(text ?? '')
   return found ? { status: Number(found[1]), uptimeMs: Math.round(Number(found[2]) * 1000) } : undefined
 }
 

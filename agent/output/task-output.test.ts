@@ -85,6 +85,22 @@ describe('the output of a task', () => {
     expect([end.stdout.truncated, end.stderr.truncated]).toEqual([true, false])
   })
 
+  it('that grew while no agent ran is taken in by turns: others are not held up', async () => {
+    const output = TaskOutput.open(folder, 1e9, undefined)
+    write('stdout', Buffer.alloc(20 << 20))
+    let turns = 0
+    let over = false
+    const count = () => {
+      turns++
+      if (!over) setImmediate(count)
+    }
+    setImmediate(count)
+    expect(await output.advance(saveCap)).toBe(20 << 20)
+    over = true
+    output.close()
+    expect(turns).toBeGreaterThanOrEqual(4)
+  })
+
   it('is sent from where the server says, and nothing before it says so', async () => {
     const output = TaskOutput.open(folder, 1e9, undefined)
     write('stdout', '0123456789')

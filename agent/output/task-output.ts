@@ -8,6 +8,20 @@ import { KeptStream } from './kept-stream.js'
 // the cap by itself; only both together are cut here, and to the byte.
 const SLACK_BYTES = 1 << 20
 
+// A task that is found again may have written a gigabyte meanwhile: everything else of the agent has its turn between two pieces.
+const TURN_BYTES = 4 << 20
+
+/** @returns how many bytes were taken, `allowance` at most */
+async function takeIn(stream: KeptStream, allowance: number): Promise<number> {
+  let taken = 0
+  for (;;) {
+    const piece = stream.advance(Math.min(TURN_BYTES, allowance - taken))
+    taken += piece
+    if (piece < TURN_BYTES || taken >= allowance) return taken
+    await new Promise(setImmediate)
+  }
+}
+
 export interface OutputEnd {
   stdout: StreamResult
   stderr: StreamResult
@@ -59,7 +73,7 @@ export class TaskOutput {
     let taken = 0
     for (const [stream, other, name] of this.pairs()) {
       const limit = this.capped ? this.capped[name] : this.capBytes - other.kept
-      taken += stream.advance(Math.max(0, limit - stream.kept))
+      taken += await takeIn(stream, Math.max(0, limit - stream.kept))
     }
     if (!this.capped && this.stdout.kept + this.stderr.kept >= this.capBytes && this.excess() > 0) {
       this.capped = { stdout: this.stdout.kept, stderr: this.stderr.kept }

@@ -21,7 +21,7 @@ export function copierFile(stream: string): string {
   return `${stream}.copier`
 }
 
-/** What the wrapper writes there when the copier was killed. */
+/** What the wrapper writes there when the copier ended with an error, or was killed. */
 const LOST = 'lost'
 
 /** Whether such a file tells that output did not reach the other: no room, over its limit, or the copier was killed. */
@@ -66,7 +66,7 @@ exec >/dev/null 2>&1
 copy() {
   trap '' HUP INT QUIT TERM XFSZ
   [ "$B" = - ] || ulimit -f "$B"
-  exec tee /dev/null <&5 5<&- >> "$D/$1" 2<> "$D/$1.copier"
+  exec tee /dev/null 2<> "$D/$1.copier" <&5 5<&- >> "$D/$1"
 }
 if wait "$M" && { [ "$O" = - ] || chown "$O" "$F.stdout" "$F.stderr"; }; then
   copy stdout 5< "$F.stdout" &
@@ -101,15 +101,16 @@ state() {
   L=
 }
 # Lets a daemon that holds a pipe write to nobody from now on. Opened for both first: else each end would wait for the other.
+# The redirections are those of a group, for where they fail exec would end this shell before it has recorded the end.
 forget() {
-  exec 5<> "$F.$2" 6< "$F.$2"
-  exec 5>&-
-  kill -KILL "$1"
-  (
-    unset DROVER_TASK DROVER_JOURNAL
-    exec cat <&6 6<&-
-  ) &
-  exec 6<&-
+  {
+    kill -KILL "$1"
+    (
+      trap '' HUP INT QUIT TERM
+      unset DROVER_TASK DROVER_JOURNAL
+      exec cat <&6 5>&- 6<&-
+    ) &
+  } 5<> "$F.$2" 6< "$F.$2"
 }
 # Waits until all that was written so far is in the file, ten seconds at most if nothing moves. Arguments: copier, stream.
 drain() {
@@ -122,15 +123,16 @@ drain() {
         H=$((H + 1))
         [ "$H" -lt 4 ] || { forget "$1" "$2"; return; } ;;
       '' | Z | X)
-        wait "$1"
-        [ "$?" -lt 128 ] || note ${LOST} "$2.copier"
+        wait "$1" || note ${LOST} "$2.copier"
         return ;;
       *)
         K= N=
         read -r K < "$D/$2.copier"
         read -r L N < "/proc/$1/fdinfo/1"
         A=\${A:-$N}
-        [ "$K" = "$1" ] && [ "\${N:-0}" -le "$((\${A:-0} + 2097152))" ] || { forget "$1" "$2"; return; } ;;
+        # A copier that complains copies no more; a blank file is one that could not be written.
+        case $K in '' | "$1") ;; *) forget "$1" "$2"; return ;; esac
+        [ "\${N:-0}" -le "$((\${A:-0} + 2097152))" ] || { forget "$1" "$2"; return; } ;;
     esac
     I=$((I + 1))
     if [ "$I" -lt 30 ]; then (:); else sleep 0.01 || sleep 1; fi
@@ -141,6 +143,6 @@ if [ -n "$P" ]; then
   drain "$P" stdout
   drain "$Q" stderr
 fi
-note "exit $R $U end" exit
+note "$R $U" exit
 exit 0
 `

@@ -81,24 +81,22 @@ async function streamFrom(
   const { streams } = services.metrics
   streams.inc({ operation: 'stream-events' })
   let after = from
-  // Read before the events: whatever ended it is among those that are read next.
   let known = execution
+  let isOld = false
   try {
     while (!ended.aborted) {
       const waiting = services.signals.wait(id, ended)
       const rows = await listEvents(services.pool, scope.id, id, { after, limit: PAGE })
       for (const event of rows) await sendEvent(stream, event)
       after = rows.at(-1)?.seq ?? after
+      // Fifty viewers read the row often: only an event of the execution's own, or nothing at all, can be its end.
+      isOld ||= !rows.length || rows.some((event) => event.type === 'execution')
       if (rows.length === PAGE) continue
-      const { state, lastSeq } = known
-      if (isFinalExecutionState(state) && BigInt(after) >= BigInt(lastSeq)) {
-        await stream.send({ event: 'end', data: { state } })
+      if (isOld) known = await mustFindExecution(services.pool, scope.id, id)
+      isOld = false
+      if (isFinalExecutionState(known.state) && BigInt(after) >= BigInt(known.lastSeq)) {
+        await stream.send({ event: 'end', data: { state: known.state } })
         return
-      }
-      // Fifty viewers read the row often: only an event of the execution's own can be its end, or nothing at all.
-      if (!rows.length || rows.some((event) => event.type === 'execution')) {
-        known = await mustFindExecution(services.pool, scope.id, id)
-        if (rows.length && isFinalExecutionState(known.state)) continue
       }
       await waiting
     }

@@ -186,17 +186,21 @@ export class OutputLog {
     while (at < to) {
       const here = await pieces
       const next = (Math.floor(at / BUCKET_BYTES) + 1) * BUCKET_BYTES
+      const before = at
       // What begins before the next bucket and reaches into it is among those that are here.
-      pieces = next < to ? this.pieces(key, [bucketOf(key, next)], { from: next, to }) : Promise.resolve([])
+      const isWhole = next < to && here.some(({ offset, data }) => offset + data.length >= next)
+      const ahead = isWhole ? this.pieces(key, [bucketOf(key, next)], { from: next, to }) : undefined
       // Whoever stops reading leaves it behind.
-      pieces.catch(() => undefined)
+      ahead?.catch(() => undefined)
       for (const { offset, data } of here) {
         const bytes = data.subarray(Math.max(0, at - offset), Math.max(0, to - offset))
         if (offset > at || !bytes.length) continue
         at += bytes.length
         yield bytes
       }
-      if (at < next) return
+      // A gap may be what a merge has just moved into one document: it is looked for once more.
+      if (at === before) return
+      pieces = at >= next && ahead ? ahead : this.pieces(key, bucketsAt(key, at), { from: at, to })
     }
   }
 

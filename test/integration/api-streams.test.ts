@@ -6,6 +6,7 @@ import { parseEvents, type SseEvent } from '../../sdk/sse'
 import { createDrover, type OutputEvent } from '../../sdk/index'
 import { dispatchKey } from '../../store/log/dispatch-key'
 import { setExecutionState, setStepState } from '../../store/postgres/executions'
+import { appendEvents } from '../../store/postgres/events'
 import { sendHint } from '../../store/postgres/hints'
 import { type HostUpdate, writeHostUpdates } from '../../store/postgres/ledger'
 import { transaction } from '../../store/postgres/transaction'
@@ -127,6 +128,18 @@ describe('events', () => {
     ])
     expect(events.slice(0, -1).map((event) => event.id)).toEqual(['1', '2', '3', '4', '5', '6'])
     expect(JSON.parse(events.at(-1)!.data)).toEqual({ state: 'succeeded' })
+  })
+
+  it('end at once where the last of them fills a page', async () => {
+    const run = await Played.launch()
+    const notes = Array.from({ length: 496 }, () => ({ type: 'note' as const, body: {} }))
+    await transaction(api.pool, (tx) => appendEvents(tx, run.key.scopeId, run.id, notes))
+    await run.end()
+    const from = performance.now()
+    const events = await take(await api.open(`/executions/${run.id}/events`, sse), atEnd)
+    expect(events.at(-2)).toMatchObject({ event: 'execution', id: '500' })
+    // Without a look a second later.
+    expect(performance.now() - from).toBeLessThan(900)
   })
 
   it('go on after the last one that a client saw', async () => {

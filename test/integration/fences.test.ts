@@ -210,6 +210,13 @@ describe('the fences of the ledger', () => {
       next?.do === 'run' ? next.resolution.shards : undefined
     if (!first.claimed || !again.claimed) throw new Error('not claimed')
     expect(shards(again)).toEqual(shards(first))
+    // A worker that died after the commit: the workflow task that is done again takes a newer look.
+    const later = await activities.claimExecution({ ...ref, look: 6 })
+    if (!later.claimed) throw new Error('not claimed')
+    expect(shards(later)).toMatchObject([{ gateway: 'g1', hosts: 1 }])
+    expect(shards(later)).not.toEqual(shards(first))
+    const [step] = later.steps
+    expect(await openShards(step!.stepExecutionId)).toEqual(shards(later)?.map((shard) => shard.shardId))
   })
 
   it('go on with the verdict of a step: to the next one, then to the end, the same again when repeated', async () => {
@@ -233,11 +240,18 @@ describe('the fences of the ledger', () => {
     const { shards } = second.next?.do === 'run' ? second.next.resolution : { shards: [] }
     expect(await close(0, 3)).toMatchObject({ next: { do: 'run', resolution: { shards } } })
     expect(await openShards(stepOf(1).stepExecutionId)).toEqual(shards.map((shard) => shard.shardId))
+    const later = await close(0, 4)
+    const [made] = later.next?.do === 'run' ? later.next.resolution.shards : []
+    expect(await openShards(stepOf(1).stepExecutionId)).toEqual([made?.shardId])
+    // One that comes late from a worker that was thought dead makes and closes nothing.
+    await close(0, 2)
+    expect(await openShards(stepOf(1).stepExecutionId)).toEqual([made?.shardId])
     await end(1)
     expect((await close(1, 4, false)).next).toBeUndefined()
     expect(await execution(key)).toMatchObject({ state: 'running' })
     for (let n = 0; n < 2; n++) expect((await close(1, 5)).next).toEqual({ do: 'end', state: 'succeeded' })
     expect(await execution(key)).toMatchObject({ state: 'succeeded' })
+    expect(await close(1, 6, false)).toMatchObject({ state: 'succeeded', open: 0 })
     expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'succeeded' })
   })
 

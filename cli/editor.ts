@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { UsageError } from './fail.js'
+import { decode } from './script-input.js'
 
 export interface EditedText {
   text: string
@@ -24,9 +25,16 @@ export function editText(text: string, name: string): EditedText {
     stdio: 'inherit',
   })
   const forget = () => rmSync(folder, { recursive: true, force: true })
+  const edited = readFileSync(file)
   if (error || status !== 0) {
-    forget()
-    throw new UsageError(`the editor "${editor}" ended with an error: nothing was changed`)
+    const isKept = !edited.equals(Buffer.from(text))
+    if (!isKept) forget()
+    const kept = isKept ? `; what you wrote is in ${file}` : ''
+    throw new UsageError(`the editor "${editor}" ended with an error: nothing was changed${kept}`)
   }
-  return { text: readFileSync(file, 'utf8'), file, forget }
+  try {
+    return { text: decode(edited), file, forget }
+  } catch {
+    throw new UsageError(`what you wrote is no UTF-8: it is kept in ${file}`)
+  }
 }

@@ -24,6 +24,16 @@ const languageOf: Record<string, string> = {
   '.cmd': 'bat',
 }
 
+/** By the end of its name; undefined where that says nothing. */
+export function languageOfFile(file: string): string | undefined {
+  return languageOf[extname(file).toLowerCase()]
+}
+
+/** What an editor knows a language by: `.py`. */
+export function endingOf(language: string): string {
+  return Object.entries(languageOf).find(([, of]) => of === language)?.[0] ?? '.sh'
+}
+
 /**
  * @param words after `--`: the command, or with a file its arguments
  * @throws UsageError
@@ -52,7 +62,7 @@ export function readScript(
 function fromFile(file: string, words: readonly string[], lang: string | undefined): ScriptInput {
   let script: string
   try {
-    script = readFileSync(file === '-' ? 0 : file, 'utf8')
+    script = decode(readFileSync(file === '-' ? 0 : file))
   } catch (error) {
     throw new UsageError(
       `cannot read ${file === '-' ? 'the script from standard input' : file}: ${(error as Error).message}`,
@@ -60,7 +70,7 @@ function fromFile(file: string, words: readonly string[], lang: string | undefin
   }
   return {
     script,
-    language: lang ?? languageOf[extname(file).toLowerCase()] ?? 'bash',
+    language: lang ?? languageOfFile(file) ?? 'bash',
     arguments: [...words],
     name: file === '-' ? 'script' : shorten(basename(file)),
   }
@@ -69,6 +79,11 @@ function fromFile(file: string, words: readonly string[], lang: string | undefin
 /** `word` so that a POSIX shell reads exactly it. */
 export function quoteWord(word: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+/** Text as the host is to get it: bytes that are no UTF-8 would be changed into other ones without a word. */
+export function decode(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
 }
 
 function shorten(text: string): string {

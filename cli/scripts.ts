@@ -10,10 +10,10 @@ import {
 import { editText } from './editor.js'
 import { exitCodes } from './exit-code.js'
 import { UsageError } from './fail.js'
-import { readScript } from './script-input.js'
+import { endingOf, languageOfFile, readScript } from './script-input.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
-import type { Terminal } from './terminal.js'
+import { harmless, type Terminal } from './terminal.js'
 import { parseUse } from './values.js'
 
 interface Json {
@@ -49,14 +49,14 @@ export async function showScript(terminal: Terminal, text: string, options: Json
   if (version !== undefined) {
     const found = await drover.scriptVersion(name, version)
     if (options.json) return terminal.json(found)
-    return terminal.data(found.content.replace(/\n$/, ''))
+    return terminal.raw(terminal.interactive ? harmless(found.content) : found.content)
   }
   const script = await drover.script(name)
   const versions = []
   for await (const item of drover.scriptVersions(name)) versions.push(item)
   if (options.json) return terminal.json({ ...script, versions })
   terminal.data(
-    [`${script.name} (${script.language})`, script.description, script.tags.join(', ')]
+    [`${script.name} (${script.language})`, harmless(script.description), script.tags.join(', ')]
       .filter(Boolean)
       .join('\n'),
   )
@@ -98,39 +98,60 @@ export async function putScript(
   const before = await find(drover, name)
   if (!before) {
     const { description, tag } = options
-    const script = {
+    await drover.createScript({
       ...version,
       name,
       // The server knows the languages, and says which they are.
       language: input.language as NonNullable<NewScript['language']>,
       ...(description === undefined ? {} : { description }),
       ...(tag.length ? { tags: tag } : {}),
-    }
-    const made = await drover.createScript(script)
-    return tell(terminal, options, made, { version: 1, state: publish ? 'online' : 'draft' })
+    })
+    const { latest } = await drover.script(name)
+    return tell(terminal, options, name, await drover.scriptVersion(name, latest ?? 1))
   }
-  if (options.description !== undefined || options.tag.length)
-    throw new UsageError(`there is a script ${name}; change what it is called by with: drover scripts tag`)
-  if (before.latest !== null) {
-    const latest = await drover.scriptVersion(name, before.latest)
-    if (latest.content === input.script && !publish) return tell(terminal, options, before, unchanged(latest))
+  refuseOtherKind(before, file, options)
+  const latest = before.latest === null ? undefined : await drover.scriptVersion(name, before.latest)
+  const isSame = latest?.content === input.script && latest.state !== 'disabled'
+  if (!isSame) return tell(terminal, options, name, await drover.createScriptVersion(name, version))
+  if (publish && latest.state !== 'online') {
+    const { revision } = latest
+    return tell(
+      terminal,
+      options,
+      name,
+      await drover.publishScriptVersion(name, latest.version, { revision }),
+    )
   }
-  const made = await drover.createScriptVersion(name, version)
-  tell(terminal, options, await drover.script(name), made)
+  tell(terminal, options, name, latest, 'unchanged')
 }
 
-/** @param now the version that it was about, and what it is */
+/** What a new version cannot change. @throws UsageError */
+function refuseOtherKind(script: Script, file: string, options: PutOptions): void {
+  const { name, language } = script
+  if (options.description !== undefined || options.tag.length)
+    throw new UsageError(
+      `there is a script ${name}; change its tags and description with: drover scripts tag`,
+    )
+  const said = options.lang ?? languageOfFile(file)
+  const isShell = (text: string) => text === 'sh' || text === 'bash'
+  if (said === undefined || said === language || (isShell(said) && isShell(language))) return
+  throw new UsageError(
+    `${name} is a script in ${language}, and ${options.lang === undefined ? file : '--lang'} says ${said}: a version has the language of its script; take another name`,
+  )
+}
+
+/** One shape for all that changes a version. */
 function tell(
   terminal: Terminal,
   options: Json,
-  script: Script,
-  now: { version: number; state: string },
+  name: string,
+  version: ScriptVersion & { content?: string },
+  more?: string,
 ): void {
-  if (options.json) return terminal.json({ ...script, version: now.version })
-  terminal.talk(`${script.name}@${now.version} is ${now.state}`)
+  const { content: _text, ...told } = version
+  if (options.json) return terminal.json({ name, ...told })
+  terminal.talk(`${name}@${version.version} is ${version.state}${more === undefined ? '' : `, ${more}`}`)
 }
-
-const unchanged = ({ version, state }: ScriptVersion) => ({ version, state: `${state}, unchanged` })
 
 async function find(drover: Drover, name: string): Promise<Script | undefined> {
   try {
@@ -148,49 +169,51 @@ export async function editScript(
   options: Json & { note?: string },
 ): Promise<void> {
   const drover = connect()
-  const { name, version } = parseUse(text)
-  const number = version ?? (await drover.script(name)).latest
-  if (number === null) throw new UsageError(`${name} has no version`, exitCodes.refused)
-  const before = await drover.scriptVersion(name, number)
-  const edited = editText(before.content, `${name}@${number}`)
+  const { name, version } = await versionOf(drover, text)
+  const before = await drover.scriptVersion(name, version)
+  const { language } = await drover.script(name)
+  const edited = editText(before.content, `${name}@${version}${endingOf(language)}`)
   const note = options.note === undefined ? {} : { note: options.note }
   if (edited.text === before.content) {
     edited.forget()
-    return tell(terminal, options, await drover.script(name), unchanged(before))
+    return tell(terminal, options, name, before, 'unchanged')
   }
   const content = edited.text
   try {
-    const { version: made } =
+    const made =
       before.state === 'draft'
-        ? await drover.editScriptVersion(name, number, { content, revision: before.revision, ...note })
+        ? await drover.editScriptVersion(name, version, { content, revision: before.revision, ...note })
         : await drover.createScriptVersion(name, { content, ...note })
     edited.forget()
-    tell(terminal, options, await drover.script(name), { version: made, state: 'draft' })
+    tell(terminal, options, name, made)
   } catch (error) {
     terminal.talk(`your text is kept in ${edited.file}`)
     throw error
   }
 }
 
+/** The version that is named, or the latest. @throws UsageError */
+async function versionOf(drover: Drover, text: string): Promise<{ name: string; version: number }> {
+  const { name, version } = parseUse(text)
+  const number = version ?? (await drover.script(name)).latest
+  if (number === null) throw new UsageError(`${name} has no version`, exitCodes.conflict)
+  return { name, version: number }
+}
+
 /** @param text `deploy` is its latest version */
 export async function publishScript(terminal: Terminal, text: string, options: Json): Promise<void> {
   const drover = connect()
-  const { name, version } = parseUse(text)
-  const number = version ?? (await drover.script(name)).latest
-  if (number === null) throw new UsageError(`${name} has no version`, exitCodes.refused)
-  const published = await drover.publishScriptVersion(name, number)
-  if (options.json) return terminal.json(published)
-  terminal.talk(`${name}@${number} is online`)
+  const { name, version } = await versionOf(drover, text)
+  const { revision } = await drover.scriptVersion(name, version)
+  tell(terminal, options, name, await drover.publishScriptVersion(name, version, { revision }))
 }
 
 export async function disableScript(terminal: Terminal, text: string, options: Json): Promise<void> {
   const { name, version } = mustName(text)
-  const disabled = await connect().disableScriptVersion(name, version)
-  if (options.json) return terminal.json(disabled)
-  terminal.talk(`${name}@${version} is disabled: nothing that names it starts any more`)
+  tell(terminal, options, name, await connect().disableScriptVersion(name, version))
 }
 
-/** @param text `deploy@2`; its other version is the one that is online unless `to` names it */
+/** From the first to the second; with one alone, from the version that is online to it. */
 export async function diffScript(
   terminal: Terminal,
   text: string,
@@ -198,19 +221,28 @@ export async function diffScript(
   options: Json,
 ): Promise<void> {
   const drover = connect()
-  const from = mustName(text)
-  const other = to === undefined ? { name: from.name, version: undefined } : parseUse(to)
-  const number = other.version ?? (await drover.script(other.name)).online
-  if (number === null)
-    throw new UsageError(`no version of ${other.name} is online; name one, as ${other.name}@1`)
-  const [before, after] = await Promise.all([
-    drover.scriptVersion(from.name, from.version),
-    drover.scriptVersion(other.name, number),
-  ])
-  const lines = unifiedDiff(before.content, after.content)
-  if (options.json) return terminal.json({ from: before, to: after, diff: lines })
-  if (!lines.length) return terminal.talk('the texts are the same')
-  terminal.data([`--- ${from.name}@${from.version}`, `+++ ${other.name}@${number}`, ...lines].join('\n'))
+  const named = mustName(text)
+  const [from, after] =
+    to === undefined ? [await onlineOf(drover, named.name), named] : [named, await versionOf(drover, to)]
+  const [before, now] = await Promise.all(
+    [from, after].map(({ name, version }) => drover.scriptVersion(name, version)),
+  )
+  const lines = unifiedDiff(before?.content ?? '', now?.content ?? '')
+  if (options.json) return terminal.json({ from: before, to: now, diff: lines })
+  if (before?.content === now?.content) return terminal.talk('the texts are the same')
+  if (!lines.length) return terminal.talk('the texts differ in the line break at their end alone')
+  const head = [`--- ${from.name}@${from.version}`, `+++ ${after.name}@${after.version}`]
+  for (const line of [...head, ...lines]) terminal.data(terminal.interactive ? harmless(line) : line)
+}
+
+async function onlineOf(drover: Drover, name: string): Promise<{ name: string; version: number }> {
+  const { online } = await drover.script(name)
+  if (online === null)
+    throw new UsageError(
+      `no version of ${name} is online; name a second one, as ${name}@1`,
+      exitCodes.conflict,
+    )
+  return { name, version: online }
 }
 
 /** @param changes `nightly` adds a tag, `nightly-` takes it away */
@@ -226,11 +258,10 @@ export async function tagScript(
   const added = changes.filter((tag) => !tag.endsWith('-'))
   const tags = [...new Set([...before.filter((tag) => !gone.includes(tag)), ...added])]
   const { description } = options
-  const script = await drover.changeScript(name, {
-    revision,
-    tags,
-    ...(description === undefined ? {} : { description }),
-  })
+  if (!changes.length && description === undefined)
+    throw new UsageError('nothing to change: name tags, or give --description')
+  const change = description === undefined ? { tags } : { tags, description }
+  const script = await drover.changeScript(name, { revision, ...change })
   if (options.json) return terminal.json(script)
   terminal.talk(`${name}: ${script.tags.join(', ') || 'no tags'}`)
 }

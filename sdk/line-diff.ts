@@ -106,7 +106,7 @@ export function unifiedDiff(before: string, after: string): string[] {
       const removed = hunk.filter((line) => line.sign !== '+').length
       const added = hunk.filter((line) => line.sign !== '-').length
       out.push(`@@ -${removed ? from : from - 1},${removed} +${added ? to : to - 1},${added} @@`)
-      out.push(...hunk.map((line) => line.sign + line.text))
+      for (const line of hunk) out.push(line.sign + line.text)
     }
     if (lines[at]?.sign !== '+') from++
     if (lines[at]?.sign !== '-') to++

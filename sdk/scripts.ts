@@ -91,7 +91,7 @@ export class ScriptCalls extends FleetCalls {
   scriptVersion(script: string, version: number): Promise<ScriptVersionText> {
     return dataOf(
       this.api.GET('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', {
-        params: { path: { scope: this.scope, script, version: String(version) } },
+        params: { path: { scope: this.scope, script, version } },
       }),
     )
   }
@@ -100,7 +100,7 @@ export class ScriptCalls extends FleetCalls {
     script: string,
     version: NewScriptVersion,
     options: WriteOptions = {},
-  ): Promise<ScriptVersionText> {
+  ): Promise<ScriptVersion> {
     return dataOf(
       this.api.POST('/api/v1/scopes/{scope}/scripts/{script}/versions', {
         params: { path: { scope: this.scope, script }, header: keyOf(options) },
@@ -115,37 +115,35 @@ export class ScriptCalls extends FleetCalls {
     version: number,
     change: Seen & { content: string; note?: string },
     options: WriteOptions = {},
-  ): Promise<ScriptVersionText> {
+  ): Promise<ScriptVersion> {
     return dataOf(
       this.api.PUT('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', {
-        params: { path: { scope: this.scope, script, version: String(version) }, header: keyOf(options) },
+        params: { path: { scope: this.scope, script, version }, header: keyOf(options) },
         body: change,
       }),
     )
   }
 
-  /** It goes online; the version that was goes offline. */
+  /** It goes online; the version that was goes offline. @param seen only if that is its revision still */
   publishScriptVersion(
     script: string,
     version: number,
+    seen: Partial<Seen> = {},
     options: WriteOptions = {},
-  ): Promise<ScriptVersionText> {
+  ): Promise<ScriptVersion> {
     return dataOf(
       this.api.POST('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}/publish', {
-        params: { path: { scope: this.scope, script, version: String(version) }, header: keyOf(options) },
+        params: { path: { scope: this.scope, script, version }, header: keyOf(options) },
+        body: seen,
       }),
     )
   }
 
   /** For good: nothing that names it starts any more. */
-  disableScriptVersion(
-    script: string,
-    version: number,
-    options: WriteOptions = {},
-  ): Promise<ScriptVersionText> {
+  disableScriptVersion(script: string, version: number, options: WriteOptions = {}): Promise<ScriptVersion> {
     return dataOf(
       this.api.POST('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}/disable', {
-        params: { path: { scope: this.scope, script, version: String(version) }, header: keyOf(options) },
+        params: { path: { scope: this.scope, script, version }, header: keyOf(options) },
       }),
     )
   }
@@ -157,7 +155,7 @@ export class ScriptCalls extends FleetCalls {
   ): Promise<Schemas['DeletedScriptVersion']> {
     return dataOf(
       this.api.DELETE('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', {
-        params: { path: { scope: this.scope, script, version: String(version) }, header: keyOf(options) },
+        params: { path: { scope: this.scope, script, version }, header: keyOf(options) },
       }),
     )
   }

@@ -3,6 +3,7 @@ import { planContinuation, type StepAction } from '../../domain/continuation.js'
 import { isHeldByRecovery } from '../../domain/execution.js'
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
 import { type OperationArgs, type OperationKind, routeOperation } from '../../domain/operation.js'
+import type { StepState } from '../../domain/step-execution.js'
 import {
   type Execution,
   listSteps,
@@ -21,6 +22,7 @@ import {
   statesToRetry,
 } from '../../store/postgres/operate.js'
 import { decideOperation, getOperation, markTold } from '../../store/postgres/operations.js'
+import { listDisabled } from '../../store/postgres/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
 import type { Scope } from '../../store/postgres/scopes.js'
 import { executionUnknown } from './find-execution.js'
@@ -45,8 +47,10 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
   if (!execution) throw executionUnknown(request.executionId)
   // A repeated request may come when the run has long gone on from what it asked for.
   if ((await getOperation(tx, scope.id, request.operationId))?.state !== 'requested') return 'decided'
-  if (isHeldByRecovery(execution)) return applyToHeld(tx, scope, execution, request)
   const steps = await listSteps(tx, scope.id, execution.id)
+  const disabled = await disabledAhead(tx, execution, steps, request)
+  if (disabled) return refuse(tx, scope, request, disabled)
+  if (isHeldByRecovery(execution)) return applyToHeld(tx, scope, execution, request)
   const route = routeOperation(kind, args, {
     execution: execution.state,
     cancelRequested: execution.cancelRequestedAt !== null,
@@ -74,6 +78,27 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
   await markTold(tx, scope.id, request.operationId)
   return 'continued'
 }
+
+/** Why a run may not go on after all: a script of a step that is still to run was disabled since. */
+async function disabledAhead(
+  tx: Db,
+  { scopeId, planHash }: Execution,
+  steps: readonly StepExecution[],
+  { kind, args }: Request,
+): Promise<string | undefined> {
+  if (kind === 'cancel' || kind === 'pause') return undefined
+  const ahead = steps.filter(({ state, position }) => !isDone(state) && position !== args.step)
+  const uses = await listDisabled(
+    tx,
+    scopeId,
+    planHash,
+    ahead.map(({ position }) => position),
+  )
+  if (!uses.length) return undefined
+  return `${uses.join(', ')} ${uses.length === 1 ? 'was' : 'were'} disabled: skip that step, or launch anew`
+}
+
+const isDone = (state: StepState) => state === 'succeeded' || state === 'skipped' || state === 'ignored'
 
 /** Nobody carries it, and nothing but a person's word lets it go on or end. */
 async function applyToHeld(tx: Db, scope: Scope, execution: Execution, request: Request): Promise<Applied> {

@@ -21,7 +21,10 @@ export const changeScript = operation({
   }),
   response: scriptSchema,
   errors: ['script_unknown', 'edit_conflict'],
-  audit: ({ params, body }) => ({ resource: `script/${params.script}`, detail: { tags: body.tags ?? null } }),
+  audit: ({ params, body }) => ({
+    resource: `script/${params.script}`,
+    detail: { tags: body.tags ?? null, description: body.description ?? null },
+  }),
   async write({ scope, params, body }, tx) {
     const key = keyOf(scope, params)
     const { revision, ...change } = body

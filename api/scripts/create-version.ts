@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { insertVersion, setVersionState } from '../../store/postgres/script-library.js'
 import { operation } from '../operation.js'
-import { keyOf, mustFindVersion, mustLockScript, textOf } from './find-script.js'
-import { contentField, noteField, scriptParams, versionTextSchema, versionView } from './schema.js'
+import { keyOf, mustFindVersion, mustLockScript, textOf, withoutText } from './find-script.js'
+import { contentField, noteField, scriptParams, versionSchema } from './schema.js'
 
 export const createVersion = operation({
   name: 'create-script-version',
@@ -25,7 +25,7 @@ export const createVersion = operation({
       (body) => (body.content === undefined) !== (body.copyOf === undefined),
       'give either content or copyOf',
     ),
-  response: versionTextSchema,
+  response: versionSchema,
   errors: ['script_unknown', 'script_version_unknown', 'script_too_large'],
   audit: ({ params, body }) => ({
     resource: `script/${params.script}`,
@@ -43,6 +43,6 @@ export const createVersion = operation({
     const created = { note: body.note, text: textOf(content), createdBy: caller.principalId }
     const version = await insertVersion(tx, key, created)
     if (body.publish) await setVersionState(tx, key, version, 'online')
-    return versionView(await mustFindVersion(tx, key, version))
+    return withoutText(await mustFindVersion(tx, key, version))
   },
 })

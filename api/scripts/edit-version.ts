@@ -4,8 +4,8 @@ import { updateVersion } from '../../store/postgres/script-library.js'
 import { revisionField } from '../fields.js'
 import { operation } from '../operation.js'
 import { checkSeen } from '../seen.js'
-import { keyOf, mustAllow, mustFindVersion, textOf } from './find-script.js'
-import { contentField, noteField, versionParams, versionTextSchema, versionView } from './schema.js'
+import { keyOf, mustAllow, mustFindVersion, textOf, withoutText } from './find-script.js'
+import { contentField, noteField, versionParams, versionSchema, versionView } from './schema.js'
 
 export const editVersion = operation({
   name: 'edit-script-version',
@@ -17,7 +17,7 @@ export const editVersion = operation({
     'Only drafts change. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.',
   params: versionParams,
   body: z.strictObject({ content: contentField, note: noteField.optional(), revision: revisionField }),
-  response: versionTextSchema,
+  response: versionSchema,
   errors: [
     'script_unknown',
     'script_version_unknown',
@@ -35,6 +35,6 @@ export const editVersion = operation({
     const draft = await mustAllow(tx, key, params.version, 'edit')
     checkSeen(body.revision, versionView(draft), `version ${params.version} of ${key.name}`)
     await updateVersion(tx, key, params.version, { note: body.note, text })
-    return versionView(await mustFindVersion(tx, key, params.version))
+    return withoutText(await mustFindVersion(tx, key, params.version))
   },
 })

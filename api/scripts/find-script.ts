@@ -13,7 +13,9 @@ import {
   lockScript,
   type NewVersion,
   type ScriptKey,
+  type ScriptVersion,
 } from '../../store/postgres/script-library.js'
+import { versionView } from './schema.js'
 
 /** @throws PlatformError script_unknown */
 export async function mustFindScript(db: Db, key: ScriptKey): Promise<LibraryScript> {
@@ -69,3 +71,8 @@ export const keyOf = (scope: { id: ScopeId }, { script }: { script: string }): S
   scopeId: scope.id,
   name: script,
 })
+
+/** What a change answers: the text is the caller's own, and an answer is kept for days. */
+export function withoutText({ content: _text, ...version }: ScriptVersion & { content: string }) {
+  return versionView(version)
+}

@@ -5,12 +5,13 @@ import { createScript } from './create-script.js'
 import { createVersion } from './create-version.js'
 import { deleteScript } from './delete-script.js'
 import { deleteVersion } from './delete-version.js'
+import { disableVersion } from './disable-version.js'
 import { editVersion } from './edit-version.js'
 import { getScript } from './get-script.js'
 import { getVersion } from './get-version.js'
 import { listScripts } from './list-scripts.js'
 import { listVersions } from './list-versions.js'
-import { disableVersion, publishVersion } from './move-version.js'
+import { publishVersion } from './publish-version.js'
 
 export const scriptOperations: readonly Operation[] = [
   listScripts,

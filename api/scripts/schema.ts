@@ -3,22 +3,20 @@ import { z } from 'zod'
 import { languages } from '../../domain/script.js'
 import { versionStates } from '../../domain/script-library.js'
 import type { LibraryScript, ScriptVersion } from '../../store/postgres/script-library.js'
+import { queryInteger } from '../paging.js'
 import { descriptionField, nameField as authoredName, revisionField, timeField, toTime } from '../fields.js'
 
 const nameField = authoredName.describe('What steps use it by.')
 
-/** Numbers are given once: they stay below what a path may hold. */
-const versionField = z.int().min(1).max(999_999)
+const VERSION_MAX = 999_999
+const versionField = z.int().min(1).max(VERSION_MAX)
 export const languageField = z.enum(languages)
 export const noteField = z.string().max(500).describe('What is new in this version.')
 export const contentField = z.string().min(1).describe('The text of the script; at most 1 MiB.')
 
 export const scriptParams = z.object({ script: nameField })
 export const versionParams = scriptParams.extend({
-  version: z
-    .string()
-    .regex(/^[1-9][0-9]{0,5}$/, 'must be the number of a version')
-    .transform(Number),
+  version: queryInteger(1, VERSION_MAX),
 })
 export const newScriptFields = { name: nameField, language: languageField.default('bash') }
 

@@ -323,7 +323,7 @@ export interface paths {
         put?: never;
         /**
          * Publish a version
-         * @description It becomes the version that is meant where none is named; the former one goes offline, and can be published again.
+         * @description It becomes the version that is meant where none is named; the former one goes offline, and can be published again. With `revision` only the text that was reviewed goes online.
          */
         post: operations["publish-script-version"];
         delete?: never;
@@ -343,9 +343,110 @@ export interface paths {
         put?: never;
         /**
          * Disable a version for good
-         * @description Nothing that names it starts any more. What runs already goes on.
+         * @description Nothing that names it starts any more, and no run is taken up again that still has it to run. What runs already goes on: cancel that.
          */
         post: operations["disable-script-version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List jobs */
+        get: operations["list-jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/jobs/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a job */
+        get: operations["get-job"];
+        /**
+         * Make a job, or replace it
+         * @description Without `revision` it must be new. Its plans keep the steps that they have until they are synced. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.
+         */
+        put: operations["put-job"];
+        post?: never;
+        /** Remove a job that has no plans */
+        delete: operations["delete-job"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/jobs/{job}/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the plans of a job */
+        get: operations["list-plans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/jobs/{job}/plans/{plan}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a plan */
+        get: operations["get-plan"];
+        /**
+         * Make a plan of a job, or change it
+         * @description A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new.
+         */
+        put: operations["put-plan"];
+        post?: never;
+        /**
+         * Remove a plan
+         * @description Runs of it keep what they run.
+         */
+        delete: operations["delete-plan"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/jobs/{job}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sync plans with their job
+         * @description Plans never follow their job by themselves. Give the `revision` of the job that you have compared them with: if it was changed since, nothing is synced.
+         */
+        post: operations["sync-plans"];
         delete?: never;
         options?: never;
         head?: never;
@@ -626,6 +727,13 @@ export interface components {
         DeletedGroup: {
             name: string;
         };
+        DeletedJob: {
+            name: string;
+        };
+        DeletedPlan: {
+            job: string;
+            name: string;
+        };
         DeletedScript: {
             name: string;
         };
@@ -787,6 +895,103 @@ export interface components {
             /** @description When an unknown outcome became known. */
             resolvedAt: string | null;
         };
+        Job: {
+            name: string;
+            description: string;
+            tags: string[];
+            /** @description In their order. */
+            stepNames: string[];
+            /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+            revision: number;
+            /** @description How many it has. */
+            plans: number;
+            /** @description How many of them have older steps: they need a sync. */
+            outdated: number;
+            createdBy: string;
+            /** Format: date-time */
+            createdAt: string;
+            updatedBy: string;
+            /** Format: date-time */
+            updatedAt: string;
+            steps: {
+                /**
+                 * @default script
+                 * @constant
+                 */
+                type: "script";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /** @description The text of the script; at most 1 MiB. */
+                script?: string;
+                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                uses?: string;
+                /**
+                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                 * @enum {string}
+                 */
+                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                /**
+                 * @description Arguments, given as they are; no shell reads them.
+                 * @default []
+                 */
+                arguments: string[];
+                /** @default {} */
+                environment: {
+                    [key: string]: string;
+                };
+                /**
+                 * @description An absolute path; the account's home if left out.
+                 * @default
+                 */
+                workingDirectory: string;
+                /**
+                 * @description The account to run as; the agent's own if left out.
+                 * @default
+                 */
+                account: string;
+                /**
+                 * @description Whether the account's profile is read first.
+                 * @default false
+                 */
+                login: boolean;
+                /**
+                 * @description 0: no limit but the 48 h of the order.
+                 * @default 3600000
+                 */
+                timeoutMs: number;
+                /**
+                 * @description Between the polite signal and the kill.
+                 * @default 10000
+                 */
+                graceMs: number;
+                /**
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                concurrency?: number | string;
+            }[];
+        };
+        JobSummary: {
+            name: string;
+            description: string;
+            tags: string[];
+            /** @description In their order. */
+            stepNames: string[];
+            /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+            revision: number;
+            /** @description How many it has. */
+            plans: number;
+            /** @description How many of them have older steps: they need a sync. */
+            outdated: number;
+            createdBy: string;
+            /** Format: date-time */
+            createdAt: string;
+            updatedBy: string;
+            /** Format: date-time */
+            updatedAt: string;
+        };
         JoinToken: {
             id: string;
             labels: {
@@ -841,6 +1046,100 @@ export interface components {
                 stdoutBytes: number | null;
                 stderrBytes: number | null;
             }[];
+        };
+        Plan: {
+            job: string;
+            name: string;
+            description: string;
+            /** @description Which steps of the job, by name; null for all, also those that come later. */
+            chosen: string[] | null;
+            /** @description Whether the job's steps have changed since the plan was made or synced. */
+            needsSync: boolean;
+            /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+            revision: number;
+            createdBy: string;
+            /** Format: date-time */
+            createdAt: string;
+            updatedBy: string;
+            /** Format: date-time */
+            updatedAt: string;
+            /** @description All of the job's, as they were: what is chosen of them is launched. */
+            steps: {
+                /**
+                 * @default script
+                 * @constant
+                 */
+                type: "script";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /** @description The text of the script; at most 1 MiB. */
+                script?: string;
+                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                uses?: string;
+                /**
+                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                 * @enum {string}
+                 */
+                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                /**
+                 * @description Arguments, given as they are; no shell reads them.
+                 * @default []
+                 */
+                arguments: string[];
+                /** @default {} */
+                environment: {
+                    [key: string]: string;
+                };
+                /**
+                 * @description An absolute path; the account's home if left out.
+                 * @default
+                 */
+                workingDirectory: string;
+                /**
+                 * @description The account to run as; the agent's own if left out.
+                 * @default
+                 */
+                account: string;
+                /**
+                 * @description Whether the account's profile is read first.
+                 * @default false
+                 */
+                login: boolean;
+                /**
+                 * @description 0: no limit but the 48 h of the order.
+                 * @default 3600000
+                 */
+                timeoutMs: number;
+                /**
+                 * @description Between the polite signal and the kill.
+                 * @default 10000
+                 */
+                graceMs: number;
+                /**
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                concurrency?: number | string;
+            }[];
+        };
+        PlanSummary: {
+            job: string;
+            name: string;
+            description: string;
+            /** @description Which steps of the job, by name; null for all, also those that come later. */
+            chosen: string[] | null;
+            /** @description Whether the job's steps have changed since the plan was made or synced. */
+            needsSync: boolean;
+            /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+            revision: number;
+            createdBy: string;
+            /** Format: date-time */
+            createdAt: string;
+            updatedBy: string;
+            /** Format: date-time */
+            updatedAt: string;
         };
         Problem: {
             /** Format: uri */
@@ -964,6 +1263,13 @@ export interface components {
             };
             startedAt: string | null;
             endedAt: string | null;
+        };
+        SyncedPlans: {
+            synced: {
+                plan: string;
+                /** @description Steps that it had chosen and the job has no more. */
+                dropped: string[];
+            }[];
         };
         Verdict: {
             attempt: number;
@@ -2704,6 +3010,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `search_too_wide` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `headers_too_large` */
             431: {
                 headers: {
@@ -3355,7 +3670,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScriptVersionText"];
+                    "application/json": components["schemas"]["ScriptVersion"];
                 };
             };
             /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
@@ -3459,7 +3774,7 @@ export interface operations {
                 scope: string;
                 /** @description What steps use it by. */
                 script: string;
-                version: unknown;
+                version: number;
             };
             cookie?: never;
         };
@@ -3560,7 +3875,7 @@ export interface operations {
                 scope: string;
                 /** @description What steps use it by. */
                 script: string;
-                version: unknown;
+                version: number;
             };
             cookie?: never;
         };
@@ -3583,7 +3898,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScriptVersionText"];
+                    "application/json": components["schemas"]["ScriptVersion"];
                 };
             };
             /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
@@ -3690,7 +4005,7 @@ export interface operations {
                 scope: string;
                 /** @description What steps use it by. */
                 script: string;
-                version: unknown;
+                version: number;
             };
             cookie?: never;
         };
@@ -3809,7 +4124,133 @@ export interface operations {
                 scope: string;
                 /** @description What steps use it by. */
                 script: string;
-                version: unknown;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+                    revision?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptVersion"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `script_unknown`, `script_version_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `script_version_refused`, `edit_conflict`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "disable-script-version": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                script: string;
+                version: number;
             };
             cookie?: never;
         };
@@ -3821,7 +4262,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScriptVersionText"];
+                    "application/json": components["schemas"]["ScriptVersion"];
                 };
             };
             /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
@@ -3916,19 +4357,21 @@ export interface operations {
             };
         };
     };
-    "disable-script-version": {
+    "list-jobs": {
         parameters: {
-            query?: never;
-            header: {
-                /** @description New for each action, the same for each repeat of it. */
-                "Idempotency-Key": string;
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Most items of one page. */
+                limit?: number;
+                /** @description Part of the name. */
+                name?: string;
+                tag?: string;
             };
+            header?: never;
             path: {
                 /** @description Name of the scope. */
                 scope: string;
-                /** @description What steps use it by. */
-                script: string;
-                version: unknown;
             };
             cookie?: never;
         };
@@ -3940,7 +4383,375 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScriptVersionText"];
+                    "application/json": {
+                        items: components["schemas"]["JobSummary"][];
+                        /** @description Give it as `after` for the next page. */
+                        next: string | null;
+                    };
+                };
+            };
+            /** @description `cursor_invalid`, `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-job": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-job": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Default: "". */
+                    description?: string;
+                    /** @description Default: []. */
+                    tags?: string[];
+                    steps: {
+                        /**
+                         * @description Default: "script".
+                         * @constant
+                         */
+                        type?: "script";
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name: string;
+                        /** @description The text of the script; at most 1 MiB. */
+                        script?: string;
+                        /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                        uses?: string;
+                        /**
+                         * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                         * @enum {string}
+                         */
+                        language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                        /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                        arguments?: string[];
+                        /** @description Default: {}. */
+                        environment?: {
+                            [key: string]: string;
+                        };
+                        /** @description An absolute path; the account's home if left out. Default: "". */
+                        workingDirectory?: string;
+                        /** @description The account to run as; the agent's own if left out. Default: "". */
+                        account?: string;
+                        /** @description Whether the account's profile is read first. Default: false. */
+                        login?: boolean;
+                        /** @description 0: no limit but the 48 h of the order. Default: 3600000. */
+                        timeoutMs?: number;
+                        /** @description Between the polite signal and the kill. Default: 10000. */
+                        graceMs?: number;
+                        /**
+                         * @description Default: "stop".
+                         * @enum {string}
+                         */
+                        onFailure?: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                    }[];
+                    /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+                    revision?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description `plan_invalid`, `plan_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `script_unknown`, `script_version_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken`, `edit_conflict`, `script_version_refused`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `script_too_large`, `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-job": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedJob"];
                 };
             };
             /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
@@ -3970,7 +4781,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_unknown`, `script_version_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3988,7 +4799,582 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_version_refused`, `idempotency_conflict` */
+            /** @description `job_in_use`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-plans": {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Most items of one page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["PlanSummary"][];
+                        /** @description Give it as `after` for the next page. */
+                        next: string | null;
+                    };
+                };
+            };
+            /** @description `cursor_invalid`, `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `plan_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-plan": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Default: "". */
+                    description?: string;
+                    /** @description Which steps of the job, by name; null for all, also those that come later. Default: null. */
+                    chosen?: string[] | null;
+                    /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+                    revision?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description `plan_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `plan_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken`, `edit_conflict`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-plan": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedPlan"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `plan_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sync-plans": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+                    revision: number;
+                    /** @description All that need it if left out, at most 1,000 at once. */
+                    plans?: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncedPlans"];
+                };
+            };
+            /** @description `plan_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `plan_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `edit_conflict`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;

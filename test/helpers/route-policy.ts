@@ -81,7 +81,11 @@ export const policy: Readonly<Record<string, Rule>> = {
     body: () => ({ content: 'false', revision: 1 }),
   },
   [`DELETE ${inScope}/scripts/:script/versions/:version`]: { may: operators, uses: true },
-  [`POST ${inScope}/scripts/:script/versions/:version/publish`]: { may: operators, uses: true },
+  [`POST ${inScope}/scripts/:script/versions/:version/publish`]: {
+    may: operators,
+    uses: true,
+    body: () => ({ revision: 1 }),
+  },
   [`POST ${inScope}/scripts/:script/versions/:version/disable`]: { may: operators, uses: true },
 
   [`GET ${inScope}/recoveries`]: { may: everyRole },

@@ -258,10 +258,14 @@ describe('the script library on the command line', () => {
     expect((await cli(['scripts', 'publish', 'greet'])).err).toBe('greet@1 is online\n')
     const ran = await cli(['run', '-t', '*', '--script', 'greet', '--', 'there', 'two words'])
     expect([ran.code, ran.out]).toEqual([0, expect.stringContaining('hello there two words')])
-    expect((await cli(['scripts', 'put', 'greet', file])).err).toBe('greet@1 is online, unchanged\n')
+    for (const more of [[], ['--publish']])
+      expect((await cli(['scripts', 'put', 'greet', file, ...more])).err).toBe('greet@1 is online, unchanged\n')
+    const other = await cli(['scripts', 'put', 'greet', file, '--lang', 'perl'])
+    expect([other.code, other.err]).toEqual([2, expect.stringContaining('greet is a script in python')])
     write('print("good day")\n')
     expect((await cli(['scripts', 'put', 'greet', file, '--publish'])).err).toBe('greet@2 is online\n')
-    expect((await cli(['scripts', 'diff', 'greet@1'])).out).toContain('+print("good day")')
+    expect((await cli(['scripts', 'diff', 'greet@1', 'greet@2'])).out).toContain('+print("good day")')
+    expect((await cli(['scripts', 'diff', 'greet@1'])).out).toContain('-print("good day")')
     const old = await cli(['run', '-t', 'name:rack-a-1', '--script', 'greet@1', '--json'])
     const run = JSON.parse(old.out) as { execution: { id: string } }
     expect((await cli(['runs', 'show', run.execution.id])).out).toMatch(/greet@1 +succeeded/)
@@ -289,6 +293,7 @@ describe('the script library on the command line', () => {
   it('says what to do where a name means nothing', async () => {
     expect((await cli(['scripts', 'show', 'nothing'])).err).toContain('drover scripts ls')
     expect(await cli(['scripts', 'disable', 'greet'])).toMatchObject({ code: 2 })
+    expect(await cli(['scripts', 'tag', 'greet'])).toMatchObject({ code: 2 })
     expect(await cli(['run', '-t', '*', '--script', 'a', '--file', 'b'])).toMatchObject({ code: 2 })
     expect((await cli(['scripts', 'edit', 'greet'], { env: { EDITOR: '', VISUAL: '' } })).err).toContain(
       'EDITOR',

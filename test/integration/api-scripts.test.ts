@@ -1,4 +1,6 @@
 /** The script library by its public face: versions and their states, conflicts, and what a launch makes of them. */
+import type { ExecutionId } from '../../domain/id'
+import { holdScripts } from '../../store/postgres/script-library'
 import { type ApiFixture, type Answer, startApiFixture } from './api-fixture'
 
 let api: ApiFixture
@@ -11,7 +13,8 @@ beforeAll(async () => {
 
 afterAll(() => api?.close())
 
-const post = (path: string, body?: unknown) => api.call(path, { method: 'POST', body })
+const post = (path: string, body?: unknown) =>
+  api.call(path, { method: 'POST', body: body ?? (path.endsWith('/publish') ? {} : undefined) })
 const says = (answer: Answer) => [answer.status, answer.body.code]
 
 async function make(fields: Record<string, unknown> = {}): Promise<string> {
@@ -80,7 +83,7 @@ describe('a script of the library', () => {
     for (const [path, call, advice] of [
       [version, edit, /make a new version/],
       [version, { method: 'DELETE' }, /publish another/],
-      [`${version}/publish`, { method: 'POST' }, /is online/],
+      [`${version}/publish`, { method: 'POST', body: {} }, /is online/],
       [`/scripts/${name}`, { method: 'DELETE' }, /disable it first/],
     ] as const) {
       const answer = await api.call(path, call)
@@ -97,12 +100,32 @@ describe('a script of the library', () => {
     expect(says(await api.call(version))).toEqual([404, 'script_unknown'])
   })
 
+  it('that was removed never comes to mean another text: its numbers go on', async () => {
+    const name = await make()
+    const draft = await api.call(`/scripts/${name}/versions/1`)
+    expect((await api.call(`/scripts/${name}`, { method: 'DELETE' })).status).toBe(200)
+    expect(says(await api.call(`/scripts/${name}`, { method: 'DELETE' }))).toEqual([404, 'script_unknown'])
+    const again = await post('/scripts', { name, content: 'echo anew', language: 'sh', publish: true })
+    expect([again.status, again.body]).toMatchObject([201, { language: 'sh', online: 2, latest: 2 }])
+    expect(says(await api.call(`/scripts/${name}/versions/1`))).toEqual([404, 'script_version_unknown'])
+    const late = { method: 'PUT', body: { content: 'echo late', revision: draft.body['revision'] } }
+    expect(says(await api.call(`/scripts/${name}/versions/1`, late))).toEqual([404, 'script_version_unknown'])
+  })
+
+  it('puts only the text online that was reviewed', async () => {
+    const name = await make()
+    const version = `/scripts/${name}/versions/1`
+    await api.call(version, { method: 'PUT', body: { content: 'echo unseen', revision: 1 } })
+    expect(says(await post(`${version}/publish`, { revision: 1 }))).toEqual([409, 'edit_conflict'])
+    expect((await post(`${version}/publish`, { revision: 2 })).body).toMatchObject({ state: 'online' })
+  })
+
   it('is not overwritten by who has not seen what is there: 409 with what is there now', async () => {
     const name = await make()
     const version = `/scripts/${name}/versions/1`
     const edit = (content: string, revision: number) =>
       api.call(version, { method: 'PUT', body: { content, revision } })
-    expect((await edit('echo alice', 1)).body).toMatchObject({ content: 'echo alice', revision: 2 })
+    expect((await edit('echo alice', 1)).body).toMatchObject({ bytes: 10, revision: 2 })
     const late = await edit('echo bob', 1)
     expect(says(late)).toEqual([409, 'edit_conflict'])
     expect(late.body['details']).toMatchObject({ current: { content: 'echo alice', revision: 2 } })
@@ -187,6 +210,52 @@ describe('a step that uses one', () => {
     await post(`/scripts/${name}/versions/1/disable`)
     expect(await refused(name)).toEqual([409, 'script_version_refused'])
     expect(await refused(`${name}@1`)).toEqual([409, 'script_version_refused'])
+  })
+
+  it('is not taken up again when what it still has to run was disabled', async () => {
+    const name = await make({ publish: true })
+    const launched = await post('/executions', {
+      target: 'name:web-1',
+      plan: {
+        name: 'two',
+        steps: [
+          { name: 'first', script: 'true' },
+          { name: 'second', uses: name },
+        ],
+      },
+    })
+    const id = String(launched.body['id']) as ExecutionId
+    await api.pool.query(`update execution set state = 'failed' where id = $1`, [id])
+    await api.pool.query(
+      `update step_execution set state = case position when 0 then 'failed' else 'pending' end where execution_id = $1`,
+      [id],
+    )
+    await post(`/scripts/${name}/versions/1/disable`)
+    const operate = (body: unknown) => post(`/executions/${id}/operations`, body)
+    const refused = await operate({ kind: 'retry' })
+    expect([...says(refused), refused.body.detail]).toEqual([
+      409,
+      'operation_refused',
+      expect.stringContaining(`${name}@1 was disabled`),
+    ])
+    expect((await operate({ kind: 'skip', step: 1 })).body.code).not.toBe('internal')
+  })
+
+  it('is not held up by a launch that has not come to its end, and has an order with it', async () => {
+    const name = await make({ publish: true })
+    const tx = await api.pool.connect()
+    try {
+      await tx.query('begin')
+      await holdScripts(tx, api.scopeId, [name])
+      const disabling = post(`/scripts/${name}/versions/1/disable`)
+      // A launch that reads now gets what is online; one that has read waits for nobody before its end.
+      expect((await launch({ uses: name })).status).toBe(201)
+      await tx.query('commit')
+      expect((await disabling).status).toBe(200)
+    } finally {
+      tx.release()
+    }
+    expect(says(await launch({ uses: name }))).toEqual([409, 'script_version_refused'])
   })
 
   it.each([

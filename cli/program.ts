@@ -1,6 +1,7 @@
 /** The commands and their options; what they do is loaded only when it is called, so that help is instant. */
 import { Command, Option } from 'commander'
 import { exitCodeHelp } from './exit-code.js'
+import { addJobs, addScripts } from './library-program.js'
 import type { Terminal } from './terminal.js'
 import { parseAmount, parseConcurrency, parseCount, parseDuration } from './values.js'
 import { cliVersion } from './version.js'
@@ -22,6 +23,7 @@ export function createProgram(terminal: Terminal): Command {
   addHosts(program, terminal)
   addGroups(program, terminal)
   addScripts(program, terminal)
+  addJobs(program, terminal)
   addRecoveries(program, terminal)
   addAgents(program, terminal)
   program
@@ -59,6 +61,7 @@ function addRun(program: Command, terminal: Terminal): void {
     .option('--name <text>', 'what the run is called in lists')
     .option('--file <script>', 'run this file; - is standard input')
     .option('--script <name>', 'run a script of the library: deploy, or deploy@3')
+    .option('--job <plan>', 'run a plan of a job: deploy-site/staging')
     .option('--confirm <n>', 'say how many hosts you expect', parseCount)
     .option('--detach', 'print the id and do not follow')
     .option('--idempotency-key <key>', 'repeat a launch safely')
@@ -216,67 +219,6 @@ function addRecoveries(program: Command, terminal: Terminal): void {
     .description('let every held run go on, and new launches run')
     .addOption(asJson())
     .action(async (options) => (await import('./recoveries.js')).resumeRecovered(terminal, options))
-}
-
-function addScripts(program: Command, terminal: Terminal): void {
-  const scripts = program.command('scripts').description('the script library: named scripts with versions')
-  const load = () => import('./scripts.js')
-  scripts
-    .command('ls')
-    .description('list scripts')
-    .option('--name <text>', 'part of the name')
-    .option('--tag <tag>', 'that have this tag')
-    .option('--lang <language>', 'in this language')
-    .option('--text <text>', 'whose newest version has this in its text')
-    .addOption(asJson())
-    .action(async (options) => (await load()).listScripts(terminal, options))
-  scripts
-    .command('show <script>')
-    .description('show a script and its versions; deploy@3 prints the text of version 3')
-    .addOption(asJson())
-    .action(async (script, options) => (await load()).showScript(terminal, script, options))
-  scripts
-    .command('put <script> <file>')
-    .description('make a script, or give it a new version; - is standard input')
-    .option('--lang <language>', 'of a new script; by the name of the file if left out')
-    .option('--note <text>', 'what is new in this version')
-    .option('--description <text>', 'what a new script is for')
-    .option('--tag <tag>', 'of a new script; repeat for more', all, [])
-    .option('--publish', 'the version goes online at once')
-    .addOption(asJson())
-    .action(async (script, file, options) => (await load()).putScript(terminal, script, file, options))
-  scripts
-    .command('edit <script>')
-    .description('open a version in your editor; one that is no draft becomes a new draft')
-    .option('--note <text>', 'what is new in this version')
-    .addOption(asJson())
-    .action(async (script, options) => (await load()).editScript(terminal, script, options))
-  scripts
-    .command('publish <script>')
-    .description('put a version online, the latest if none is named; the former one goes offline')
-    .addOption(asJson())
-    .action(async (script, options) => (await load()).publishScript(terminal, script, options))
-  scripts
-    .command('disable <script@version>')
-    .description('disable a version for good: nothing that names it starts any more')
-    .addOption(asJson())
-    .action(async (script, options) => (await load()).disableScript(terminal, script, options))
-  scripts
-    .command('diff <script@version> [other]')
-    .description('compare a version with another, or with the one that is online')
-    .addOption(asJson())
-    .action(async (script, other, options) => (await load()).diffScript(terminal, script, other, options))
-  scripts
-    .command('tag <script> [tags...]')
-    .description('add tags, or take them away (nightly-); change the description')
-    .option('--description <text>', 'what the script is for')
-    .addOption(asJson())
-    .action(async (script, tags, options) => (await load()).tagScript(terminal, script, tags, options))
-  scripts
-    .command('rm <script>')
-    .description('remove a version (deploy@2), or a script with all of them; what ran keeps its text')
-    .addOption(asJson())
-    .action(async (script, options) => (await load()).removeScript(terminal, script, options))
 }
 
 function addGroups(program: Command, terminal: Terminal): void {

@@ -23,6 +23,7 @@ export interface RunOptions {
   name?: string
   file?: string
   script?: string
+  job?: string
   confirm?: number
   detach?: true
   idempotencyKey?: string
@@ -63,6 +64,9 @@ async function follow(
 export function launchOf(words: string[], options: RunOptions): Launch {
   if (options.file === '-' && options.target === '-')
     throw new UsageError('standard input can be the target or the script, not both')
+  const confirm = options.confirm === undefined ? {} : { confirm: options.confirm }
+  if (options.job !== undefined)
+    return { ...planOf(options.job, words, options), target: readTarget(options.target), ...confirm }
   const script = {
     ...sourceOf(words, options),
     ...(options.name === undefined ? {} : { name: options.name }),
@@ -73,9 +77,20 @@ export function launchOf(words: string[], options: RunOptions): Launch {
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   }
-  const confirm = options.confirm === undefined ? {} : { confirm: options.confirm }
   // The server knows the languages, and says which they are.
   return { script: script as NonNullable<Launch['script']>, target: readTarget(options.target), ...confirm }
+}
+
+/** A plan has all that it needs. @throws UsageError */
+function planOf(text: string, words: string[], options: RunOptions): { job: { name: string; plan: string } } {
+  const [name, plan, more] = text.split('/')
+  if (!name || !plan || more !== undefined)
+    throw new UsageError(`"${text}" is not a plan; write deploy-site/staging (see: drover jobs ls)`)
+  const { script, file, lang, cwd, as, login, timeout, concurrency, env } = options
+  const own = [script, file, lang, cwd, as, login, timeout, concurrency].some((value) => value !== undefined)
+  if (own || env.length || words.length)
+    throw new UsageError('--job runs a plan as it is: leave out the command and the options of a step')
+  return { job: { name, plan } }
 }
 
 /** A script of the library with its arguments, or a text of the user's own. @throws UsageError */

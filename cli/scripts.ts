@@ -107,22 +107,19 @@ export async function putScript(
       ...(tag.length ? { tags: tag } : {}),
     })
     const { latest } = await drover.script(name)
-    return tell(terminal, options, name, await drover.scriptVersion(name, latest ?? 1))
+    return tell(terminal, options, { name, version: await drover.scriptVersion(name, latest ?? 1) })
   }
   refuseOtherKind(before, file, options)
   const latest = before.latest === null ? undefined : await drover.scriptVersion(name, before.latest)
   const isSame = latest?.content === input.script && latest.state !== 'disabled'
-  if (!isSame) return tell(terminal, options, name, await drover.createScriptVersion(name, version))
+  if (!isSame)
+    return tell(terminal, options, { name, version: await drover.createScriptVersion(name, version) })
   if (publish && latest.state !== 'online') {
     const { revision } = latest
-    return tell(
-      terminal,
-      options,
-      name,
-      await drover.publishScriptVersion(name, latest.version, { revision }),
-    )
+    const version = await drover.publishScriptVersion(name, latest.version, { revision })
+    return tell(terminal, options, { name, version })
   }
-  tell(terminal, options, name, latest, 'unchanged')
+  tell(terminal, options, { name, version: latest, more: 'unchanged' })
 }
 
 /** What a new version cannot change. @throws UsageError */
@@ -144,9 +141,7 @@ function refuseOtherKind(script: Script, file: string, options: PutOptions): voi
 function tell(
   terminal: Terminal,
   options: Json,
-  name: string,
-  version: ScriptVersion & { content?: string },
-  more?: string,
+  { name, version, more }: { name: string; version: ScriptVersion & { content?: string }; more?: string },
 ): void {
   const { content: _text, ...told } = version
   if (options.json) return terminal.json({ name, ...told })
@@ -176,7 +171,7 @@ export async function editScript(
   const note = options.note === undefined ? {} : { note: options.note }
   if (edited.text === before.content) {
     edited.forget()
-    return tell(terminal, options, name, before, 'unchanged')
+    return tell(terminal, options, { name, version: before, more: 'unchanged' })
   }
   const content = edited.text
   try {
@@ -185,7 +180,7 @@ export async function editScript(
         ? await drover.editScriptVersion(name, version, { content, revision: before.revision, ...note })
         : await drover.createScriptVersion(name, { content, ...note })
     edited.forget()
-    tell(terminal, options, name, made)
+    tell(terminal, options, { name, version: made })
   } catch (error) {
     terminal.talk(`your text is kept in ${edited.file}`)
     throw error
@@ -205,12 +200,12 @@ export async function publishScript(terminal: Terminal, text: string, options: J
   const drover = connect()
   const { name, version } = await versionOf(drover, text)
   const { revision } = await drover.scriptVersion(name, version)
-  tell(terminal, options, name, await drover.publishScriptVersion(name, version, { revision }))
+  tell(terminal, options, { name, version: await drover.publishScriptVersion(name, version, { revision }) })
 }
 
 export async function disableScript(terminal: Terminal, text: string, options: Json): Promise<void> {
   const { name, version } = mustName(text)
-  tell(terminal, options, name, await connect().disableScriptVersion(name, version))
+  tell(terminal, options, { name, version: await connect().disableScriptVersion(name, version) })
 }
 
 /** From the first to the second; with one alone, from the version that is online to it. */
@@ -281,4 +276,35 @@ function mustName(text: string): { name: string; version: number } {
   const { name, version } = parseUse(text)
   if (version === undefined) throw new UsageError(`"${text}" should name a version, as ${name}@1`)
   return { name, version }
+}
+
+/** Which steps of jobs and plans use a script, and what they mean by it now. */
+export async function usesOfScript(terminal: Terminal, name: string, options: Json): Promise<void> {
+  const { items, more } = await connect().scriptCitations(name)
+  if (options.json) return terminal.json({ items, more })
+  if (!items.length) return terminal.talk(`no job and no plan uses ${name}`)
+  const rows = items.map(({ job, plan, step, uses, version, state }) => [
+    plan === null ? job : `${job}/${plan}`,
+    step,
+    uses,
+    version === null ? 'no such version' : `${version} ${state}`,
+  ])
+  terminal.data(tableOf(['JOB OR PLAN', 'STEP', 'USES', 'VERSION'], rows))
+  if (more) terminal.talk('there are more than 1,000')
+}
+
+/** @param text `deploy@3`: jobs that name another version name this one from now on */
+export async function syncScript(
+  terminal: Terminal,
+  text: string,
+  jobs: string[],
+  options: Json,
+): Promise<void> {
+  const { name, version } = mustName(text)
+  const synced = await connect().syncScript(name, jobs.length ? { to: version, jobs } : { to: version })
+  if (options.json) return terminal.json(synced)
+  if (!synced.jobs.length) return terminal.talk(`no job names another version of ${name}`)
+  for (const { job, steps } of synced.jobs)
+    terminal.talk(`${job} uses ${name}@${version} in ${steps.map((step) => `"${step}"`).join(', ')}`)
+  terminal.talk('plans keep what they have until: drover jobs sync JOB')
 }

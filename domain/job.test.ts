@@ -1,5 +1,5 @@
 import type { PlatformError } from './errors.js'
-import { chooseSteps, parsePlanName, syncChosen } from './job.js'
+import { chooseSteps, parsePlanName, renewUses, syncChosen } from './job.js'
 import { chosenSchema, jobStepsSchema } from './job.schema.js'
 
 const steps = jobStepsSchema.parse(['stop', 'deploy', 'start'].map((name) => ({ name, script: 'true' })))
@@ -28,6 +28,15 @@ describe('the steps of a plan', () => {
     expect(syncChosen(steps, null)).toEqual({ chosen: null, dropped: [] })
     expect(codeOf(() => syncChosen(steps, ['gone']))).toBe('plan_invalid')
   })
+})
+
+it('steps that name another version of a script are renewed, and no others', () => {
+  const using = jobStepsSchema.parse(
+    ['deploy@1', 'deploy', 'deploy@3', 'other@1'].map((uses, at) => ({ name: `s${at}`, uses })),
+  )
+  const { steps: renewed, changed } = renewUses(using, 'deploy', 3)
+  expect(renewed.map((step) => step.uses)).toEqual(['deploy@3', 'deploy', 'deploy@3', 'other@1'])
+  expect(changed).toEqual(['s0'])
 })
 
 describe('the shape of a job', () => {

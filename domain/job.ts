@@ -5,6 +5,7 @@
 import { PlatformError } from './errors.js'
 import { NAME } from './name.js'
 import type { JobSteps } from './job.schema.js'
+import { parseUse } from './script-library.js'
 
 /** The steps of a plan, in the job's order. @throws PlatformError plan_invalid if one that it chooses is not there */
 export function chooseSteps(steps: JobSteps, chosen: readonly string[] | null): JobSteps {
@@ -38,6 +39,25 @@ export function syncChosen(steps: JobSteps, chosen: readonly string[] | null): S
     )
   }
   return { chosen: left, dropped: chosen.filter((name) => !names.has(name)) }
+}
+
+/**
+ * Steps that name another version of a script, naming `to`; those that name none go on meaning what is online.
+ * @returns the steps, and the names of those that changed
+ */
+export function renewUses(
+  steps: JobSteps,
+  script: string,
+  to: number,
+): { steps: JobSteps; changed: string[] } {
+  const changed: string[] = []
+  const renewed = steps.map((step) => {
+    const use = step.uses === undefined ? undefined : parseUse(step.uses)
+    if (use?.name !== script || use.version === undefined || use.version === to) return step
+    changed.push(step.name)
+    return { ...step, uses: `${script}@${to}` }
+  })
+  return { steps: renewed, changed }
 }
 
 export interface PlanName {

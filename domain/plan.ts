@@ -1,5 +1,6 @@
 /** Plans: compiling what a person wrote into the immutable list of steps that the workflow interprets. */
 import { PlatformError } from './errors.js'
+import type { PlanName } from './job.js'
 import type { PlanInput, ScriptStepInput } from './plan.schema.js'
 import { type Language, SCRIPT_MAX_BYTES } from './script.js'
 import type { OnFailure } from './step-execution.js'
@@ -49,6 +50,8 @@ export interface UsedScript extends ScriptSource {
 export interface CompiledPlan {
   irVersion: number
   name: string
+  /** The job and its plan that it is of; left out where it came with the launch. */
+  job?: PlanName
   steps: CompiledStep[]
 }
 
@@ -66,7 +69,7 @@ type Sha256 = (text: string) => string
  * @throws PlatformError script_too_large, plan_invalid, plan_too_large
  */
 export function compilePlan(
-  input: PlanInput,
+  input: PlanInput & { job?: PlanName },
   sha256: Sha256,
   used: ReadonlyMap<string, UsedScript> = new Map(),
 ): Compilation {
@@ -78,7 +81,8 @@ export function compilePlan(
     const { script: _text, uses: _uses, ...rest } = step
     return { ...rest, ...text, concurrency: step.concurrency }
   })
-  const plan = { irVersion: IR_VERSION, name: input.name, steps }
+  const { name, job } = input
+  const plan = { irVersion: IR_VERSION, name, ...(job ? { job } : {}), steps }
   const size = JSON.stringify(plan).length
   if (size > PLAN_MAX_CHARACTERS) {
     throw new PlatformError(

@@ -148,6 +148,29 @@ export class ScriptCalls extends FleetCalls {
     )
   }
 
+  /** Steps of jobs and plans that use it; at most 1,000, `more` says whether there are others. */
+  scriptCitations(script: string): Promise<Schemas['ScriptCitations']> {
+    return dataOf(
+      this.api.GET('/api/v1/scopes/{scope}/scripts/{script}/citations', {
+        params: { path: { scope: this.scope, script } },
+      }),
+    )
+  }
+
+  /** Lets jobs that name another version name this one. @param sync jobs: all of them if left out */
+  syncScript(
+    script: string,
+    sync: { to: number; jobs?: string[] },
+    options: WriteOptions = {},
+  ): Promise<Schemas['SyncedJobs']> {
+    return dataOf(
+      this.api.POST('/api/v1/scopes/{scope}/scripts/{script}/sync', {
+        params: { path: { scope: this.scope, script }, header: keyOf(options) },
+        body: sync,
+      }),
+    )
+  }
+
   deleteScriptVersion(
     script: string,
     version: number,

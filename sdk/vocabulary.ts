@@ -31,6 +31,15 @@ export type Launch = Body<`${Scoped}/executions`, 'post'>
 export type OperationRequest = Body<`${Scoped}/executions/{executionId}/operations`, 'post'>
 /** Which hosts to change to which version, and how carefully. */
 export type UpgradeRequest = Body<`${Scoped}/hosts/upgrade`, 'post'>
+export type Job = Schemas['Job']
+export type JobSummary = Schemas['JobSummary']
+export type Plan = Schemas['Plan']
+export type PlanSummary = Schemas['PlanSummary']
+export type ScriptCitation = Schemas['ScriptCitations']['items'][number]
+/** What a job is made of; with `revision`, in place of what is there. */
+export type JobContent = Body<`${Scoped}/jobs/{job}`, 'put'>
+/** What a plan chooses of its job; with `revision`, in place of what it did. */
+export type PlanContent = Body<`${Scoped}/jobs/{job}/plans/{plan}`, 'put'>
 /** A script and its first version. */
 export type NewScript = Body<`${Scoped}/scripts`, 'post'>
 /** A text, or the version whose text it gets. */

@@ -1,7 +1,7 @@
 /** GET /executions/{executionId}: an execution with its steps and counts. */
 import type { Execution } from '../../store/postgres/executions.js'
 import { listSteps } from '../../store/postgres/executions.js'
-import { listSources } from '../../store/postgres/plans.js'
+import { getOrigin } from '../../store/postgres/plans.js'
 import { operation } from '../operation.js'
 import type { Services } from '../services.js'
 import { mustFindExecution } from './find-execution.js'
@@ -19,9 +19,10 @@ export const getExecution = operation({
   async handler({ services, scope, params }) {
     const execution = await mustFindExecution(services.pool, scope.id, params.executionId)
     const steps = await listSteps(services.pool, scope.id, execution.id)
-    const sources = await listSources(services.pool, scope.id, execution.planHash)
+    const { job, sources } = await getOrigin(services.pool, scope.id, execution.planHash)
     return {
       ...executionView(execution),
+      job,
       steps: steps.map((step) => stepView(step, sources[step.position] ?? null)),
       links: { temporal: temporalLink(services, execution) },
     }

@@ -1,13 +1,18 @@
 /** POST /executions: launches a plan, or one ad-hoc step, on hosts that are found once and then frozen. */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import type { ScopeId } from '../../domain/id.js'
+import { chooseSteps, type PlanName } from '../../domain/job.js'
 import { checkTargets } from '../../domain/launch.js'
 import { compilePlan } from '../../domain/plan.js'
 import { cutText } from '../../domain/text.js'
 import { adHocStepSchema, type PlanInput, planSchema } from '../../domain/plan.schema.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { labelShares } from '../../store/postgres/targets.js'
+import type { Db } from '../../store/postgres/pool.js'
+import { nameField } from '../fields.js'
 import { findTargetHosts, targetField } from '../hosts/targets.js'
+import { mustFindPlan } from '../jobs/find-job.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
 import { findUsed, holdUsed } from './find-used.js'
@@ -20,6 +25,10 @@ const launchSchema = z
   .strictObject({
     plan: planSchema.optional(),
     script: adHocStepSchema.optional().describe('One step, instead of a plan.'),
+    job: z
+      .strictObject({ name: nameField, plan: nameField })
+      .optional()
+      .describe('A plan of a job, instead of one that is given here.'),
     target: targetField,
     confirm: z
       .int()
@@ -33,7 +42,10 @@ const launchSchema = z
       .default(24 * HOUR_MS)
       .describe('How long orders of this execution may be carried out.'),
   })
-  .refine((body) => (body.plan === undefined) !== (body.script === undefined), 'give either plan or script')
+  .refine(
+    ({ plan, script, job }) => [plan, script, job].filter((one) => one !== undefined).length === 1,
+    'give one of plan, script and job',
+  )
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
@@ -49,6 +61,8 @@ export const launchExecution = operation({
   body: launchSchema,
   response: executionSchema,
   errors: [
+    'job_unknown',
+    'plan_unknown',
     'script_unknown',
     'script_version_unknown',
     'script_version_refused',
@@ -66,9 +80,9 @@ export const launchExecution = operation({
   audit: ({ body }) => ({
     resource: 'execution',
     detail: {
-      name: planOf(body).name,
+      name: nameOf(body),
       target: cutText(body.target, 500),
-      scripts: planOf(body).steps.map((step) => step.uses ?? sha256(step.script ?? '')),
+      scripts: stepsOf(body).map((step) => step.uses ?? sha256(step.script ?? '')),
     },
   }),
   async write({ scope, caller, body }, tx) {
@@ -79,7 +93,7 @@ export const launchExecution = operation({
       hosts.map((host) => host.id),
     )
     checkTargets(hosts.length, shares, body.confirm)
-    const plan = planOf(body)
+    const plan = await planOf(tx, scope.id, body)
     const used = await findUsed(tx, scope.id, plan)
     const { executionId } = await insertLaunch(tx, {
       scopeId: scope.id,
@@ -100,9 +114,22 @@ export const launchExecution = operation({
   },
 })
 
-function planOf({ plan, script }: z.output<typeof launchSchema>): PlanInput {
-  if (plan) return plan
-  if (!script) throw new Error('the schema lets neither plan nor script be left out')
-  const name = script.name ?? script.uses ?? 'script'
-  return { name, steps: [{ ...script, name }] }
+type Body = z.output<typeof launchSchema>
+
+const nameOf = ({ plan, script, job }: Body): string =>
+  job ? `${job.name}/${job.plan}` : (plan?.name ?? script?.name ?? script?.uses ?? 'script')
+
+/** The steps that came with the launch. */
+function stepsOf(body: Body): PlanInput['steps'] {
+  const { plan, script } = body
+  return plan?.steps ?? (script ? [{ ...script, name: script.name ?? nameOf(body) }] : [])
+}
+
+/** What is launched: a plan of a job as it was frozen, or what came with the launch. @throws PlatformError job_unknown, plan_unknown, plan_invalid */
+async function planOf(tx: Db, scopeId: ScopeId, body: Body): Promise<PlanInput & { job?: PlanName }> {
+  const name = nameOf(body)
+  if (!body.job) return { name, steps: stepsOf(body) }
+  const job = { job: body.job.name, plan: body.job.plan }
+  const { steps, chosen } = await mustFindPlan(tx, { scopeId, ...job })
+  return { name, job, steps: chooseSteps(steps, chosen) }
 }

@@ -61,6 +61,10 @@ export const stepSchema = z
 
 export const executionDetailSchema = executionSchema
   .extend({
+    job: z
+      .object({ job: z.string(), plan: z.string() })
+      .nullable()
+      .describe('The plan that it is a run of; null where that came with the launch.'),
     steps: z.array(stepSchema),
     links: z.object({ temporal: z.string().nullable().describe("Its page in Temporal's web UI.") }),
   })

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
 import { removeScript } from '../../store/postgres/script-library.js'
 import { operation } from '../operation.js'
-import { keyOf, mustLockScript } from './find-script.js'
+import { checkUnused, keyOf, mustLockScript } from './find-script.js'
 import { scriptParams } from './schema.js'
 
 export const deleteScript = operation({
@@ -12,10 +12,10 @@ export const deleteScript = operation({
   path: '/scripts/{script}',
   policy: 'script.write',
   summary: 'Remove a script from the library',
-  description: 'Refused while a version is online. Runs keep what they have run.',
+  description: 'Refused while a version is online, or a job or a plan uses it. Runs keep what they have run.',
   params: scriptParams,
   response: z.object({ name: z.string() }).meta({ id: 'DeletedScript' }),
-  errors: ['script_unknown', 'script_version_refused'],
+  errors: ['script_unknown', 'script_version_refused', 'script_in_use'],
   audit: ({ params }) => ({ resource: `script/${params.script}`, detail: {} }),
   async write({ scope, params }, tx) {
     const key = keyOf(scope, params)
@@ -26,6 +26,7 @@ export const deleteScript = operation({
         `version ${online} of ${key.name} is online: disable it first, so that nothing uses the script`,
       )
     }
+    await checkUnused(tx, key)
     await removeScript(tx, key)
     return { name: key.name }
   },

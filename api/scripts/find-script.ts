@@ -5,6 +5,7 @@ import type { ScopeId } from '../../domain/id.js'
 import { SCRIPT_MAX_BYTES } from '../../domain/script.js'
 import { type VersionChange, whyNotChange } from '../../domain/script-library.js'
 import { utf8Length } from '../../domain/text.js'
+import { listCitations } from '../../store/postgres/job-plans.js'
 import type { Db } from '../../store/postgres/pool.js'
 import {
   getScript,
@@ -16,6 +17,8 @@ import {
   type ScriptVersion,
 } from '../../store/postgres/script-library.js'
 import { versionView } from './schema.js'
+
+const ALL_CITATIONS = 100_000
 
 /** @throws PlatformError script_unknown */
 export async function mustFindScript(db: Db, key: ScriptKey): Promise<LibraryScript> {
@@ -71,6 +74,23 @@ export const keyOf = (scope: { id: ScopeId }, { script }: { script: string }): S
   scopeId: scope.id,
   name: script,
 })
+
+const MOST_TOLD = 20
+
+/** Refuses to remove what a job or a plan uses. @param version undefined: any of them. @throws PlatformError script_in_use */
+export async function checkUnused(tx: Db, key: ScriptKey, version?: number): Promise<void> {
+  const all = await listCitations(tx, { scopeId: key.scopeId, script: key.name }, ALL_CITATIONS)
+  const use = version === undefined ? undefined : `${key.name}@${version}`
+  const citations = all.filter(({ uses }) => use === undefined || uses === use)
+  const [first] = citations
+  if (!first) return
+  const where = `${first.plan === null ? `job ${first.job}` : `plan ${first.job}/${first.plan}`}, step "${first.step}"`
+  throw new PlatformError(
+    'script_in_use',
+    `${use ?? key.name} is used by ${citations.length === 1 ? where : `${citations.length} steps, the first of ${where}`}; see: drover scripts uses ${key.name}`,
+    { details: { citations: citations.slice(0, MOST_TOLD) } },
+  )
+}
 
 /** What a change answers: the text is the caller's own, and an answer is kept for days. */
 export function withoutText({ content: _text, ...version }: ScriptVersion & { content: string }) {

@@ -9,9 +9,11 @@ import { disableVersion } from './disable-version.js'
 import { editVersion } from './edit-version.js'
 import { getScript } from './get-script.js'
 import { getVersion } from './get-version.js'
+import { listCitations } from './list-citations.js'
 import { listScripts } from './list-scripts.js'
 import { listVersions } from './list-versions.js'
 import { publishVersion } from './publish-version.js'
+import { syncJobs } from './sync-jobs.js'
 
 export const scriptOperations: readonly Operation[] = [
   listScripts,
@@ -26,4 +28,6 @@ export const scriptOperations: readonly Operation[] = [
   publishVersion,
   disableVersion,
   deleteVersion,
+  listCitations,
+  syncJobs,
 ]

@@ -260,7 +260,7 @@ export interface paths {
         post?: never;
         /**
          * Remove a script from the library
-         * @description Refused while a version is online. Runs keep what they have run.
+         * @description Refused while a version is online, or a job or a plan uses it. Runs keep what they have run.
          */
         delete: operations["delete-script"];
         options?: never;
@@ -346,6 +346,46 @@ export interface paths {
          * @description Nothing that names it starts any more, and no run is taken up again that still has it to run. What runs already goes on: cancel that.
          */
         post: operations["disable-script-version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/scripts/{script}/citations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what uses a script
+         * @description Steps of jobs (`plan` is null) and of their plans as they were frozen; at most 1,000, `more` says whether there are others.
+         */
+        get: operations["list-script-citations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/scripts/{script}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let jobs use another version of a script
+         * @description Changes the jobs; their plans keep what they have until they are synced with them. Steps that name no version are left alone.
+         */
+        post: operations["sync-script"];
         delete?: never;
         options?: never;
         head?: never;
@@ -810,6 +850,11 @@ export interface components {
             continuation: number;
             /** @description Number of its newest event. */
             lastSeq: string;
+            /** @description The plan that it is a run of; null where that came with the launch. */
+            job: {
+                job: string;
+                plan: string;
+            } | null;
             steps: components["schemas"]["Step"][];
             links: {
                 /** @description Its page in Temporal's web UI. */
@@ -1215,6 +1260,19 @@ export interface components {
             /** Format: date-time */
             updatedAt: string;
         };
+        ScriptCitations: {
+            items: {
+                job: string;
+                plan: string | null;
+                step: string;
+                /** @description As the step says it: `deploy` or `deploy@3`. */
+                uses: string;
+                /** @description What it means now; null if there is no such version. */
+                version: number | null;
+                state: ("draft" | "online" | "offline" | "disabled") | null;
+            }[];
+            more: boolean;
+        };
         ScriptVersion: {
             version: number;
             /** @enum {string} */
@@ -1263,6 +1321,12 @@ export interface components {
             };
             startedAt: string | null;
             endedAt: string | null;
+        };
+        SyncedJobs: {
+            jobs: {
+                job: string;
+                steps: string[];
+            }[];
         };
         SyncedPlans: {
             synced: {
@@ -3354,7 +3418,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_version_refused`, `idempotency_conflict` */
+            /** @description `script_version_refused`, `script_in_use`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4065,7 +4129,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_version_refused`, `idempotency_conflict` */
+            /** @description `script_version_refused`, `script_in_use`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4320,6 +4384,229 @@ export interface operations {
                 };
             };
             /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-script-citations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                script: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptCitations"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `script_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sync-script": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                script: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    to: number;
+                    /** @description All that name another version if left out. */
+                    jobs?: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncedJobs"];
+                };
+            };
+            /** @description `plan_invalid`, `plan_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `script_unknown`, `script_version_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `script_version_refused`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `script_too_large`, `body_too_large` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -5979,6 +6266,11 @@ export interface operations {
                         /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                         concurrency?: number | string;
                     };
+                    /** @description A plan of a job, instead of one that is given here. */
+                    job?: {
+                        name: string;
+                        plan: string;
+                    };
                     /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
                     target: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
@@ -6025,7 +6317,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_unknown`, `script_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `plan_unknown`, `script_unknown`, `script_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;

@@ -1,6 +1,7 @@
 /** Plans of jobs: which steps, as the job had them when the plan was made or synced. */
 import type { JobSteps } from '../../domain/job.schema.js'
-import type { PrincipalId } from '../../domain/id.js'
+import type { PrincipalId, ScopeId } from '../../domain/id.js'
+import type { VersionState } from '../../domain/script-library.js'
 import type { JobKey } from './jobs.js'
 import type { Db } from './pool.js'
 
@@ -109,23 +110,28 @@ export interface Citation {
   step: string
   /** As the step says it: `deploy`, `deploy@3`. */
   uses: string
+  /** The version that it means now, and its state; null if there is none. */
+  version: number | null
+  state: VersionState | null
 }
 
 /** Plans by what they choose alone. In the order of their names. */
 export async function listCitations(
   db: Db,
-  { scopeId, script }: { scopeId: string; script: string },
+  { scopeId, script }: { scopeId: ScopeId; script: string },
   limit: number,
 ): Promise<Citation[]> {
   const result = await db.query<Citation>(
-    `select job, plan, step, uses from (
+    `select c.job, c.plan, c.step, c.uses, v.version, v.state from (
        select j.name as job, null as plan, s->>'name' as step, s->>'uses' as uses, n
        from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n) where j.scope_id = $1
        union all
        select p.job_name, p.name, s->>'name', s->>'uses', n
        from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n)
        where p.scope_id = $1 and (p.chosen is null or s->>'name' = any(p.chosen))) as c
-     where split_part(uses, '@', 1) = $2 order by job, plan nulls first, n limit $3`,
+     left join script_version v on v.scope_id = $1 and v.script_name = $2
+       and case when c.uses = $2 then v.state = 'online' else v.version::text = split_part(c.uses, '@', 2) end
+     where split_part(c.uses, '@', 1) = $2 order by c.job, c.plan nulls first, c.n limit $3`,
     [scopeId, script, limit],
   )
   return result.rows

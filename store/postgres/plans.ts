@@ -1,8 +1,9 @@
 /** Compiled plans, immutable and found by their hash. */
 import { createHash } from 'node:crypto'
 import type { ScopeId } from '../../domain/id.js'
+import type { PlanName } from '../../domain/job.js'
 import type { CompiledPlan, ScriptSource } from '../../domain/plan.js'
-import type { Db } from './pool.js'
+import { type Db, one } from './pool.js'
 
 /** Stores the plan if it is new. @returns its hash */
 export async function insertPlan(db: Db, scopeId: ScopeId, plan: CompiledPlan): Promise<Buffer> {
@@ -23,12 +24,19 @@ export async function findPlan(db: Db, scopeId: ScopeId, hash: Buffer): Promise<
   return result.rows[0]?.body
 }
 
-/** Which script of the library each step runs, in the order of the steps; null where its text came with the launch. */
-export async function listSources(db: Db, scopeId: ScopeId, hash: Buffer): Promise<(ScriptSource | null)[]> {
-  const result = await db.query<{ source: ScriptSource | null }>(
-    `select s.step->'source' as source from plan_ir p, jsonb_array_elements(p.body->'steps') with ordinality as s (step, n)
-     where p.scope_id = $1 and p.hash = $2 order by s.n`,
+/** Where a compiled plan is from. */
+export interface PlanOrigin {
+  job: PlanName | null
+  /** Of each step, in order; null where its text came with the launch or stands in the job. */
+  sources: (ScriptSource | null)[]
+}
+
+export async function getOrigin(db: Db, scopeId: ScopeId, hash: Buffer): Promise<PlanOrigin> {
+  const result = await db.query<PlanOrigin>(
+    `select p.body->'job' as job, (select jsonb_agg(s.step->'source' order by s.n)
+       from jsonb_array_elements(p.body->'steps') with ordinality as s (step, n)) as sources
+     from plan_ir p where p.scope_id = $1 and p.hash = $2`,
     [scopeId, hash],
   )
-  return result.rows.map((row) => row.source)
+  return one(result)
 }

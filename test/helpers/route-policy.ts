@@ -88,6 +88,27 @@ export const policy: Readonly<Record<string, Rule>> = {
   },
   [`POST ${inScope}/scripts/:script/versions/:version/disable`]: { may: operators, uses: true },
 
+  [`GET ${inScope}/scripts/:script/citations`]: { may: everyRole },
+  [`POST ${inScope}/scripts/:script/sync`]: { may: operators, body: () => ({ to: 1, jobs: undefined }) },
+
+  [`GET ${inScope}/jobs`]: { may: everyRole },
+  [`GET ${inScope}/jobs/:job`]: { may: everyRole },
+  [`PUT ${inScope}/jobs/:job`]: {
+    may: operators,
+    uses: true,
+    body: () => ({ steps: [{ name: 'one', script: 'false' }], revision: 1 }),
+  },
+  [`DELETE ${inScope}/jobs/:job`]: { may: operators, uses: true, status: 409 },
+  [`GET ${inScope}/jobs/:job/plans`]: { may: everyRole },
+  [`GET ${inScope}/jobs/:job/plans/:plan`]: { may: everyRole },
+  [`PUT ${inScope}/jobs/:job/plans/:plan`]: {
+    may: operators,
+    uses: true,
+    body: () => ({ chosen: ['one'], revision: 1 }),
+  },
+  [`DELETE ${inScope}/jobs/:job/plans/:plan`]: { may: operators, uses: true },
+  [`POST ${inScope}/jobs/:job/sync`]: { may: operators, body: () => ({ revision: 1 }) },
+
   [`GET ${inScope}/recoveries`]: { may: everyRole },
   [`POST ${inScope}/recoveries/resume`]: { may: operators },
 

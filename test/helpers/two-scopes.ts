@@ -12,7 +12,17 @@ import { makeForeignCertificate } from './raw-agent'
 
 /** One of each thing of a scope, by the names of path parameters. */
 export type Things = Record<
-  'scope' | 'hostId' | 'group' | 'script' | 'version' | 'joinTokenId' | 'executionId' | 'position' | 'stream',
+  | 'scope'
+  | 'hostId'
+  | 'group'
+  | 'script'
+  | 'version'
+  | 'job'
+  | 'plan'
+  | 'joinTokenId'
+  | 'executionId'
+  | 'position'
+  | 'stream',
   string
 >
 
@@ -101,6 +111,15 @@ async function makeThings(
     body: { name: script, content: 'true' },
   })
   if (made.status !== 201) throw new Error(`the sample was not made: ${made.text}`)
+  const job = `job-${unique}`
+  const plan = `plan-${unique}`
+  for (const [path, body] of [
+    [`/jobs/${job}`, { steps: [{ name: 'one', script: 'true' }] }],
+    [`/jobs/${job}/plans/${plan}`, {}],
+  ] as const) {
+    const put = await api.call(path, { method: 'PUT', token, scope: scope.name, body })
+    if (put.status !== 200) throw new Error(`the sample was not made: ${put.text}`)
+  }
   const launched = await api.call('/executions', {
     method: 'POST',
     token,
@@ -115,6 +134,8 @@ async function makeThings(
     group,
     script,
     version: '1',
+    job,
+    plan,
     joinTokenId: join.id,
     executionId,
     position: '0',

@@ -259,7 +259,9 @@ describe('the script library on the command line', () => {
     const ran = await cli(['run', '-t', '*', '--script', 'greet', '--', 'there', 'two words'])
     expect([ran.code, ran.out]).toEqual([0, expect.stringContaining('hello there two words')])
     for (const more of [[], ['--publish']])
-      expect((await cli(['scripts', 'put', 'greet', file, ...more])).err).toBe('greet@1 is online, unchanged\n')
+      expect((await cli(['scripts', 'put', 'greet', file, ...more])).err).toBe(
+        'greet@1 is online, unchanged\n',
+      )
     const other = await cli(['scripts', 'put', 'greet', file, '--lang', 'perl'])
     expect([other.code, other.err]).toEqual([2, expect.stringContaining('greet is a script in python')])
     write('print("good day")\n')
@@ -298,5 +300,69 @@ describe('the script library on the command line', () => {
     expect((await cli(['scripts', 'edit', 'greet'], { env: { EDITOR: '', VISUAL: '' } })).err).toContain(
       'EDITOR',
     )
+  })
+})
+
+describe('jobs on the command line', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'drover-jobs-'))
+  const file = join(folder, 'site.yaml')
+  const document = (more: string) =>
+    `job: site\nsteps:\n  - name: greet\n    language: sh\n    script: echo hello\n  - name: leave\n    script: echo bye\n${more}`
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('go from a file to the hosts, and back into a file', async () => {
+    writeFileSync(file, document('plans:\n  short:\n    steps:\n      - greet\n  whole: {}\n'))
+    expect((await cli(['jobs', 'diff', file])).out).toContain('+job: site')
+    expect((await cli(['jobs', 'apply', file])).err).toBe('site is made; plans short, whole\n')
+    expect((await cli(['jobs', 'apply', file])).err).toBe('site is unchanged\n')
+    expect((await cli(['jobs', 'export', 'site'])).out).toBe(readFileSync(file, 'utf8'))
+    const ran = await cli(['run', '-t', 'name:rack-a-1', '--job', 'site/short', '--json'])
+    const run = JSON.parse(ran.out) as { execution: { name: string }; steps: { step: { name: string } }[] }
+    expect([ran.code, run.execution.name, run.steps.map(({ step }) => step.name)]).toEqual([
+      0,
+      'site/short',
+      ['greet'],
+    ])
+  })
+
+  it('change when a file does, and their plans when they are synced', async () => {
+    writeFileSync(file, document('').replace('echo hello', 'echo good day'))
+    const diff = (await cli(['jobs', 'diff', file])).out
+    expect(diff).toMatch(/^- +script: echo hello$/m)
+    expect(diff).toMatch(/^\+ +script: echo good day$/m)
+    expect((await cli(['jobs', 'apply', file])).err).toBe('site is changed\n')
+    expect((await cli(['jobs', 'ls'])).out).toMatch(/site +2 +2 \(2 to sync\)/)
+    expect((await cli(['jobs', 'show', 'site'])).out).toMatch(/site\/short +greet +needs a sync/)
+    expect((await cli(['jobs', 'sync', 'site', 'short'])).err).toBe('synced short\n')
+    expect((await cli(['jobs', 'apply', '--sync', file])).err).toBe('site is unchanged\nsite: synced whole\n')
+  })
+
+  it('are told of the scripts that they use', async () => {
+    const script = join(folder, 'hello.sh')
+    writeFileSync(script, 'echo 1\n')
+    await cli(['scripts', 'put', 'hello', script, '--publish'])
+    writeFileSync(file, 'job: using\nsteps:\n  - name: greet\n    uses: hello@1\nplans: {all: {}}\n')
+    expect((await cli(['jobs', 'apply', file])).code).toBe(0)
+    writeFileSync(script, 'echo 2\n')
+    await cli(['scripts', 'put', 'hello', script, '--publish'])
+    expect((await cli(['scripts', 'uses', 'hello'])).out).toMatch(/using +greet +hello@1 +1 offline/)
+    expect((await cli(['scripts', 'sync', 'hello@2'])).err).toContain('using uses hello@2 in "greet"')
+    expect((await cli(['jobs', 'rm', 'using'])).code).toBe(9)
+    expect((await cli(['jobs', 'rm', 'using/all'])).code).toBe(0)
+    expect((await cli(['jobs', 'rm', 'using'])).code).toBe(0)
+  })
+
+  it('are refused in words, and nothing of a file with a slip is sent', async () => {
+    writeFileSync(
+      file,
+      'job: good\nsteps:\n  - {name: a, script: "true"}\n---\njob: bad\nsteps: &x []\nplans: *x\n',
+    )
+    const slip = await cli(['jobs', 'apply', file])
+    expect([slip.code, slip.err]).toEqual([2, expect.stringContaining('document 2: aliases')])
+    expect((await cli(['jobs', 'show', 'good'])).code).toBe(8)
+    expect(await cli(['run', '-t', '*', '--job', 'site'])).toMatchObject({ code: 2 })
+    expect(await cli(['run', '-t', '*', '--job', 'site/whole', '--', 'ls'])).toMatchObject({ code: 2 })
+    expect((await cli(['jobs', 'apply', join(folder, 'none.yaml')])).err).toContain('cannot read')
   })
 })

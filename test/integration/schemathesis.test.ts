@@ -25,6 +25,8 @@ whenInstalled('the running API, asked by Schemathesis', () => {
     position: ['0'],
     group: ['known'],
     script: ['known'],
+    job: ['known'],
+    plan: ['known'],
   }
 
   beforeAll(async () => {
@@ -52,6 +54,8 @@ whenInstalled('the running API, asked by Schemathesis', () => {
     await pool.query(`update gateway set alive_since = now() - interval '1 hour'`)
     await api.insist('PUT', '/groups/known', { target: 'name:web-[1-2]' })
     await api.insist('POST', '/scripts', { name: 'known', content: 'true', publish: true })
+    await api.insist('PUT', '/jobs/known', { steps: [{ name: 'one', uses: 'known' }] })
+    await api.insist('PUT', '/jobs/known/plans/known', {})
     const launched = [0, 1].map(() =>
       api.launch({ target: 'name:web-[1-3]', script: { script: 'true' }, confirm: 3 }),
     )

@@ -103,7 +103,9 @@ describe.each(named(scoped))('%s', (_name, route) => {
     expect(says(answer)).toEqual([404, 'scope_unknown'])
   })
 
-  const ids = rule.makes ? [] : parametersOf(route).filter((name) => /Id$|^(group|script)$/.test(name))
+  const ids = rule.makes
+    ? []
+    : parametersOf(route).filter((name) => /Id$|^(group|script|job|plan)$/.test(name))
   if (ids.length)
     it.each(ids)('answers a %s of another scope as one that does not exist', async (name) => {
       const absent = name.endsWith('Id') ? '999999999' : 'nobody'

@@ -1,0 +1,68 @@
+import { printJobFile, readJobFile } from './job-file.js'
+
+const read = (text: string) => readJobFile(text, 'job.yaml')
+const said = (text: string) => {
+  try {
+    read(text)
+  } catch (error) {
+    return (error as Error).message
+  }
+  return ''
+}
+
+const text = `job: deploy-site
+description: rolls the site out
+tags:
+  - web
+steps:
+  - name: drain
+    uses: drain@2
+  - name: deploy
+    language: sh
+    script: |
+      echo "on $1"
+      exit 0
+    arguments:
+      - "2026.11"
+plans:
+  staging:
+    description: the first
+    steps:
+      - deploy
+  whole: {}
+`
+
+describe('a job as YAML', () => {
+  it('is printed as it was read', () => {
+    const [file] = read(text)
+    expect(file && printJobFile(file)).toBe(text)
+  })
+
+  it('is the same whether it says what the server fills in or not', () => {
+    const [file] = read(
+      `job: a\nsteps: [{name: s, script: 'true', timeoutMs: 3600000, onFailure: stop, arguments: []}]`,
+    )
+    expect(file && printJobFile(file)).toBe('job: a\nsteps:\n  - name: s\n    script: "true"\n')
+  })
+
+  it('may stand beside others in one file', () => {
+    expect(read('job: a\nsteps: []\n---\njob: b\nsteps: []\n').map((file) => file.job)).toEqual(['a', 'b'])
+  })
+
+  it.each([
+    ['an alias', 'job: a\nsteps: &s []\nplans: *s', /aliases/],
+    ['a bomb', 'a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]', /aliases/],
+    ['a tag', 'job: !!js/function "f"\nsteps: []', /tag/i],
+    ['a key twice', 'job: a\njob: b\nsteps: []', /unique/i],
+    ['what is no YAML', 'job: [', /job\.yaml: /],
+    ['a field that is none', 'job: a\nsteps: []\nstages: []', /"stages"/],
+    ['a merge key', 'job: a\nsteps: []\n<<: {x: 1}', /"<<"/],
+    ['no name', 'steps: []', /"job" must be/],
+    ['no steps', 'job: a', /"steps" must be/],
+    ['a list', '- job: a', /map of fields/],
+    ['nothing', '', /no document/],
+    ['over 8 MiB', `job: ${'a'.repeat(8 * 1024 * 1024)}`, /8 MiB/],
+  ])('is refused with %s', (_what, wrong, message) => {
+    expect(said(wrong)).toMatch(message)
+  })
+})

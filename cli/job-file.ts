@@ -1,0 +1,147 @@
+/** Jobs as YAML documents: what Git holds, `apply` sends and `export` prints. */
+import { isAlias, parseAllDocuments, stringify, visit } from 'yaml'
+import type { Job, JobContent, PlanSummary } from '../sdk/index.js'
+import { UsageError } from './fail.js'
+
+export type Step = JobContent['steps'][number]
+
+export interface JobFile {
+  job: string
+  description: string
+  tags: string[]
+  steps: Step[]
+  /** By name; null chooses all steps. */
+  plans: Record<string, { description: string; steps: string[] | null }>
+}
+
+const MAX_BYTES = 8 * 1024 * 1024
+
+/** What the server fills in: left out of a document, so that it says what somebody meant. */
+const defaults: Record<string, unknown> = {
+  type: 'script',
+  arguments: [],
+  environment: {},
+  workingDirectory: '',
+  account: '',
+  login: false,
+  timeoutMs: 3_600_000,
+  graceMs: 10_000,
+  onFailure: 'stop',
+}
+
+/**
+ * The documents of a text, in order. The server checks what is in them; here it is only made sure that they are plain data.
+ * @param name of the file, for the message
+ * @throws UsageError
+ */
+export function readJobFile(text: string, name: string): JobFile[] {
+  if (Buffer.byteLength(text) > MAX_BYTES) throw new UsageError(`${name} has over 8 MiB: split it`)
+  const documents = parseAllDocuments(text, { schema: 'core', merge: false, uniqueKeys: true })
+  if (!Array.isArray(documents) || !documents.length) throw new UsageError(`${name} has no document`)
+  return documents.map((document, index) => {
+    const where = documents.length === 1 ? name : `${name}, document ${index + 1}`
+    const [fault] = [...document.errors, ...document.warnings]
+    if (fault) throw new UsageError(`${where}: ${fault.message}`)
+    visit(document, (_key, node) => {
+      if (isAlias(node))
+        throw new UsageError(`${where}: aliases (*${node.source}) are not taken: write it out`)
+    })
+    return shapeOf(document.toJS({ maxAliasCount: 0 }) as unknown, where)
+  })
+}
+
+function shapeOf(value: unknown, where: string): JobFile {
+  const fields = recordOf(value, where)
+  const { job, description = '', tags = [], steps, plans = {}, ...rest } = fields
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined)
+    throw new UsageError(
+      `${where}: there is no field "${unknown}"; there are job, description, tags, steps, plans`,
+    )
+  if (typeof job !== 'string') throw new UsageError(`${where}: "job" must be the name of the job`)
+  if (!Array.isArray(steps)) throw new UsageError(`${where}: "steps" must be a list`)
+  return {
+    job,
+    description: description as string,
+    tags: tags as string[],
+    steps: steps.map((step, index) => compact(recordOf(step, `${where}: step ${index + 1}`)) as Step),
+    plans: Object.fromEntries(
+      Object.entries(recordOf(plans, `${where}: "plans"`)).map(([name, plan]) => [
+        name,
+        planOf(plan ?? {}, `${where}: plan ${name}`),
+      ]),
+    ),
+  }
+}
+
+function planOf(value: unknown, where: string): JobFile['plans'][string] {
+  const { description = '', steps = null, ...rest } = recordOf(value, where)
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined)
+    throw new UsageError(`${where}: there is no field "${unknown}"; there are description and steps`)
+  return { description: description as string, steps: steps as string[] | null }
+}
+
+function recordOf(value: unknown, where: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>
+  throw new UsageError(`${where} must be a map of fields`)
+}
+
+/** A step without what the server fills in. */
+function compact(step: object): object {
+  return Object.fromEntries(
+    Object.entries(step).filter(
+      ([key, value]) => value !== undefined && JSON.stringify(defaults[key]) !== JSON.stringify(value),
+    ),
+  )
+}
+
+/** What the server has, as a document would say it. */
+export function fileOf(job: Job, plans: readonly PlanSummary[]): JobFile {
+  return {
+    job: job.name,
+    description: job.description,
+    tags: job.tags,
+    steps: job.steps.map((step) => compact(step) as Step),
+    plans: Object.fromEntries(
+      plans.map(({ name, description, chosen }) => [name, { description, steps: chosen }]),
+    ),
+  }
+}
+
+// In the order in which people read them.
+const stepOrder = ['name', 'uses', 'language', 'script', 'arguments']
+
+/** One document, the same text for the same job. */
+export function printJobFile(file: JobFile): string {
+  const { job, description, tags, steps, plans } = file
+  const ordered = steps.map((step) => {
+    const entries = Object.entries(step).sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
+    return Object.fromEntries(entries)
+  })
+  const shownPlans = Object.entries(plans)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, plan]) => [
+      name,
+      {
+        ...(plan.description ? { description: plan.description } : {}),
+        ...(plan.steps ? { steps: plan.steps } : {}),
+      },
+    ])
+  return stringify(
+    {
+      job,
+      ...(description ? { description } : {}),
+      ...(tags.length ? { tags } : {}),
+      steps: ordered,
+      ...(shownPlans.length ? { plans: Object.fromEntries(shownPlans) as object } : {}),
+    },
+    { lineWidth: 0, blockQuote: 'literal' },
+  )
+}
+
+function rank(field: string): number {
+  const at = stepOrder.indexOf(field)
+  return at < 0 ? stepOrder.length : at
+}

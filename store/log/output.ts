@@ -37,11 +37,22 @@ interface ChunkDocument {
   z: boolean
 }
 
-// A reader fetches one bucket at a time: large enough for few queries, small enough to hold in memory.
+/** What a reader fetched, inflated. */
+interface Piece {
+  offset: number
+  data: Buffer
+}
+
+// A reader fetches by the bucket: large enough for few queries, small enough to hold some in memory.
 const BUCKET_BYTES = 1024 * 1024
 
 /** Longest chunk; one that starts in a bucket reaches at most this far into the next. */
 export const CHUNK_MAX_BYTES = 64 * 1024
+
+/** How far a reader fetches ahead; with the bucket that it gives out, what it may hold. */
+const AHEAD_BYTES = 3 * BUCKET_BYTES
+
+const bucketStart = (offset: number) => offset - (offset % BUCKET_BYTES)
 
 const idOf = (key: StreamKey, offset: number) =>
   `${key.dispatch}:${key.stream}:${String(offset).padStart(15, '0')}`
@@ -178,20 +189,26 @@ export class OutputLog {
 
   /**
    * The bytes from `from` up to `to` (exclusive), in pieces, ending early where nothing more is stored. While one bucket is
-   * given out the next one is fetched: 2 MiB at most are held.
+   * given out the next ones are fetched: asking for one takes longer than sending it.
    */
   async *read(key: StreamKey, from: number, to = Number.MAX_SAFE_INTEGER): AsyncGenerator<Buffer> {
+    const ahead = new Map<number, Promise<Piece[]>>()
     let at = from
     let pieces = this.pieces(key, bucketsAt(key, from), { from, to })
-    while (at < to) {
+    for (;;) {
       const here = await pieces
-      const next = (Math.floor(at / BUCKET_BYTES) + 1) * BUCKET_BYTES
       const before = at
-      // What begins before the next bucket and reaches into it is among those that are here.
-      const isWhole = next < to && here.some(({ offset, data }) => offset + data.length >= next)
-      const ahead = isWhole ? this.pieces(key, [bucketOf(key, next)], { from: next, to }) : undefined
-      // Whoever stops reading leaves it behind.
-      ahead?.catch(() => undefined)
+      const next = bucketStart(at) + BUCKET_BYTES
+      // Nothing is fetched ahead of what is still being written.
+      if (here.some(({ offset, data }) => offset + data.length >= next)) {
+        for (let start = next; start < Math.min(to, next + AHEAD_BYTES); start += BUCKET_BYTES) {
+          // What begins before a bucket and reaches into it is among the pieces of the one before.
+          const fetched = ahead.get(start) ?? this.pieces(key, [bucketOf(key, start)], { from: start, to })
+          // Whoever stops reading leaves it behind.
+          fetched.catch(() => undefined)
+          ahead.set(start, fetched)
+        }
+      }
       for (const { offset, data } of here) {
         const bytes = data.subarray(Math.max(0, at - offset), Math.max(0, to - offset))
         if (offset > at || !bytes.length) continue
@@ -199,8 +216,10 @@ export class OutputLog {
         yield bytes
       }
       // A gap may be what a merge has just moved into one document: it is looked for once more.
-      if (at === before) return
-      pieces = at >= next && ahead ? ahead : this.pieces(key, bucketsAt(key, at), { from: at, to })
+      if (at >= to || at === before) return
+      const start = bucketStart(at)
+      pieces = ahead.get(start) ?? this.pieces(key, bucketsAt(key, at), { from: at, to })
+      ahead.delete(start)
     }
   }
 
@@ -209,7 +228,7 @@ export class OutputLog {
     key: StreamKey,
     buckets: readonly string[],
     { from, to }: { from: number; to: number },
-  ): Promise<{ offset: number; data: Buffer }[]> {
+  ): Promise<Piece[]> {
     const chunks = await this.chunksOf(key, buckets)
     const wanted = chunks.filter((chunk) => chunk.end > from && chunk.offset < to)
     return Promise.all(wanted.map(async ({ offset, bytes }) => ({ offset, data: await bytes() })))

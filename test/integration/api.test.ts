@@ -133,7 +133,7 @@ describe('bad input', () => {
       launch('rack=a', { plan: { name: 'p', steps: [{ name: 's', script: 'x' }] } }),
       400,
       'request_invalid',
-      /either/,
+      /one of/,
     ],
     [
       'a plan without steps',

@@ -74,6 +74,10 @@ const allowed: Record<string, Allowed | 'nothing'> = {
   host_attempt: 'nothing',
   host_fact: { select: 'all', insert: 'all', update: 'value', delete: true },
   host_group: 'nothing',
+  job: 'nothing',
+  job_plan: 'nothing',
+  script: 'nothing',
+  script_version: 'nothing',
   host_group_member: 'nothing',
   host_label: 'nothing',
   host_result: {

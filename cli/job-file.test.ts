@@ -58,6 +58,8 @@ describe('a job as YAML', () => {
     ['a field that is none', 'job: a\nsteps: []\nstages: []', /"stages"/],
     ['a merge key', 'job: a\nsteps: []\n<<: {x: 1}', /"<<"/],
     ['no name', 'steps: []', /"job" must be/],
+    ['an empty name', "job: ''\nsteps: []", /"job" must be/],
+    ['tags of nothing', 'job: a\ntags:\nsteps: []', /"tags" must be/],
     ['no steps', 'job: a', /"steps" must be/],
     ['a list', '- job: a', /map of fields/],
     ['nothing', '', /no document/],

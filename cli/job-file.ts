@@ -14,7 +14,8 @@ export interface JobFile {
   plans: Record<string, { description: string; steps: string[] | null }>
 }
 
-const MAX_BYTES = 8 * 1024 * 1024
+/** Of one document, as of one request. */
+const MAX_CHARACTERS = 8 * 1024 * 1024
 
 /** What the server fills in: left out of a document, so that it says what somebody meant. */
 const defaults: Record<string, unknown> = {
@@ -35,11 +36,13 @@ const defaults: Record<string, unknown> = {
  * @throws UsageError
  */
 export function readJobFile(text: string, name: string): JobFile[] {
-  if (Buffer.byteLength(text) > MAX_BYTES) throw new UsageError(`${name} has over 8 MiB: split it`)
   const documents = parseAllDocuments(text, { schema: 'core', merge: false, uniqueKeys: true })
   if (!Array.isArray(documents) || !documents.length) throw new UsageError(`${name} has no document`)
   return documents.map((document, index) => {
     const where = documents.length === 1 ? name : `${name}, document ${index + 1}`
+    const [from = 0, , to = 0] = document.range
+    if (to - from > MAX_CHARACTERS)
+      throw new UsageError(`${where} has over 8 MiB: put its scripts into the library`)
     const [fault] = [...document.errors, ...document.warnings]
     if (fault) throw new UsageError(`${where}: ${fault.message}`)
     visit(document, (_key, node) => {
@@ -58,11 +61,13 @@ function shapeOf(value: unknown, where: string): JobFile {
     throw new UsageError(
       `${where}: there is no field "${unknown}"; there are job, description, tags, steps, plans`,
     )
-  if (typeof job !== 'string') throw new UsageError(`${where}: "job" must be the name of the job`)
+  if (typeof job !== 'string' || !job) throw new UsageError(`${where}: "job" must be the name of the job`)
+  if (!Array.isArray(tags)) throw new UsageError(`${where}: "tags" must be a list`)
+  if (typeof description !== 'string') throw new UsageError(`${where}: "description" must be a text`)
   if (!Array.isArray(steps)) throw new UsageError(`${where}: "steps" must be a list`)
   return {
     job,
-    description: description as string,
+    description,
     tags: tags as string[],
     steps: steps.map((step, index) => compact(recordOf(step, `${where}: step ${index + 1}`)) as Step),
     plans: Object.fromEntries(
@@ -79,7 +84,10 @@ function planOf(value: unknown, where: string): JobFile['plans'][string] {
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined)
     throw new UsageError(`${where}: there is no field "${unknown}"; there are description and steps`)
-  return { description: description as string, steps: steps as string[] | null }
+  if (typeof description !== 'string') throw new UsageError(`${where}: "description" must be a text`)
+  if (steps !== null && !Array.isArray(steps))
+    throw new UsageError(`${where}: "steps" must be a list of names`)
+  return { description, steps }
 }
 
 function recordOf(value: unknown, where: string): Record<string, unknown> {
@@ -110,16 +118,15 @@ export function fileOf(job: Job, plans: readonly PlanSummary[]): JobFile {
   }
 }
 
+const LAYOUT = { lineWidth: 0, blockQuote: 'literal' } as const
+
 // In the order in which people read them.
 const stepOrder = ['name', 'uses', 'language', 'script', 'arguments']
 
 /** One document, the same text for the same job. */
 export function printJobFile(file: JobFile): string {
   const { job, description, tags, steps, plans } = file
-  const ordered = steps.map((step) => {
-    const entries = Object.entries(step).sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
-    return Object.fromEntries(entries)
-  })
+  const ordered = steps.map(orderFields)
   const shownPlans = Object.entries(plans)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, plan]) => [
@@ -137,8 +144,21 @@ export function printJobFile(file: JobFile): string {
       steps: ordered,
       ...(shownPlans.length ? { plans: Object.fromEntries(shownPlans) as object } : {}),
     },
-    { lineWidth: 0, blockQuote: 'literal' },
+    LAYOUT,
   )
+}
+
+/** The steps that a plan runs, as its job's document would say them. */
+export function printPlan(steps: Job['steps'], chosen: readonly string[] | null): string {
+  const own = steps.filter((step) => chosen === null || chosen.includes(step.name))
+  return stringify(
+    own.map((step) => orderFields(compact(step))),
+    LAYOUT,
+  )
+}
+
+function orderFields(step: object): object {
+  return Object.fromEntries(Object.entries(step).sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1)))
 }
 
 function rank(field: string): number {

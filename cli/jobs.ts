@@ -1,8 +1,9 @@
 /** `drover jobs ls | show | apply | diff | export | sync | rm`. */
 import { readFileSync } from 'node:fs'
-import { DroverError, type Drover, type Job, type PlanSummary, unifiedDiff } from '../sdk/index.js'
+import { DroverError, type Drover, type Job, type Plan, type PlanSummary, unifiedDiff } from '../sdk/index.js'
+import { exitCodes } from './exit-code.js'
 import { UsageError } from './fail.js'
-import { fileOf, type JobFile, printJobFile, readJobFile } from './job-file.js'
+import { fileOf, type JobFile, printJobFile, printPlan, readJobFile } from './job-file.js'
 import { decode } from './script-input.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
@@ -32,21 +33,57 @@ export async function listJobs(
   terminal.data(tableOf(['NAME', 'STEPS', 'PLANS', 'TAGS', 'CHANGED BY', 'DESCRIPTION'], rows))
 }
 
-export async function showJob(terminal: Terminal, name: string, options: Json): Promise<void> {
+/** @param text a job, or a plan with its steps as they were frozen: deploy-site/staging */
+export async function showJob(terminal: Terminal, text: string, options: Json): Promise<void> {
   const drover = connect()
+  const { job: name, plan } = parseJobOrPlan(text)
+  if (plan !== undefined) return showPlan(terminal, await drover.plan(name, plan), options)
   const { job, plans } = await read(drover, name)
   if (options.json) return terminal.json({ ...job, plans })
   terminal.data([job.name, harmless(job.description), job.tags.join(', ')].filter(Boolean).join('\n'))
   const steps = job.steps.map((step, at) => [at + 1, step.name, step.uses ?? step.language ?? 'bash'])
   terminal.data(tableOf(['STEP', 'NAME', 'SCRIPT'], steps))
   if (!plans.length) return terminal.talk(`no plans; name some under "plans" of its document`)
-  const rows = plans.map((plan) => [
-    `${job.name}/${plan.name}`,
-    plan.chosen?.join(', ') ?? 'all steps',
-    plan.needsSync ? 'needs a sync' : 'in sync',
-    plan.description,
+  const rows = plans.map((one) => [
+    `${job.name}/${one.name}`,
+    one.chosen?.join(', ') ?? 'all steps',
+    one.needsSync ? 'needs a sync' : 'in sync',
+    one.description,
   ])
   terminal.data(tableOf(['PLAN', 'STEPS', 'STATE', 'DESCRIPTION'], rows))
+}
+
+function showPlan(terminal: Terminal, plan: Plan, options: Json): void {
+  if (options.json) return terminal.json(plan)
+  const text = printPlan(plan.steps, plan.chosen)
+  terminal.raw(terminal.interactive ? harmless(text) : text)
+  if (plan.needsSync)
+    terminal.talk(`needs a sync: see what it changes with drover jobs diff --plan ${plan.job}/${plan.name}`)
+}
+
+/** What a sync would change in a plan. */
+export async function diffPlan(terminal: Terminal, text: string, options: Json): Promise<void> {
+  const drover = connect()
+  const { job: name, plan: planName } = parseJobOrPlan(text)
+  if (planName === undefined) throw new UsageError(`"${text}" is not a plan; write deploy-site/staging`)
+  const [plan, job] = await Promise.all([drover.plan(name, planName), drover.job(name)])
+  const lines = unifiedDiff(printPlan(plan.steps, plan.chosen), printPlan(job.steps, plan.chosen))
+  if (options.json) return terminal.json({ plan: text, revision: job.revision, diff: lines })
+  if (!lines.length) return terminal.talk('a sync changes nothing of what it runs')
+  print(terminal, [`--- ${text}`, `+++ ${name}, revision ${job.revision}`, ...lines])
+}
+
+const print = (terminal: Terminal, lines: readonly string[]) => {
+  for (const line of lines) terminal.data(terminal.interactive ? harmless(line) : line)
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+
+/** @throws UsageError */
+function parseJobOrPlan(text: string): { job: string; plan: string | undefined } {
+  const [job = '', plan, more] = text.split('/')
+  if (more === undefined && [job, plan ?? job].every((name) => NAME.test(name))) return { job, plan }
+  throw new UsageError(`"${text}" is neither a job nor a plan; write deploy-site or deploy-site/staging`)
 }
 
 async function read(drover: Drover, name: string): Promise<{ job: Job; plans: PlanSummary[] }> {
@@ -83,11 +120,12 @@ function changesOf(file: JobFile, there: { job: Job; plans: PlanSummary[] } | un
   const after = printJobFile(file)
   if (!there) return unifiedDiff('', after)
   // Plans that the document does not name are left alone.
-  const known = there.plans.filter(({ name }) => name in file.plans)
+  const known = there.plans.filter(({ name }) => Object.hasOwn(file.plans, name))
   return unifiedDiff(printJobFile(fileOf(there.job, known)), after)
 }
 
 export async function diffJobs(terminal: Terminal, files: string[], options: Json): Promise<void> {
+  if (!files.length) throw new UsageError('name the files to compare, or a plan with --plan')
   const drover = connect()
   const all = []
   for (const file of readFiles(files)) {
@@ -100,16 +138,17 @@ export async function diffJobs(terminal: Terminal, files: string[], options: Jso
       terminal.talk(`${job}: nothing to change`)
       continue
     }
-    for (const line of [`--- ${isNew ? '(none)' : job}`, `+++ ${job}`, ...diff])
-      terminal.data(terminal.interactive ? harmless(line) : line)
+    print(terminal, [`--- ${isNew ? '(none)' : job}`, `+++ ${job}`, ...diff])
   }
 }
 
 interface Applied {
   job: string
   did: 'made' | 'changed' | 'unchanged'
+  /** Plans that were made, changed or synced. */
   plans: string[]
-  synced: string[]
+  /** Plans of the document that still have older steps. */
+  outdated: string[]
 }
 
 export async function applyJobs(
@@ -120,15 +159,23 @@ export async function applyJobs(
   const drover = connect()
   const all: Applied[] = []
   // All are read before anything is sent: a slip in the last document changes nothing.
-  for (const file of readFiles(files)) {
-    const applied = await apply(drover, file, options.sync ?? false)
-    all.push(applied)
-    if (options.json) continue
-    const plans = applied.plans.length ? `; plans ${applied.plans.join(', ')}` : ''
-    terminal.talk(`${applied.job} is ${applied.did}${plans}`)
-    if (applied.synced.length) terminal.talk(`${applied.job}: synced ${applied.synced.join(', ')}`)
+  const read = readFiles(files)
+  try {
+    for (const file of read) {
+      const applied = await apply(drover, file, options.sync ?? false)
+      all.push(applied)
+      if (options.json) continue
+      const plans = applied.plans.length ? `; plans ${applied.plans.join(', ')}` : ''
+      terminal.talk(`${applied.job} is ${applied.did}${plans}`)
+      if (applied.outdated.length)
+        terminal.talk(
+          `${applied.job}: ${applied.outdated.join(', ')} keep older steps; see: drover jobs sync`,
+        )
+    }
+  } finally {
+    // Also what was done before a document that is refused.
+    if (options.json) terminal.json({ items: all })
   }
-  if (options.json) terminal.json({ items: all })
 }
 
 async function apply(drover: Drover, file: JobFile, sync: boolean): Promise<Applied> {
@@ -137,39 +184,31 @@ async function apply(drover: Drover, file: JobFile, sync: boolean): Promise<Appl
   const before = there && printJobFile({ ...fileOf(there.job, []) })
   const isSame = before === printJobFile({ ...file, plans: {} })
   const seen = there ? { revision: there.job.revision } : {}
-  if (!isSame) await drover.putJob(name, { description, tags, steps, ...seen })
+  const job = there && isSame ? there.job : await drover.putJob(name, { description, tags, steps, ...seen })
   const plans: string[] = []
+  const outdated: string[] = []
   for (const [plan, { description: about, steps: chosen }] of Object.entries(file.plans)) {
     const known = there?.plans.find((one) => one.name === plan)
-    const content = { description: about, chosen }
-    if (known && known.description === about && JSON.stringify(known.chosen) === JSON.stringify(chosen))
-      continue
-    await drover.putPlan(name, plan, known ? { ...content, revision: known.revision } : content)
+    // Of what is in the answer: a change that somebody else made since is not frozen unseen.
+    const wasOutdated = known !== undefined && (known.needsSync || !isSame)
+    const isKept = known?.description === about && JSON.stringify(known.chosen) === JSON.stringify(chosen)
+    if (wasOutdated && !sync) outdated.push(plan)
+    if (isKept && !(wasOutdated && sync)) continue
+    const content = { description: about, chosen, ...(known ? { revision: known.revision } : {}) }
+    await drover.putPlan(name, plan, sync ? { ...content, jobRevision: job.revision } : content)
     plans.push(plan)
   }
-  const did = !there ? 'made' : isSame ? 'unchanged' : 'changed'
-  const synced = sync ? await syncAll(drover, name) : []
-  return { job: name, did, plans, synced }
-}
-
-async function syncAll(drover: Drover, name: string, plans?: string[]): Promise<string[]> {
-  const { revision } = await drover.job(name)
-  const { synced } = await drover.syncPlans(name, plans?.length ? { revision, plans } : { revision })
-  return synced.map(({ plan, dropped }) =>
-    dropped.length ? `${plan} (without ${dropped.join(', ')}, which the job has no more)` : plan,
-  )
+  return { job: name, did: !there ? 'made' : isSame ? 'unchanged' : 'changed', plans, outdated }
 }
 
 export async function exportJobs(terminal: Terminal, names: string[]): Promise<void> {
   const drover = connect()
-  const all = names.length ? names : []
+  const all = [...names]
   if (!names.length) for await (const job of drover.jobs()) all.push(job.name)
-  const texts = []
-  for (const name of all) {
+  for (const [at, name] of all.entries()) {
     const { job, plans } = await read(drover, name)
-    texts.push(printJobFile(fileOf(job, plans)))
+    terminal.raw(`${at ? '---\n' : ''}${printJobFile(fileOf(job, plans))}`)
   }
-  terminal.raw(texts.join('---\n'))
 }
 
 /** @param plans all that need it if none is named */
@@ -177,19 +216,29 @@ export async function syncJob(
   terminal: Terminal,
   name: string,
   plans: string[],
-  options: Json,
+  options: Json & { revision?: number },
 ): Promise<void> {
-  const synced = await syncAll(connect(), name, plans)
-  if (options.json) return terminal.json({ job: name, synced })
-  terminal.talk(synced.length ? `synced ${synced.join(', ')}` : 'every plan has the steps of its job')
+  const drover = connect()
+  const revision = options.revision ?? (await drover.job(name)).revision
+  const answer = await drover.syncPlans(name, plans.length ? { revision, plans } : { revision })
+  if (options.json) return terminal.json({ job: name, ...answer })
+  const { synced, refused, more } = answer
+  for (const { plan, dropped } of synced) {
+    const without = dropped.length ? ` (without ${dropped.join(', ')}, which the job has no more)` : ''
+    terminal.talk(`${plan} is synced${without}`)
+  }
+  for (const plan of refused)
+    terminal.talk(`${plan} chooses none of the steps that the job has now: choose others, or remove it`)
+  if (more) terminal.talk('there are more plans: sync again')
+  if (!synced.length && !refused.length)
+    terminal.talk(`${plans.length ? 'these plans have' : 'every plan has'} the steps of the job`)
+  if (refused.length) process.exitCode = exitCodes.conflict
 }
 
 /** A job, or a plan: deploy-site/staging. */
 export async function removeJob(terminal: Terminal, text: string, options: Json): Promise<void> {
   const drover = connect()
-  const [job = '', plan, more] = text.split('/')
-  if (more !== undefined)
-    throw new UsageError(`"${text}" is neither a job nor a plan; write deploy-site/staging`)
+  const { job, plan } = parseJobOrPlan(text)
   const removed = plan === undefined ? await drover.deleteJob(job) : await drover.deletePlan(job, plan)
   if (options.json) return terminal.json(removed)
   terminal.talk(`${text} is gone; what ran keeps what it ran`)

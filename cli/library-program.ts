@@ -1,6 +1,7 @@
 /** The commands on what people author: the script library, jobs and their plans. */
 import { type Command, Option } from 'commander'
 import type { Terminal } from './terminal.js'
+import { parseCount } from './values.js'
 
 const asJson = () => new Option('--json', 'print one JSON object')
 const all = (value: string, before: string[]) => [...before, value]
@@ -94,20 +95,27 @@ export function addJobs(program: Command, terminal: Terminal): void {
     .action(async (options) => (await load()).listJobs(terminal, options))
   jobs
     .command('show <job>')
-    .description('show a job: its steps, its plans, and whether they need a sync')
+    .description(
+      'show a job: its steps, its plans, and whether they need a sync; or a plan (deploy-site/staging)',
+    )
     .addOption(asJson())
     .action(async (job, options) => (await load()).showJob(terminal, job, options))
   jobs
     .command('apply <files...>')
     .description('make or change the jobs and plans that YAML files hold; - is standard input')
-    .option('--sync', 'then give their plans the steps of today')
+    .option('--sync', 'also give the plans of the files the steps of today')
     .addOption(asJson())
     .action(async (files, options) => (await load()).applyJobs(terminal, files, options))
   jobs
-    .command('diff <files...>')
-    .description('what apply would change')
+    .command('diff [files...]')
+    .description('what apply of the files would change, or a sync of a plan')
+    .option('--plan <plan>', 'deploy-site/staging')
     .addOption(asJson())
-    .action(async (files, options) => (await load()).diffJobs(terminal, files, options))
+    .action(async (files, options) =>
+      options.plan === undefined
+        ? (await load()).diffJobs(terminal, files, options)
+        : (await load()).diffPlan(terminal, options.plan, options),
+    )
   jobs
     .command('export [jobs...]')
     .description('print jobs as YAML, all of them if none is named')
@@ -115,6 +123,7 @@ export function addJobs(program: Command, terminal: Terminal): void {
   jobs
     .command('sync <job> [plans...]')
     .description('give plans the steps that their job has now; all that need it if none is named')
+    .option('--revision <n>', 'only if that is the revision of the job that you have seen', parseCount)
     .addOption(asJson())
     .action(async (job, plans, options) => (await load()).syncJob(terminal, job, plans, options))
   jobs

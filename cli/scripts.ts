@@ -306,5 +306,6 @@ export async function syncScript(
   if (!synced.jobs.length) return terminal.talk(`no job names another version of ${name}`)
   for (const { job, steps } of synced.jobs)
     terminal.talk(`${job} uses ${name}@${version} in ${steps.map((step) => `"${step}"`).join(', ')}`)
+  if (synced.more) terminal.talk('there are more jobs: sync again')
   terminal.talk('plans keep what they have until: drover jobs sync JOB')
 }

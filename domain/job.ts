@@ -7,7 +7,7 @@ import { NAME } from './name.js'
 import type { JobSteps } from './job.schema.js'
 import { parseUse } from './script-library.js'
 
-/** The steps of a plan, in the job's order. @throws PlatformError plan_invalid if one that it chooses is not there */
+/** The steps of a plan, in their order. @throws PlatformError plan_invalid if one that it chooses is not there */
 export function chooseSteps(steps: JobSteps, chosen: readonly string[] | null): JobSteps {
   if (chosen === null) return steps
   const names = new Set(steps.map((step) => step.name))
@@ -15,7 +15,7 @@ export function chooseSteps(steps: JobSteps, chosen: readonly string[] | null): 
   if (missing.length) {
     throw new PlatformError(
       'plan_invalid',
-      `the job has no step ${missing.map((name) => `"${name}"`).join(', ')}; it has ${[...names].map((name) => `"${name}"`).join(', ')}`,
+      `there is no step ${missing.map((name) => `"${name}"`).join(', ')}; there are ${[...names].map((name) => `"${name}"`).join(', ')}`,
     )
   }
   return steps.filter((step) => chosen.includes(step.name))
@@ -27,17 +27,12 @@ export interface Synced {
   dropped: string[]
 }
 
-/** What a plan chooses of the job's steps of today. @throws PlatformError plan_invalid if nothing is left */
-export function syncChosen(steps: JobSteps, chosen: readonly string[] | null): Synced {
+/** What a plan chooses of the job's steps of today; undefined if nothing is left. */
+export function syncChosen(steps: JobSteps, chosen: readonly string[] | null): Synced | undefined {
   if (chosen === null) return { chosen, dropped: [] }
   const names = new Set(steps.map((step) => step.name))
   const left = chosen.filter((name) => names.has(name))
-  if (!left.length) {
-    throw new PlatformError(
-      'plan_invalid',
-      'the job has none of the steps that the plan chooses; choose others, or remove the plan',
-    )
-  }
+  if (!left.length) return undefined
   return { chosen: left, dropped: chosen.filter((name) => !names.has(name)) }
 }
 

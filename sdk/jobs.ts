@@ -33,7 +33,7 @@ export class JobCalls extends ScriptCalls {
   }
 
   /** @throws DroverError name_taken without `revision`, edit_conflict with an older one */
-  putJob(job: string, content: JobContent, options: WriteOptions = {}): Promise<Job> {
+  putJob(job: string, content: JobContent, options: WriteOptions = {}): Promise<JobSummary> {
     return dataOf(
       this.api.PUT('/api/v1/scopes/{scope}/jobs/{job}', {
         params: { path: { scope: this.scope, job }, header: keyOf(options) },
@@ -68,8 +68,11 @@ export class JobCalls extends ScriptCalls {
     )
   }
 
-  /** @throws DroverError name_taken without `revision`, edit_conflict with an older one */
-  putPlan(job: string, plan: string, content: PlanContent, options: WriteOptions = {}): Promise<Plan> {
+  /**
+   * @param content jobRevision: of the job whose steps the plan is to have from now on
+   * @throws DroverError name_taken without `revision`, edit_conflict with an older one
+   */
+  putPlan(job: string, plan: string, content: PlanContent, options: WriteOptions = {}): Promise<PlanSummary> {
     return dataOf(
       this.api.PUT('/api/v1/scopes/{scope}/jobs/{job}/plans/{plan}', {
         params: { path: { scope: this.scope, job, plan }, header: keyOf(options) },

@@ -1,6 +1,6 @@
 /** What an operation does at once, in the transaction that writes its row: refuse, cancel, or reopen what has ended. */
 import { planContinuation, type StepAction } from '../../domain/continuation.js'
-import { isHeldByRecovery } from '../../domain/execution.js'
+import { isFinalExecutionState, isHeldByRecovery } from '../../domain/execution.js'
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
 import { type OperationArgs, type OperationKind, routeOperation } from '../../domain/operation.js'
 import type { StepState } from '../../domain/step-execution.js'
@@ -82,12 +82,14 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
 /** Why a run may not go on after all: a script of a step that is still to run was disabled since. */
 async function disabledAhead(
   tx: Db,
-  { scopeId, planHash }: Execution,
+  { scopeId, planHash, state }: Execution,
   steps: readonly StepExecution[],
   { kind, args }: Request,
 ): Promise<string | undefined> {
-  if (kind === 'cancel' || kind === 'pause') return undefined
-  const ahead = steps.filter(({ state, position }) => !isDone(state) && position !== args.step)
+  // A skip of a run that goes on lets nothing start that would not have started without it.
+  const ended = isFinalExecutionState(state)
+  if (kind === 'cancel' || kind === 'pause' || (kind === 'skip' && !ended)) return undefined
+  const ahead = steps.filter((step) => !isDone(step.state, kind) && step.position !== args.step)
   const uses = await listDisabled(
     tx,
     scopeId,
@@ -98,7 +100,10 @@ async function disabledAhead(
   return `${uses.join(', ')} ${uses.length === 1 ? 'was' : 'were'} disabled: skip that step, or launch anew`
 }
 
-const isDone = (state: StepState) => state === 'succeeded' || state === 'skipped' || state === 'ignored'
+/** A retry also takes up hosts that failed in a step whose failure was ignored. */
+function isDone(state: StepState, kind: OperationKind): boolean {
+  return state === 'succeeded' || state === 'skipped' || (state === 'ignored' && kind !== 'retry')
+}
 
 /** Nobody carries it, and nothing but a person's word lets it go on or end. */
 async function applyToHeld(tx: Db, scope: Scope, execution: Execution, request: Request): Promise<Applied> {

@@ -22,7 +22,7 @@ export const getExecution = operation({
     const { job, sources } = await getOrigin(services.pool, scope.id, execution.planHash)
     return {
       ...executionView(execution),
-      job,
+      job: job && { name: job.job, plan: job.plan },
       steps: steps.map((step) => stepView(step, sources[step.position] ?? null)),
       links: { temporal: temporalLink(services, execution) },
     }

@@ -82,6 +82,7 @@ export const launchExecution = operation({
     detail: {
       name: nameOf(body),
       target: cutText(body.target, 500),
+      job: body.job ?? null,
       scripts: stepsOf(body).map((step) => step.uses ?? sha256(step.script ?? '')),
     },
   }),

@@ -62,7 +62,7 @@ export const stepSchema = z
 export const executionDetailSchema = executionSchema
   .extend({
     job: z
-      .object({ job: z.string(), plan: z.string() })
+      .object({ name: z.string(), plan: z.string() })
       .nullable()
       .describe('The plan that it is a run of; null where that came with the launch.'),
     steps: z.array(stepSchema),

@@ -4,11 +4,12 @@ import { PlatformError } from '../../domain/errors.js'
 import type { JobSteps } from '../../domain/job.schema.js'
 import type { ScopeId } from '../../domain/id.js'
 import { compilePlan } from '../../domain/plan.js'
+import type { PlanInput } from '../../domain/plan.schema.js'
 import { sortKeys } from '../../domain/sort-keys.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { getPlan, type JobPlan, type PlanKey } from '../../store/postgres/job-plans.js'
 import { getJob, type Job, type JobKey, lockJob } from '../../store/postgres/jobs.js'
-import { findUsed } from '../executions/find-used.js'
+import { findUsed, holdUsed } from '../executions/find-used.js'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
@@ -32,20 +33,28 @@ export async function mustFindPlan(db: Db, key: PlanKey): Promise<JobPlan> {
   const plan = await getPlan(db, key)
   if (plan) return plan
   await mustFindJob(db, key)
-  throw new PlatformError(
-    'plan_unknown',
-    `job ${key.job} has no plan ${key.plan}; see: drover jobs show ${key.job}`,
-  )
+  throw planUnknown(key)
 }
+
+export function planUnknown({ job, plan }: PlanKey): PlatformError {
+  return new PlatformError('plan_unknown', `job ${job} has no plan ${plan}; see: drover jobs show ${job}`)
+}
+
+/** Hex, the same whatever the order of their fields. */
+export const hashSteps = (steps: JobSteps) => sha256(JSON.stringify(sortKeys(steps)))
+
+/** What is audited of steps: which texts, not the texts. */
+export const auditSteps = (steps: JobSteps) => steps.map(({ uses, script }) => uses ?? sha256(script ?? ''))
 
 /**
  * Refuses at once what a launch would refuse: sizes, names, scripts that do not run.
- * @returns the hash of the steps, hex
+ * @returns what makes sure, called last, that what they use is still there and stays until the steps are written
  * @throws PlatformError as compilePlan and findUsed
  */
-export async function checkSteps(tx: Db, scopeId: ScopeId, name: string, steps: JobSteps): Promise<string> {
-  compilePlan({ name, steps }, sha256, await findUsed(tx, scopeId, { name, steps }))
-  return sha256(JSON.stringify(sortKeys(steps)))
+export async function checkSteps(tx: Db, scopeId: ScopeId, plan: PlanInput): Promise<() => Promise<void>> {
+  const used = await findUsed(tx, scopeId, plan)
+  compilePlan(plan, sha256, used)
+  return () => holdUsed(tx, scopeId, plan, used)
 }
 
 export const stepErrors = [

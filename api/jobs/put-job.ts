@@ -6,8 +6,8 @@ import { insertJob, updateJob } from '../../store/postgres/jobs.js'
 import { descriptionField, tagsField } from '../fields.js'
 import { operation } from '../operation.js'
 import { checkSeen } from '../seen.js'
-import { checkSteps, mustFindJob, mustLockJob, stepErrors } from './find-job.js'
-import { jobParams, jobSchema, jobView, seenField } from './schema.js'
+import { auditSteps, checkSteps, hashSteps, mustFindJob, mustLockJob, stepErrors } from './find-job.js'
+import { jobParams, jobSummarySchema, jobView, seenField, withoutSteps } from './schema.js'
 
 export const putJob = operation({
   name: 'put-job',
@@ -24,17 +24,17 @@ export const putJob = operation({
     steps: jobStepsSchema,
     revision: seenField,
   }),
-  response: jobSchema,
+  response: jobSummarySchema,
   errors: ['job_unknown', 'name_taken', 'edit_conflict', ...stepErrors],
   audit: ({ params, body }) => ({
     resource: `job/${params.job}`,
-    detail: { steps: body.steps.map((step) => step.name), revision: body.revision ?? null },
+    detail: { steps: auditSteps(body.steps), revision: body.revision ?? null },
   }),
   async write({ scope, caller, params, body }, tx) {
     const key = { scopeId: scope.id, job: params.job }
     const { revision, ...rest } = body
-    const sha256 = await checkSteps(tx, scope.id, params.job, body.steps)
-    const content = { ...rest, sha256, by: caller.principalId }
+    const hold = await checkSteps(tx, scope.id, { name: params.job, steps: body.steps })
+    const content = { ...rest, sha256: hashSteps(body.steps), by: caller.principalId }
     if (revision === undefined) {
       if (!(await insertJob(tx, key, content)))
         throw new PlatformError('name_taken', `there is a job ${key.job}; give its revision to replace it`)
@@ -42,6 +42,7 @@ export const putJob = operation({
       checkSeen(revision, jobView(await mustLockJob(tx, key)), `job ${key.job}`)
       await updateJob(tx, key, content)
     }
-    return jobView(await mustFindJob(tx, key))
+    await hold()
+    return jobView(withoutSteps(await mustFindJob(tx, key)))
   },
 })

@@ -3,12 +3,12 @@ import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
 import { chooseSteps } from '../../domain/job.js'
 import { chosenSchema } from '../../domain/job.schema.js'
-import { getPlan, insertPlan, updatePlan } from '../../store/postgres/job-plans.js'
-import { descriptionField } from '../fields.js'
+import { getPlan, insertPlan, syncPlan, updatePlan } from '../../store/postgres/job-plans.js'
+import { descriptionField, revisionField } from '../fields.js'
 import { operation } from '../operation.js'
 import { checkSeen } from '../seen.js'
 import { mustFindPlan, mustLockJob } from './find-job.js'
-import { planParams, planSchema, planView, seenField } from './schema.js'
+import { jobView, planParams, planSummarySchema, planView, seenField, withoutSteps } from './schema.js'
 
 export const putPlan = operation({
   name: 'put-plan',
@@ -17,36 +17,38 @@ export const putPlan = operation({
   policy: 'job.write',
   summary: 'Make a plan of a job, or change it',
   description:
-    'A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new.',
+    'A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new. With `jobRevision` it is synced in the same breath, and chooses of the steps that the job has now.',
   params: planParams,
   body: z.strictObject({
     description: descriptionField.default(''),
     chosen: chosenSchema.default(null),
     revision: seenField,
+    jobRevision: revisionField.optional().describe('Of the job that the plan is to have the steps of.'),
   }),
-  response: planSchema,
+  response: planSummarySchema,
   errors: ['job_unknown', 'plan_unknown', 'plan_invalid', 'name_taken', 'edit_conflict'],
   audit: ({ params, body }) => ({
     resource: `job/${params.job}/plan/${params.plan}`,
-    detail: { chosen: body.chosen, revision: body.revision ?? null },
+    detail: { chosen: body.chosen, revision: body.revision ?? null, jobRevision: body.jobRevision ?? null },
   }),
   async write({ scope, caller, params, body }, tx) {
     const key = { scopeId: scope.id, ...params }
     const job = await mustLockJob(tx, key)
-    const { revision, ...rest } = body
-    const content = { ...rest, by: caller.principalId }
-    const before = await getPlan(tx, key)
+    const { revision, jobRevision, description, chosen } = body
+    const content = { description, chosen, by: caller.principalId }
+    if (jobRevision !== undefined) checkSeen(jobRevision, jobView(withoutSteps(job)), `job ${key.job}`)
     if (revision === undefined) {
-      if (before)
+      if (await getPlan(tx, key))
         throw new PlatformError('name_taken', `there is a plan ${key.plan}; give its revision to change it`)
-      chooseSteps(job.steps, body.chosen)
+      chooseSteps(job.steps, chosen)
       await insertPlan(tx, key, content)
     } else {
       const plan = await mustFindPlan(tx, key)
-      checkSeen(revision, planView(plan), `plan ${key.job}/${key.plan}`)
-      chooseSteps(plan.steps, body.chosen)
+      checkSeen(revision, planView(withoutSteps(plan)), `plan ${key.job}/${key.plan}`)
+      chooseSteps((jobRevision === undefined ? plan : job).steps, chosen)
       await updatePlan(tx, key, content)
+      if (jobRevision !== undefined) await syncPlan(tx, key, content)
     }
-    return planView(await mustFindPlan(tx, key))
+    return planView(withoutSteps(await mustFindPlan(tx, key)))
   },
 })

@@ -50,3 +50,8 @@ const times = (row: { createdAt: Date; updatedAt: Date }) => ({
 
 export const jobView = <J extends JobSummary>(job: J) => ({ ...job, ...times(job) })
 export const planView = <P extends PlanSummary>(plan: P) => ({ ...plan, ...times(plan) })
+
+/** What a change answers: the steps are the caller's own, and an answer is kept for days. */
+export function withoutSteps<T extends { steps: unknown }>({ steps: _steps, ...rest }: T) {
+  return rest
+}

@@ -1,12 +1,14 @@
 /** POST /jobs/{job}/sync: gives plans the steps that their job has now. */
 import { z } from 'zod'
 import { syncChosen } from '../../domain/job.js'
-import { listPlans, syncPlan } from '../../store/postgres/job-plans.js'
+import { listOutdated, listPlanNames, syncPlan } from '../../store/postgres/job-plans.js'
+import type { JobKey } from '../../store/postgres/jobs.js'
+import type { Db } from '../../store/postgres/pool.js'
 import { nameField, revisionField } from '../fields.js'
 import { operation } from '../operation.js'
 import { checkSeen } from '../seen.js'
-import { mustFindPlan, mustLockJob } from './find-job.js'
-import { jobParams, jobView } from './schema.js'
+import { mustLockJob, planUnknown } from './find-job.js'
+import { jobParams, jobView, withoutSteps } from './schema.js'
 
 const MOST_PLANS = 1_000
 
@@ -25,6 +27,7 @@ export const syncPlans = operation({
       .array(nameField)
       .min(1)
       .max(MOST_PLANS)
+      .refine((names) => new Set(names).size === names.length, 'must name each plan once')
       .optional()
       .describe('All that need it if left out, at most 1,000 at once.'),
   }),
@@ -36,9 +39,13 @@ export const syncPlans = operation({
           dropped: z.array(z.string()).describe('Steps that it had chosen and the job has no more.'),
         }),
       ),
+      refused: z
+        .array(nameField)
+        .describe('Plans that choose none of the steps that the job has now: they keep what they have.'),
+      more: z.boolean().describe('Whether there are others: ask again.'),
     })
     .meta({ id: 'SyncedPlans' }),
-  errors: ['job_unknown', 'plan_unknown', 'plan_invalid', 'edit_conflict'],
+  errors: ['job_unknown', 'plan_unknown', 'edit_conflict'],
   audit: ({ params, body }) => ({
     resource: `job/${params.job}`,
     detail: { revision: body.revision, plans: body.plans ?? null },
@@ -46,15 +53,27 @@ export const syncPlans = operation({
   async write({ scope, caller, params, body }, tx) {
     const key = { scopeId: scope.id, job: params.job }
     const job = await mustLockJob(tx, key)
-    checkSeen(body.revision, jobView(job), `job ${key.job}`)
-    const named = await Promise.all((body.plans ?? []).map((plan) => mustFindPlan(tx, { ...key, plan })))
-    const all = body.plans ? named : await listPlans(tx, key, { after: '', limit: MOST_PLANS })
+    checkSeen(body.revision, jobView(withoutSteps(job)), `job ${key.job}`)
+    await mustHave(tx, key, body.plans ?? [])
+    const found = await listOutdated(tx, key, body.plans, MOST_PLANS + 1)
     const synced = []
-    for (const plan of all.filter(({ needsSync }) => needsSync)) {
-      const { chosen, dropped } = syncChosen(job.steps, plan.chosen)
+    const refused = []
+    for (const plan of found.slice(0, MOST_PLANS)) {
+      const now = syncChosen(job.steps, plan.chosen)
+      if (!now) {
+        refused.push(plan.name)
+        continue
+      }
+      const { chosen, dropped } = now
       await syncPlan(tx, { ...key, plan: plan.name }, { chosen, by: caller.principalId })
       synced.push({ plan: plan.name, dropped })
     }
-    return { synced }
+    return { synced, refused, more: found.length > MOST_PLANS }
   },
 })
+
+/** @throws PlatformError plan_unknown */
+async function mustHave(tx: Db, key: JobKey, plans: readonly string[]): Promise<void> {
+  const known = new Set(await listPlanNames(tx, key, plans))
+  for (const plan of plans) if (!known.has(plan)) throw planUnknown({ ...key, plan })
+}

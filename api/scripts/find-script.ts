@@ -18,8 +18,6 @@ import {
 } from '../../store/postgres/script-library.js'
 import { versionView } from './schema.js'
 
-const ALL_CITATIONS = 100_000
-
 /** @throws PlatformError script_unknown */
 export async function mustFindScript(db: Db, key: ScriptKey): Promise<LibraryScript> {
   return known(await getScript(db, key), key)
@@ -79,16 +77,16 @@ const MOST_TOLD = 20
 
 /** Refuses to remove what a job or a plan uses. @param version undefined: any of them. @throws PlatformError script_in_use */
 export async function checkUnused(tx: Db, key: ScriptKey, version?: number): Promise<void> {
-  const all = await listCitations(tx, { scopeId: key.scopeId, script: key.name }, ALL_CITATIONS)
-  const use = version === undefined ? undefined : `${key.name}@${version}`
-  const citations = all.filter(({ uses }) => use === undefined || uses === use)
+  const cited = { scopeId: key.scopeId, script: key.name, version }
+  const citations = await listCitations(tx, cited, MOST_TOLD)
   const [first] = citations
   if (!first) return
-  const where = `${first.plan === null ? `job ${first.job}` : `plan ${first.job}/${first.plan}`}, step "${first.step}"`
+  const what = version === undefined ? key.name : `${key.name}@${version}`
+  const where = first.plan === null ? `job ${first.job}` : `plan ${first.job}/${first.plan}`
   throw new PlatformError(
     'script_in_use',
-    `${use ?? key.name} is used by ${citations.length === 1 ? where : `${citations.length} steps, the first of ${where}`}; see: drover scripts uses ${key.name}`,
-    { details: { citations: citations.slice(0, MOST_TOLD) } },
+    `${what} is used, first by ${where} in step "${first.step}"; see: drover scripts uses ${key.name}`,
+    { details: { citations } },
   )
 }
 

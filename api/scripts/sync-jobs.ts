@@ -1,16 +1,19 @@
 /** POST /scripts/{script}/sync: lets jobs that name another version of a script name this one. */
 import { z } from 'zod'
+import { PlatformError } from '../../domain/errors.js'
 import { renewUses } from '../../domain/job.js'
-import { listCitations } from '../../store/postgres/job-plans.js'
-import { updateJob } from '../../store/postgres/jobs.js'
+import { whyNotRun } from '../../domain/script-library.js'
+import { listCitingJobs } from '../../store/postgres/job-plans.js'
+import { lockJob, updateJob } from '../../store/postgres/jobs.js'
+import type { Db } from '../../store/postgres/pool.js'
+import { holdScripts, type ScriptKey } from '../../store/postgres/script-library.js'
 import { nameField } from '../fields.js'
-import { checkSteps, mustLockJob, stepErrors } from '../jobs/find-job.js'
+import { hashSteps, mustLockJob } from '../jobs/find-job.js'
 import { operation } from '../operation.js'
 import { keyOf, mustFindVersion } from './find-script.js'
 import { scriptParams } from './schema.js'
 
 const MOST_JOBS = 200
-const ALL_CITATIONS = 100_000
 
 export const syncJobs = operation({
   name: 'sync-script',
@@ -28,32 +31,48 @@ export const syncJobs = operation({
       .min(1)
       .max(MOST_JOBS)
       .optional()
-      .describe('All that name another version if left out.'),
+      .describe('All that name another version if left out, 200 at once.'),
   }),
   response: z
-    .object({ jobs: z.array(z.object({ job: z.string(), steps: z.array(z.string()) })) })
+    .object({
+      jobs: z.array(z.object({ job: z.string(), steps: z.array(z.string()) })),
+      more: z.boolean().describe('Whether there are others: ask again.'),
+    })
     .meta({ id: 'SyncedJobs' }),
-  errors: ['job_unknown', ...stepErrors],
+  errors: ['job_unknown', 'script_unknown', 'script_version_unknown', 'script_version_refused'],
   audit: ({ params, body }) => ({
     resource: `script/${params.script}`,
     detail: { to: body.to, jobs: body.jobs ?? null },
   }),
   async write({ scope, caller, params, body }, tx) {
-    const { name: script } = keyOf(scope, params)
-    await mustFindVersion(tx, keyOf(scope, params), body.to)
-    const cited = await listCitations(tx, { scopeId: scope.id, script }, ALL_CITATIONS)
-    const names = new Set(body.jobs ?? cited.map(({ job }) => job))
+    const scriptKey = keyOf(scope, params)
+    const { name: script } = scriptKey
+    await mustRun(tx, scriptKey, body.to)
+    const all = body.jobs ?? (await listCitingJobs(tx, { scopeId: scope.id, script }))
     const synced = []
+    let more = false
     // In the order of their names: two syncs wait for each other in one direction only.
-    for (const name of [...names].sort()) {
+    for (const name of [...new Set(all)].sort()) {
       const key = { scopeId: scope.id, job: name }
-      const job = await mustLockJob(tx, key)
+      const job = body.jobs ? await mustLockJob(tx, key) : await lockJob(tx, key)
+      if (!job) continue
       const { steps, changed } = renewUses(job.steps, script, body.to)
       if (!changed.length) continue
-      const sha256 = await checkSteps(tx, scope.id, name, steps)
-      await updateJob(tx, key, { ...job, steps, sha256, by: caller.principalId })
+      more = synced.length === MOST_JOBS
+      if (more) break
+      await updateJob(tx, key, { ...job, steps, sha256: hashSteps(steps), by: caller.principalId })
       synced.push({ job: name, steps: changed })
     }
-    return { jobs: synced }
+    // Last, as launches do: what it names cannot be removed or disabled before all of it is written.
+    await holdScripts(tx, scope.id, [script])
+    await mustRun(tx, scriptKey, body.to)
+    return { jobs: synced, more }
   },
 })
+
+/** @throws PlatformError script_unknown, script_version_unknown, script_version_refused */
+async function mustRun(tx: Db, key: ScriptKey, version: number): Promise<void> {
+  const { state } = await mustFindVersion(tx, key, version)
+  const why = whyNotRun(state, true)
+  if (why) throw new PlatformError('script_version_refused', `version ${version} of ${key.name} ${why}`)
+}

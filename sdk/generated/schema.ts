@@ -459,7 +459,7 @@ export interface paths {
         get: operations["get-plan"];
         /**
          * Make a plan of a job, or change it
-         * @description A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new.
+         * @description A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new. With `jobRevision` it is synced in the same breath, and chooses of the steps that the job has now.
          */
         put: operations["put-plan"];
         post?: never;
@@ -852,7 +852,7 @@ export interface components {
             lastSeq: string;
             /** @description The plan that it is a run of; null where that came with the launch. */
             job: {
-                job: string;
+                name: string;
                 plan: string;
             } | null;
             steps: components["schemas"]["Step"][];
@@ -1327,6 +1327,8 @@ export interface components {
                 job: string;
                 steps: string[];
             }[];
+            /** @description Whether there are others: ask again. */
+            more: boolean;
         };
         SyncedPlans: {
             synced: {
@@ -1334,6 +1336,10 @@ export interface components {
                 /** @description Steps that it had chosen and the job has no more. */
                 dropped: string[];
             }[];
+            /** @description Plans that choose none of the steps that the job has now: they keep what they have. */
+            refused: string[];
+            /** @description Whether there are others: ask again. */
+            more: boolean;
         };
         Verdict: {
             attempt: number;
@@ -4537,7 +4543,7 @@ export interface operations {
             content: {
                 "application/json": {
                     to: number;
-                    /** @description All that name another version if left out. */
+                    /** @description All that name another version if left out, 200 at once. */
                     jobs?: string[];
                 };
             };
@@ -4552,7 +4558,7 @@ export interface operations {
                     "application/json": components["schemas"]["SyncedJobs"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4606,7 +4612,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_too_large`, `body_too_large` */
+            /** @description `body_too_large` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -4921,7 +4927,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Job"];
+                    "application/json": components["schemas"]["JobSummary"];
                 };
             };
             /** @description `plan_invalid`, `plan_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
@@ -5359,6 +5365,8 @@ export interface operations {
                     chosen?: string[] | null;
                     /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
                     revision?: number;
+                    /** @description Of the job that the plan is to have the steps of. */
+                    jobRevision?: number;
                 };
             };
         };
@@ -5369,7 +5377,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Plan"];
+                    "application/json": components["schemas"]["PlanSummary"];
                 };
             };
             /** @description `plan_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
@@ -5616,7 +5624,7 @@ export interface operations {
                     "application/json": components["schemas"]["SyncedPlans"];
                 };
             };
-            /** @description `plan_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -47,6 +47,35 @@ export async function listPlans(
   return result.rows
 }
 
+/** Plans of a job that do not have its steps of now, by name. @param names only these, if any are given */
+export async function listOutdated(
+  db: Db,
+  { scopeId, job }: JobKey,
+  names: readonly string[] | undefined,
+  limit: number,
+): Promise<PlanSummary[]> {
+  const result = await db.query<PlanSummary>(
+    `select ${columns} from ${source}
+     where p.scope_id = $1 and p.job_name = $2 and p.sha256 <> j.sha256 and ($3::text[] is null or p.name = any($3))
+     order by p.name limit $4`,
+    [scopeId, job, names ?? null, limit],
+  )
+  return result.rows
+}
+
+/** Which of these plans the job has. */
+export async function listPlanNames(
+  db: Db,
+  { scopeId, job }: JobKey,
+  names: readonly string[],
+): Promise<string[]> {
+  const result = await db.query<{ name: string }>(
+    'select name from job_plan where scope_id = $1 and job_name = $2 and name = any($3)',
+    [scopeId, job, names],
+  )
+  return result.rows.map((row) => row.name)
+}
+
 export async function getPlan(db: Db, { scopeId, job, plan }: PlanKey): Promise<JobPlan | undefined> {
   const result = await db.query<JobPlan>(
     `select ${columns}, p.steps from ${source} where p.scope_id = $1 and p.job_name = $2 and p.name = $3`,
@@ -62,8 +91,8 @@ export async function insertPlan(
   content: { description: string; chosen: readonly string[] | null; by: PrincipalId },
 ): Promise<void> {
   await tx.query(
-    `insert into job_plan (scope_id, job_name, name, description, chosen, steps, sha256, created_by, updated_by)
-     select j.scope_id, j.name, $3, $4, $5, j.steps, j.sha256, $6, $6 from job j where j.scope_id = $1 and j.name = $2`,
+    `insert into job_plan (scope_id, job_name, name, description, chosen, steps, scripts, sha256, created_by, updated_by)
+     select j.scope_id, j.name, $3, $4, $5, j.steps, j.scripts, j.sha256, $6, $6 from job j where j.scope_id = $1 and j.name = $2`,
     [scopeId, job, plan, content.description, content.chosen, content.by],
   )
 }
@@ -88,7 +117,7 @@ export async function syncPlan(
   synced: { chosen: readonly string[] | null; by: PrincipalId },
 ): Promise<void> {
   await tx.query(
-    `update job_plan p set steps = j.steps, sha256 = j.sha256, chosen = $4, updated_by = $5, updated_at = now(), revision = p.revision + 1
+    `update job_plan p set steps = j.steps, scripts = j.scripts, sha256 = j.sha256, chosen = $4, updated_by = $5, updated_at = now(), revision = p.revision + 1
      from job j where p.scope_id = $1 and p.job_name = $2 and p.name = $3 and j.scope_id = p.scope_id and j.name = p.job_name`,
     [scopeId, job, plan, synced.chosen, synced.by],
   )
@@ -115,24 +144,39 @@ export interface Citation {
   state: VersionState | null
 }
 
-/** Plans by what they choose alone. In the order of their names. */
+/**
+ * In the order of their names; a plan holds the steps that it does not choose, too.
+ * @param version only where this one is named
+ */
 export async function listCitations(
   db: Db,
-  { scopeId, script }: { scopeId: ScopeId; script: string },
+  of: { scopeId: ScopeId; script: string; version?: number | undefined },
   limit: number,
 ): Promise<Citation[]> {
   const result = await db.query<Citation>(
     `select c.job, c.plan, c.step, c.uses, v.version, v.state from (
        select j.name as job, null as plan, s->>'name' as step, s->>'uses' as uses, n
-       from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n) where j.scope_id = $1
+       from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n) where j.scope_id = $1 and $2 = any(j.scripts)
        union all
        select p.job_name, p.name, s->>'name', s->>'uses', n
-       from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n)
-       where p.scope_id = $1 and (p.chosen is null or s->>'name' = any(p.chosen))) as c
+       from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n) where p.scope_id = $1 and $2 = any(p.scripts)) as c
      left join script_version v on v.scope_id = $1 and v.script_name = $2
        and case when c.uses = $2 then v.state = 'online' else v.version::text = split_part(c.uses, '@', 2) end
-     where split_part(c.uses, '@', 1) = $2 order by c.job, c.plan nulls first, c.n limit $3`,
-    [scopeId, script, limit],
+     where split_part(c.uses, '@', 1) = $2 and ($4::int is null or c.uses = $2 || '@' || $4)
+     order by c.job, c.plan nulls first, c.n limit $3`,
+    [of.scopeId, of.script, limit, of.version ?? null],
   )
   return result.rows
+}
+
+/** Jobs that use a script, in the order of their names. */
+export async function listCitingJobs(
+  db: Db,
+  { scopeId, script }: { scopeId: ScopeId; script: string },
+): Promise<string[]> {
+  const result = await db.query<{ name: string }>(
+    'select name from job where scope_id = $1 and $2 = any(scripts) order by name',
+    [scopeId, script],
+  )
+  return result.rows.map((row) => row.name)
 }

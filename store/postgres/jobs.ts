@@ -1,6 +1,7 @@
 /** Jobs: what people author, one row each. */
 import type { JobSteps } from '../../domain/job.schema.js'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
+import { parseUse } from '../../domain/script-library.js'
 import type { Db } from './pool.js'
 
 /** Without the texts, which may be megabytes. */
@@ -37,7 +38,7 @@ export interface JobContent {
   by: PrincipalId
 }
 
-const columns = `j.name, j.description, j.tags, jsonb_path_query_array(j.steps, '$[*].name') as "stepNames", j.revision,
+const columns = `j.name, j.description, j.tags, j.step_names as "stepNames", j.revision,
   (select count(*)::int from job_plan p where p.scope_id = j.scope_id and p.job_name = j.name) as plans,
   (select count(*)::int from job_plan p where p.scope_id = j.scope_id and p.job_name = j.name and p.sha256 <> j.sha256) as outdated,
   c.name as "createdBy", j.created_at as "createdAt", u.name as "updatedBy", j.updated_at as "updatedAt"`
@@ -47,9 +48,9 @@ const source = 'job j join principal c on c.id = j.created_by join principal u o
 export async function insertJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<boolean> {
   const { description, tags, steps, sha256, by } = content
   const result = await tx.query(
-    `insert into job (scope_id, name, description, tags, steps, sha256, created_by, updated_by)
-     values ($1, $2, $3, $4, $5, decode($6, 'hex'), $7, $7) on conflict do nothing`,
-    [scopeId, job, description, tags, JSON.stringify(steps), sha256, by],
+    `insert into job (scope_id, name, description, tags, steps, sha256, created_by, updated_by, step_names, scripts)
+     values ($1, $2, $3, $4, $5, decode($6, 'hex'), $7, $7, $8, $9) on conflict do nothing`,
+    [scopeId, job, description, tags, JSON.stringify(steps), sha256, by, namesOf(steps), scriptsOf(steps)],
   )
   return result.rowCount === 1
 }
@@ -93,10 +94,17 @@ export async function updateJob(tx: Db, { scopeId, job }: JobKey, content: JobCo
   const { description, tags, steps, sha256, by } = content
   await tx.query(
     `update job set description = $3, tags = $4, steps = $5, sha256 = decode($6, 'hex'), updated_by = $7, updated_at = now(),
-       revision = revision + 1
+       revision = revision + 1, step_names = $8, scripts = $9
      where scope_id = $1 and name = $2`,
-    [scopeId, job, description, tags, JSON.stringify(steps), sha256, by],
+    [scopeId, job, description, tags, JSON.stringify(steps), sha256, by, namesOf(steps), scriptsOf(steps)],
   )
+}
+
+const namesOf = (steps: JobSteps) => steps.map((step) => step.name)
+
+/** Which scripts of the library they use, whatever version. */
+function scriptsOf(steps: JobSteps): string[] {
+  return [...new Set(steps.flatMap(({ uses }) => (uses === undefined ? [] : (parseUse(uses)?.name ?? []))))]
 }
 
 /** It must have no plans. */

@@ -88,15 +88,15 @@ export interface UntoldOperation {
 }
 
 /**
- * Operations that were accepted 5 s ago and more, and that no workflow was seen to know of. A cancel is none of them: who
- * looks after open executions tells of it.
+ * Operations that were accepted 5 s ago and more, and that no workflow was seen to know of; some of them, so that a few that
+ * nobody answers keep no others from being told. A cancel is none of them: who looks after open executions tells of it.
  */
 export async function listUntoldOperations(db: Db): Promise<UntoldOperation[]> {
   const result = await db.query<UntoldOperation>(
     `select o.scope_id as "scopeId", o.id, o.kind, o.args, e.workflow_id as "workflowId", e.state as "executionState"
      from operation o join execution e on e.scope_id = o.scope_id and e.id = o.execution_id
      where o.state = 'accepted' and o.told_at is null and o.decided_at < now() - interval '5 seconds' and o.kind <> 'cancel'
-     order by o.decided_at limit 50`,
+     order by random() limit 20`,
   )
   return result.rows
 }

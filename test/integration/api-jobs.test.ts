@@ -96,25 +96,50 @@ describe('a plan of a job', () => {
     expect(await planSteps(job, 'all')).toEqual(['stop', 'deploy', 'start'])
     expect(says(await post(`/jobs/${job}/sync`, { revision: 1 }))).toEqual([409, 'edit_conflict'])
     const one = await post(`/jobs/${job}/sync`, { revision: 2, plans: ['some'] })
-    expect(one.body).toEqual({ synced: [{ plan: 'some', dropped: ['start'] }] })
+    expect(one.body).toEqual({
+      synced: [{ plan: 'some', dropped: ['start'] }],
+      refused: [],
+      more: false,
+    })
     expect((await api.call(`/jobs/${job}/plans/some`)).body).toMatchObject({
       needsSync: false,
       chosen: ['stop'],
     })
     expect((await api.call(`/jobs/${job}/plans/all`)).body).toMatchObject({ needsSync: true })
-    expect((await post(`/jobs/${job}/sync`, { revision: 2 })).body).toEqual({
+    expect((await post(`/jobs/${job}/sync`, { revision: 2 })).body).toMatchObject({
       synced: [{ plan: 'all', dropped: [] }],
     })
     expect(await planSteps(job, 'all')).toEqual(['check', 'stop', 'deploy'])
-    expect((await post(`/jobs/${job}/sync`, { revision: 2 })).body).toEqual({ synced: [] })
+    expect((await post(`/jobs/${job}/sync`, { revision: 2 })).body).toMatchObject({ synced: [] })
+    const unknown = await post(`/jobs/${job}/sync`, { revision: 2, plans: ['some', 'nothing'] })
+    expect(says(unknown)).toEqual([404, 'plan_unknown'])
+    const twice = await post(`/jobs/${job}/sync`, { revision: 2, plans: ['some', 'some'] })
+    expect(says(twice)).toEqual([400, 'request_invalid'])
   })
 
   it('that has none of the steps left keeps what it has', async () => {
     const job = await make()
     await put(`/jobs/${job}/plans/p`, { chosen: ['start'] })
     await put(`/jobs/${job}`, { steps: steps('other'), revision: 1 })
-    expect(says(await post(`/jobs/${job}/sync`, { revision: 2 }))).toEqual([400, 'plan_invalid'])
+    await put(`/jobs/${job}/plans/all`, { chosen: ['other'] })
+    await put(`/jobs/${job}`, { steps: steps('other', 'more'), revision: 2 })
+    expect((await post(`/jobs/${job}/sync`, { revision: 3 })).body).toEqual({
+      synced: [{ plan: 'all', dropped: [] }],
+      refused: ['p'],
+      more: false,
+    })
     expect(await planSteps(job, 'p')).toEqual(['stop', 'deploy', 'start'])
+    const choose = { chosen: ['more'], revision: 1 }
+    expect(says(await put(`/jobs/${job}/plans/p`, choose))).toEqual([400, 'plan_invalid'])
+    expect(says(await put(`/jobs/${job}/plans/p`, { ...choose, jobRevision: 2 }))).toEqual([
+      409,
+      'edit_conflict',
+    ])
+    expect((await put(`/jobs/${job}/plans/p`, { ...choose, jobRevision: 3 })).body).toMatchObject({
+      chosen: ['more'],
+      needsSync: false,
+    })
+    expect(await planSteps(job, 'p')).toEqual(['other', 'more'])
   })
 
   it('chooses steps that there are, and is changed by who has seen it', async () => {
@@ -141,7 +166,7 @@ describe('a plan of a job', () => {
     expect([launched.status, launched.body['name']]).toEqual([201, `${job}/p`])
     const shown = await api.call(`/executions/${String(launched.body['id'])}`)
     expect(shown.body).toMatchObject({
-      job: { job, plan: 'p' },
+      job: { name: job, plan: 'p' },
       steps: [
         { name: 'second', uses: 'deploy@1' },
         { name: 'third', uses: 'deploy@3' },
@@ -183,11 +208,13 @@ describe('the use of a script', () => {
       [null, 'pinned', `${script}@1`, 1, 'offline'],
       [null, 'newest', script, 2, 'online'],
       ['p', 'pinned', `${script}@1`, 1, 'offline'],
+      ['p', 'newest', script, 2, 'online'],
     ])
     const remove = () => api.call(`/scripts/${script}/versions/1`, { method: 'DELETE' })
     expect(says(await remove())).toEqual([409, 'script_in_use'])
     expect((await post(`/scripts/${script}/sync`, { to: 2 })).body).toEqual({
       jobs: [{ job, steps: ['pinned'] }],
+      more: false,
     })
     expect((await api.call(`/jobs/${job}`)).body).toMatchObject({ revision: 2, outdated: 1 })
     expect(says(await remove())).toEqual([409, 'script_in_use'])

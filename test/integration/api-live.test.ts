@@ -334,8 +334,19 @@ describe('jobs on the command line', () => {
     expect((await cli(['jobs', 'apply', file])).err).toBe('site is changed\n')
     expect((await cli(['jobs', 'ls'])).out).toMatch(/site +2 +2 \(2 to sync\)/)
     expect((await cli(['jobs', 'show', 'site'])).out).toMatch(/site\/short +greet +needs a sync/)
-    expect((await cli(['jobs', 'sync', 'site', 'short'])).err).toBe('synced short\n')
-    expect((await cli(['jobs', 'apply', '--sync', file])).err).toBe('site is unchanged\nsite: synced whole\n')
+    expect((await cli(['jobs', 'show', 'site/short'])).out).toContain('script: echo hello')
+    expect((await cli(['jobs', 'diff', '--plan', 'site/short'])).out).toMatch(/^\+ +script: echo good day$/m)
+    expect((await cli(['jobs', 'sync', 'site', 'short', '--revision', '1'])).code).toBe(9)
+    expect((await cli(['jobs', 'sync', 'site', 'short'])).err).toBe('short is synced\n')
+    // A step that is new, and chosen by a plan that is there, in one file.
+    writeFileSync(
+      file,
+      `${document('')}  - {name: check, script: 'true'}\nplans: {short: {steps: [greet, check]}, whole: {}}\n`,
+    )
+    const wrong = await cli(['jobs', 'apply', file])
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('there is no step "check"')])
+    expect((await cli(['jobs', 'apply', '--sync', file])).err).toBe('site is unchanged; plans short, whole\n')
+    expect((await cli(['jobs', 'ls'])).out).toMatch(/site +3 +2 /)
   })
 
   it('are told of the scripts that they use', async () => {
@@ -361,6 +372,8 @@ describe('jobs on the command line', () => {
     const slip = await cli(['jobs', 'apply', file])
     expect([slip.code, slip.err]).toEqual([2, expect.stringContaining('document 2: aliases')])
     expect((await cli(['jobs', 'show', 'good'])).code).toBe(8)
+    expect((await cli(['jobs', 'rm', 'site/..'])).code).toBe(2)
+    expect((await cli(['jobs', 'show', 'site'])).code).toBe(0)
     expect(await cli(['run', '-t', '*', '--job', 'site'])).toMatchObject({ code: 2 })
     expect(await cli(['run', '-t', '*', '--job', 'site/whole', '--', 'ls'])).toMatchObject({ code: 2 })
     expect((await cli(['jobs', 'apply', join(folder, 'none.yaml')])).err).toContain('cannot read')

@@ -238,7 +238,29 @@ describe('a step that uses one', () => {
       'operation_refused',
       expect.stringContaining(`${name}@1 was disabled`),
     ])
-    expect((await operate({ kind: 'skip', step: 1 })).body.code).not.toBe('internal')
+    const skipped = await operate({ kind: 'skip', step: 0 })
+    expect([...says(skipped), skipped.body.detail]).toEqual([
+      409,
+      'operation_refused',
+      expect.stringContaining(`${name}@1 was disabled`),
+    ])
+    expect((await operate({ kind: 'skip', step: 1 })).body.detail ?? '').not.toContain('disabled')
+  })
+
+  it('is not started anew by a retry of a step whose failure was ignored', async () => {
+    const name = await make({ publish: true })
+    const launched = await launch({ uses: name, onFailure: 'ignore' })
+    const id = String(launched.body['id'])
+    await api.pool.query(`update host_result set state = 'failed' where execution_id = $1`, [id])
+    await api.pool.query(`update step_execution set state = 'ignored' where execution_id = $1`, [id])
+    await api.pool.query(`update execution set state = 'succeeded' where id = $1`, [id])
+    await post(`/scripts/${name}/versions/1/disable`)
+    const refused = await post(`/executions/${id}/operations`, { kind: 'retry' })
+    expect([...says(refused), refused.body.detail]).toEqual([
+      409,
+      'operation_refused',
+      expect.stringContaining(`${name}@1 was disabled`),
+    ])
   })
 
   it('is not held up by a launch that has not come to its end, and has an order with it', async () => {

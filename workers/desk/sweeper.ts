@@ -71,8 +71,8 @@ export class Sweeper implements AsyncDisposable {
       }
       await endForgottenWorkflows(this.pool, this.client, this.logger)
       await this.refuseForgotten()
-      await this.tellUntold()
       await this.mendAll()
+      await this.tellUntold()
     })
   }
 
@@ -153,10 +153,14 @@ export class Sweeper implements AsyncDisposable {
    * resumed would wait for ever. It is told again until it knows; the rows give the same answer.
    */
   private async tellUntold(): Promise<void> {
-    for (const operation of await listUntoldOperations(this.pool)) {
-      if (!isFinalExecutionState(operation.executionState) && !(await this.tell(operation))) continue
-      await markTold(this.pool, operation.scopeId, operation.id)
-    }
+    const untold = await listUntoldOperations(this.pool)
+    // Together: one that does not answer holds up nobody else.
+    await Promise.all(
+      untold.map(async (operation) => {
+        if (isFinalExecutionState(operation.executionState) || (await this.tell(operation)))
+          await markTold(this.pool, operation.scopeId, operation.id)
+      }),
+    )
   }
 
   /** @returns whether the workflow has it in its history, refuses it as nothing new, or is gone */

@@ -3,4 +3,4 @@
 
 alter table operation add column told_at timestamptz;
 update operation set told_at = coalesce(decided_at, created_at) where state <> 'requested';
-create index operation_untold on operation (decided_at) where state = 'accepted' and told_at is null;
+create index operation_untold on operation (decided_at) where state = 'accepted' and told_at is null and kind <> 'cancel';

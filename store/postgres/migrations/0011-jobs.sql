@@ -1,4 +1,5 @@
 -- Jobs, and the plans that are made of them. Steps are kept as they were checked; `sha256` is of them with their keys in order.
+-- Their names, and those of the scripts that they use, stand beside them: lists need not read megabytes of text for those.
 
 create table job (
   scope_id bigint not null references scope,
@@ -6,6 +7,8 @@ create table job (
   description text not null,
   tags text[] not null,
   steps jsonb not null,
+  step_names text[] not null,
+  scripts text[] not null,
   sha256 bytea not null,
   revision int not null default 1,
   created_by bigint not null references principal (id),
@@ -23,6 +26,7 @@ create table job_plan (
   description text not null,
   chosen text[],
   steps jsonb not null,
+  scripts text[] not null,
   sha256 bytea not null,
   revision int not null default 1,
   created_by bigint not null references principal (id),

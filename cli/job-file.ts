@@ -40,7 +40,7 @@ export function readJobFile(text: string, name: string): JobFile[] {
   if (!Array.isArray(documents) || !documents.length) throw new UsageError(`${name} has no document`)
   return documents.map((document, index) => {
     const where = documents.length === 1 ? name : `${name}, document ${index + 1}`
-    const [from = 0, , to = 0] = document.range
+    const [from, , to] = document.range
     if (to - from > MAX_CHARACTERS)
       throw new UsageError(`${where} has over 8 MiB: put its scripts into the library`)
     const [fault] = [...document.errors, ...document.warnings]

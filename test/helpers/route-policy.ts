@@ -89,7 +89,8 @@ export const policy: Readonly<Record<string, Rule>> = {
   [`POST ${inScope}/scripts/:script/versions/:version/disable`]: { may: operators, uses: true },
 
   [`GET ${inScope}/scripts/:script/citations`]: { may: everyRole },
-  [`POST ${inScope}/scripts/:script/sync`]: { may: operators, body: () => ({ to: 1, jobs: undefined }) },
+  // The sample's version is a draft, to which no job is moved.
+  [`POST ${inScope}/scripts/:script/sync`]: { may: operators, status: 409, body: () => ({ to: 1 }) },
 
   [`GET ${inScope}/jobs`]: { may: everyRole },
   [`GET ${inScope}/jobs/:job`]: { may: everyRole },

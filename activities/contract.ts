@@ -47,7 +47,7 @@ export type Claim =
       hosts: number
       steps: ClaimedStep[]
       standing: Standing
-      /** Left out by workers of before this was told with the claim. */
+      /** Left out in histories of before it was told with the claim. */
       next?: Next
       /** Events after which the workflow continues as a new one; 0 or left out: when Temporal advises it. */
       historyMaxEvents?: number

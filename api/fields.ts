@@ -33,4 +33,9 @@ export const revisionField = z
 export const timeField = z.string().meta({ format: 'date-time' })
 
 export const toTime = (date: Date): string => date.toISOString()
+/** When it was made, and changed last. */
+export const toTimes = (row: { createdAt: Date; updatedAt: Date }) => ({
+  createdAt: toTime(row.createdAt),
+  updatedAt: toTime(row.updatedAt),
+})
 export const toTimeOrNull = (date: Date | null): string | null => date && date.toISOString()

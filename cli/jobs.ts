@@ -8,6 +8,7 @@ import { decode } from './script-input.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
+import { parseJob } from './values.js'
 
 interface Json {
   json?: true
@@ -36,7 +37,7 @@ export async function listJobs(
 /** @param text a job, or a plan with its steps as they were frozen: deploy-site/staging */
 export async function showJob(terminal: Terminal, text: string, options: Json): Promise<void> {
   const drover = connect()
-  const { job: name, plan } = parseJobOrPlan(text)
+  const { job: name, plan } = parseJob(text)
   if (plan !== undefined) return showPlan(terminal, await drover.plan(name, plan), options)
   const { job, plans } = await read(drover, name)
   if (options.json) return terminal.json({ ...job, plans })
@@ -64,7 +65,7 @@ function showPlan(terminal: Terminal, plan: Plan, options: Json): void {
 /** What a sync would change in a plan. */
 export async function diffPlan(terminal: Terminal, text: string, options: Json): Promise<void> {
   const drover = connect()
-  const { job: name, plan: planName } = parseJobOrPlan(text)
+  const { job: name, plan: planName } = parseJob(text)
   if (planName === undefined) throw new UsageError(`"${text}" is not a plan; write deploy-site/staging`)
   const [plan, job] = await Promise.all([drover.plan(name, planName), drover.job(name)])
   const lines = unifiedDiff(printPlan(plan.steps, plan.chosen), printPlan(job.steps, plan.chosen))
@@ -75,15 +76,6 @@ export async function diffPlan(terminal: Terminal, text: string, options: Json):
 
 const print = (terminal: Terminal, lines: readonly string[]) => {
   for (const line of lines) terminal.data(terminal.interactive ? harmless(line) : line)
-}
-
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
-
-/** @throws UsageError */
-function parseJobOrPlan(text: string): { job: string; plan: string | undefined } {
-  const [job = '', plan, more] = text.split('/')
-  if (more === undefined && [job, plan ?? job].every((name) => NAME.test(name))) return { job, plan }
-  throw new UsageError(`"${text}" is neither a job nor a plan; write deploy-site or deploy-site/staging`)
 }
 
 async function read(drover: Drover, name: string): Promise<{ job: Job; plans: PlanSummary[] }> {
@@ -238,7 +230,7 @@ export async function syncJob(
 /** A job, or a plan: deploy-site/staging. */
 export async function removeJob(terminal: Terminal, text: string, options: Json): Promise<void> {
   const drover = connect()
-  const { job, plan } = parseJobOrPlan(text)
+  const { job, plan } = parseJob(text)
   const removed = plan === undefined ? await drover.deleteJob(job) : await drover.deletePlan(job, plan)
   if (options.json) return terminal.json(removed)
   terminal.talk(`${text} is gone; what ran keeps what it ran`)

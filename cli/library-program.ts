@@ -1,10 +1,8 @@
 /** The commands on what people author: the script library, jobs and their plans. */
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
+import { all, asJson } from './options.js'
 import type { Terminal } from './terminal.js'
 import { parseCount } from './values.js'
-
-const asJson = () => new Option('--json', 'print one JSON object')
-const all = (value: string, before: string[]) => [...before, value]
 
 export function addScripts(program: Command, terminal: Terminal): void {
   const scripts = program.command('scripts').description('the script library: named scripts with versions')

@@ -2,14 +2,13 @@
 import { Command, Option } from 'commander'
 import { exitCodeHelp } from './exit-code.js'
 import { addJobs, addScripts } from './library-program.js'
+import { all, asJson } from './options.js'
 import type { Terminal } from './terminal.js'
 import { parseAmount, parseConcurrency, parseCount, parseDuration } from './values.js'
 import { cliVersion } from './version.js'
 
-const asJson = () => new Option('--json', 'print one JSON object')
 const duration = (flags: string, description: string) =>
   new Option(flags, description).argParser(parseDuration)
-const all = (value: string, before: string[]) => [...before, value]
 
 export function createProgram(terminal: Terminal): Command {
   const program = new Command('drover')

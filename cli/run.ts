@@ -9,7 +9,7 @@ import { connect } from './settings.js'
 import { printSummary, summaryOf } from './summary.js'
 import { readTarget } from './target-input.js'
 import type { Terminal } from './terminal.js'
-import { parsePair, parseRun } from './values.js'
+import { parseJob, parsePair, parseRun } from './values.js'
 
 export interface RunOptions {
   target: string
@@ -83,8 +83,8 @@ export function launchOf(words: string[], options: RunOptions): Launch {
 
 /** A plan has all that it needs. @throws UsageError */
 function planOf(text: string, words: string[], options: RunOptions): { job: { name: string; plan: string } } {
-  const [name, plan, more] = text.split('/')
-  if (!name || !plan || more !== undefined)
+  const { job: name, plan } = parseJob(text)
+  if (plan === undefined)
     throw new UsageError(`"${text}" is not a plan; write deploy-site/staging (see: drover jobs ls)`)
   const { script, file, lang, cwd, as, login, timeout, concurrency, env } = options
   const own = [script, file, lang, cwd, as, login, timeout, concurrency].some((value) => value !== undefined)

@@ -69,3 +69,12 @@ export function parseCount(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
   throw new UsageError(`"${text}" is not a number`)
 }
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+
+/** `deploy-site`, or `deploy-site/staging` for a plan of it. @throws UsageError */
+export function parseJob(text: string): { job: string; plan: string | undefined } {
+  const [job = '', plan, more] = text.split('/')
+  if (more === undefined && [job, plan ?? job].every((name) => NAME.test(name))) return { job, plan }
+  throw new UsageError(`"${text}" is neither a job nor a plan; write deploy-site or deploy-site/staging`)
+}

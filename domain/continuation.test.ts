@@ -1,5 +1,5 @@
 /** What an operation on an ended execution does to its steps. */
-import { type EndedStep, planContinuation } from './continuation.js'
+import { type EndedStep, planContinuation, stepsAhead } from './continuation.js'
 
 const succeeded: EndedStep = { state: 'succeeded', counts: { succeeded: 3 } }
 const failed: EndedStep = { state: 'failed', counts: { succeeded: 2, failed: 1 } }
@@ -76,5 +76,21 @@ describe('planContinuation', () => {
     ],
   ] as const)('refuses %s', (...[, kind, args, steps, why]) => {
     expect(planContinuation(kind, args, steps)).toEqual({ refuse: expect.stringMatching(why) })
+  })
+})
+
+describe('stepsAhead', () => {
+  const steps = ['succeeded', 'ignored', 'failed', 'pending'] as const
+
+  it.each([
+    ['retry', true, {}, [1, 2, 3]],
+    ['resume', true, {}, [2, 3]],
+    ['resume', false, {}, [2, 3]],
+    ['skip', true, { step: 2 }, [3]],
+    ['skip', false, { step: 2 }, []],
+    ['cancel', false, {}, []],
+    ['pause', false, {}, []],
+  ] as const)('of %s where the run has ended: %p', (kind, ended, args, positions) => {
+    expect(stepsAhead(kind, args, { ended, steps })).toEqual(positions)
   })
 })

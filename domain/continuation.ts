@@ -1,7 +1,7 @@
 /** Continuations: what each step of an ended execution goes through when an operation takes the execution up again. */
 import { nextStep } from './execution.js'
 import { type HostCounts, type HostState, retriedStates } from './host-result.js'
-import { type OperationArgs, unknownFault } from './operation.js'
+import { type OperationArgs, type OperationKind, unknownFault } from './operation.js'
 import type { StepState } from './step-execution.js'
 
 export interface EndedStep {
@@ -44,6 +44,23 @@ export function planContinuation(
   if (next.do === 'run' || next.state === 'succeeded') return { actions }
   const stuck = after.findIndex((state) => state === 'failed' || state === 'cancelled')
   return { refuse: `step ${stuck + 1} is ${after[stuck]}: retry its hosts, or skip it` }
+}
+
+/**
+ * Steps whose scripts an operation may let start, by position. A skip of a run that goes on lets nothing start that would not
+ * have started without it; a retry also takes up hosts that failed in a step whose failure was ignored.
+ */
+export function stepsAhead(
+  kind: OperationKind,
+  args: OperationArgs,
+  run: { ended: boolean; steps: readonly StepState[] },
+): number[] {
+  if (kind === 'cancel' || kind === 'pause' || (kind === 'skip' && !run.ended)) return []
+  const done: readonly StepState[] =
+    kind === 'retry' ? ['succeeded', 'skipped'] : ['succeeded', 'skipped', 'ignored']
+  return run.steps.flatMap((state, position) =>
+    done.includes(state) || position === args.step ? [] : [position],
+  )
 }
 
 function actionsOf(

@@ -1,5 +1,5 @@
 import type { PlatformError } from './errors.js'
-import { chooseSteps, parsePlanName, renewUses, syncChosen } from './job.js'
+import { chooseSteps, renewUses, syncChosen } from './job.js'
 import { chosenSchema, jobStepsSchema } from './job.schema.js'
 
 const steps = jobStepsSchema.parse(['stop', 'deploy', 'start'].map((name) => ({ name, script: 'true' })))
@@ -57,14 +57,4 @@ describe('the shape of a job', () => {
   it.each([[[]], [['a', 'a']], ['a']])('takes no choice such as %j', (value) => {
     expect(chosenSchema.safeParse(value).success).toBe(false)
   })
-})
-
-it.each([
-  ['deploy-site/staging', { job: 'deploy-site', plan: 'staging' }],
-  ['deploy-site', undefined],
-  ['a/b/c', undefined],
-  ['/b', undefined],
-  ['a/', undefined],
-])('%p names the plan %j', (text, plan) => {
-  expect(parsePlanName(text)).toEqual(plan)
 })

@@ -3,7 +3,6 @@
  * them when it was made or synced: it never follows the job by itself.
  */
 import { PlatformError } from './errors.js'
-import { NAME } from './name.js'
 import type { JobSteps } from './job.schema.js'
 import { parseUse } from './script-library.js'
 
@@ -55,15 +54,8 @@ export function renewUses(
   return { steps: renewed, changed }
 }
 
+/** What a plan is called: `deploy-site/staging`. */
 export interface PlanName {
   job: string
   plan: string
-}
-
-const planName = new RegExp(`^(${NAME})/(${NAME})$`)
-
-/** `deploy-site/staging`; undefined if it names none. */
-export function parsePlanName(text: string): PlanName | undefined {
-  const found = planName.exec(text)
-  return found?.[1] && found[2] ? { job: found[1], plan: found[2] } : undefined
 }

@@ -54,10 +54,9 @@ export function parseUse(text: string): ScriptUse | undefined {
   return { name, version: found[2] === undefined ? undefined : Number(found[2]) }
 }
 
-/** @returns why a version cannot be run, and what to do; undefined if it can. @param named whether the step asked for it by number */
-export function whyNotRun(state: VersionState, named: boolean): string | undefined {
+/** @returns why a version cannot be run, and what to do; undefined if it can. */
+export function whyNotRun(state: VersionState): string | undefined {
   if (state === 'disabled') return 'is disabled: use another version'
   if (state === 'draft') return 'is a draft: publish it, or run its text'
-  if (state === 'offline' && !named) return 'is offline: publish a version, or name one'
   return undefined
 }

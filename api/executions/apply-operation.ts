@@ -1,9 +1,8 @@
 /** What an operation does at once, in the transaction that writes its row: refuse, cancel, or reopen what has ended. */
-import { planContinuation, type StepAction } from '../../domain/continuation.js'
+import { planContinuation, type StepAction, stepsAhead } from '../../domain/continuation.js'
 import { isFinalExecutionState, isHeldByRecovery } from '../../domain/execution.js'
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
 import { type OperationArgs, type OperationKind, routeOperation } from '../../domain/operation.js'
-import type { StepState } from '../../domain/step-execution.js'
 import {
   type Execution,
   listSteps,
@@ -86,23 +85,11 @@ async function disabledAhead(
   steps: readonly StepExecution[],
   { kind, args }: Request,
 ): Promise<string | undefined> {
-  // A skip of a run that goes on lets nothing start that would not have started without it.
   const ended = isFinalExecutionState(state)
-  if (kind === 'cancel' || kind === 'pause' || (kind === 'skip' && !ended)) return undefined
-  const ahead = steps.filter((step) => !isDone(step.state, kind) && step.position !== args.step)
-  const uses = await listDisabled(
-    tx,
-    scopeId,
-    planHash,
-    ahead.map(({ position }) => position),
-  )
+  const ahead = stepsAhead(kind, args, { ended, steps: steps.map((step) => step.state) })
+  const uses = ahead.length ? await listDisabled(tx, scopeId, planHash, ahead) : []
   if (!uses.length) return undefined
   return `${uses.join(', ')} ${uses.length === 1 ? 'was' : 'were'} disabled: skip that step, or launch anew`
-}
-
-/** A retry also takes up hosts that failed in a step whose failure was ignored. */
-function isDone(state: StepState, kind: OperationKind): boolean {
-  return state === 'succeeded' || state === 'skipped' || (state === 'ignored' && kind !== 'retry')
 }
 
 /** Nobody carries it, and nothing but a person's word lets it go on or end. */

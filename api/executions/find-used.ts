@@ -1,4 +1,5 @@
 /** The scripts of the library that a plan's steps use, as they are at the launch. */
+import { createHash } from 'node:crypto'
 import { PlatformError } from '../../domain/errors.js'
 import type { ScopeId } from '../../domain/id.js'
 import type { UsedScript } from '../../domain/plan.js'
@@ -6,6 +7,19 @@ import type { PlanInput } from '../../domain/plan.schema.js'
 import { parseUse, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { findUse, holdScripts } from '../../store/postgres/script-library.js'
+
+/** Hex. */
+export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+
+/** What finding and compiling steps may be refused with. */
+export const stepErrors = [
+  'script_unknown',
+  'script_version_unknown',
+  'script_version_refused',
+  'script_too_large',
+  'plan_invalid',
+  'plan_too_large',
+] as const
 
 /**
  * @returns by what the steps say
@@ -25,7 +39,8 @@ export async function findUsed(
   return found
 }
 
-async function mustUse(db: Db, scopeId: ScopeId, { name, version }: ScriptUse): Promise<UsedScript> {
+/** @throws PlatformError script_unknown, script_version_unknown, script_version_refused */
+export async function mustUse(db: Db, scopeId: ScopeId, { name, version }: ScriptUse): Promise<UsedScript> {
   const found = await findUse(db, { scopeId, name }, version)
   if (found === undefined)
     throw new PlatformError('script_unknown', `there is no script ${name}; see: drover scripts ls`)
@@ -41,7 +56,7 @@ async function mustUse(db: Db, scopeId: ScopeId, { name, version }: ScriptUse): 
       `no version of script ${name} is online: publish one, or name one that was`,
     )
   }
-  const why = whyNotRun(found.state, version !== undefined)
+  const why = whyNotRun(found.state)
   if (why) throw new PlatformError('script_version_refused', `version ${found.version} of ${name} ${why}`)
   const { language, sha256, bytes } = found
   return { script: name, version: found.version, language, sha256, bytes }

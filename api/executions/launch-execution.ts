@@ -1,5 +1,4 @@
 /** POST /executions: launches a plan, or one ad-hoc step, on hosts that are found once and then frozen. */
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { ScopeId } from '../../domain/id.js'
 import { chooseSteps, type PlanName } from '../../domain/job.js'
@@ -15,7 +14,7 @@ import { findTargetHosts, targetField } from '../hosts/targets.js'
 import { mustFindPlan } from '../jobs/find-job.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
-import { findUsed, holdUsed } from './find-used.js'
+import { findUsed, holdUsed, sha256, stepErrors } from './find-used.js'
 import { executionSchema, executionView } from './schema.js'
 import { startWorkflow } from './start-workflow.js'
 
@@ -47,8 +46,6 @@ const launchSchema = z
     'give one of plan, script and job',
   )
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
-
 export const launchExecution = operation({
   name: 'launch-execution',
   method: 'post',
@@ -63,12 +60,7 @@ export const launchExecution = operation({
   errors: [
     'job_unknown',
     'plan_unknown',
-    'script_unknown',
-    'script_version_unknown',
-    'script_version_refused',
-    'script_too_large',
-    'plan_invalid',
-    'plan_too_large',
+    ...stepErrors,
     'target_invalid',
     'target_empty',
     'target_too_large',

@@ -1,5 +1,4 @@
 /** Finding the job and the plan that a path names, and checking steps before they are kept. */
-import { createHash } from 'node:crypto'
 import { PlatformError } from '../../domain/errors.js'
 import type { JobSteps } from '../../domain/job.schema.js'
 import type { ScopeId } from '../../domain/id.js'
@@ -9,9 +8,7 @@ import { sortKeys } from '../../domain/sort-keys.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { getPlan, type JobPlan, type PlanKey } from '../../store/postgres/job-plans.js'
 import { getJob, type Job, type JobKey, lockJob } from '../../store/postgres/jobs.js'
-import { findUsed, holdUsed } from '../executions/find-used.js'
-
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+import { findUsed, holdUsed, sha256 } from '../executions/find-used.js'
 
 /** @throws PlatformError job_unknown */
 export async function mustFindJob(db: Db, key: JobKey): Promise<Job> {
@@ -56,12 +53,3 @@ export async function checkSteps(tx: Db, scopeId: ScopeId, plan: PlanInput): Pro
   compilePlan(plan, sha256, used)
   return () => holdUsed(tx, scopeId, plan, used)
 }
-
-export const stepErrors = [
-  'script_unknown',
-  'script_version_unknown',
-  'script_version_refused',
-  'script_too_large',
-  'plan_invalid',
-  'plan_too_large',
-] as const

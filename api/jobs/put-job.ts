@@ -3,10 +3,11 @@ import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
 import { jobStepsSchema } from '../../domain/job.schema.js'
 import { insertJob, updateJob } from '../../store/postgres/jobs.js'
+import { stepErrors } from '../executions/find-used.js'
 import { descriptionField, tagsField } from '../fields.js'
 import { operation } from '../operation.js'
 import { checkSeen } from '../seen.js'
-import { auditSteps, checkSteps, hashSteps, mustFindJob, mustLockJob, stepErrors } from './find-job.js'
+import { auditSteps, checkSteps, hashSteps, mustFindJob, mustLockJob } from './find-job.js'
 import { jobParams, jobSummarySchema, jobView, seenField, withoutSteps } from './schema.js'
 
 export const putJob = operation({

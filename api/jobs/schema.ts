@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { chosenSchema, jobStepsSchema } from '../../domain/job.schema.js'
 import type { JobSummary } from '../../store/postgres/jobs.js'
 import type { PlanSummary } from '../../store/postgres/job-plans.js'
-import { descriptionField, nameField, revisionField, timeField, toTime } from '../fields.js'
+import { descriptionField, nameField, revisionField, timeField, toTimes } from '../fields.js'
 
 export const jobParams = z.object({ job: nameField })
 export const planParams = jobParams.extend({ plan: nameField })
@@ -43,13 +43,8 @@ export const planSchema = z
   })
   .meta({ id: 'Plan' })
 
-const times = (row: { createdAt: Date; updatedAt: Date }) => ({
-  createdAt: toTime(row.createdAt),
-  updatedAt: toTime(row.updatedAt),
-})
-
-export const jobView = <J extends JobSummary>(job: J) => ({ ...job, ...times(job) })
-export const planView = <P extends PlanSummary>(plan: P) => ({ ...plan, ...times(plan) })
+export const jobView = <J extends JobSummary>(job: J) => ({ ...job, ...toTimes(job) })
+export const planView = <P extends PlanSummary>(plan: P) => ({ ...plan, ...toTimes(plan) })
 
 /** What a change answers: the steps are the caller's own, and an answer is kept for days. */
 export function withoutSteps<T extends { steps: unknown }>({ steps: _steps, ...rest }: T) {

@@ -4,7 +4,7 @@ import { languages } from '../../domain/script.js'
 import { versionStates } from '../../domain/script-library.js'
 import type { LibraryScript, ScriptVersion } from '../../store/postgres/script-library.js'
 import { queryInteger } from '../paging.js'
-import { descriptionField, nameField as authoredName, revisionField, timeField, toTime } from '../fields.js'
+import { descriptionField, nameField as authoredName, revisionField, timeField, toTimes } from '../fields.js'
 
 const nameField = authoredName.describe('What steps use it by.')
 
@@ -49,10 +49,5 @@ export const versionTextSchema = z
   .object({ ...versionFields, content: z.string() })
   .meta({ id: 'ScriptVersionText' })
 
-const times = (row: { createdAt: Date; updatedAt: Date }) => ({
-  createdAt: toTime(row.createdAt),
-  updatedAt: toTime(row.updatedAt),
-})
-
-export const scriptView = (script: LibraryScript) => ({ ...script, ...times(script) })
-export const versionView = <V extends ScriptVersion>(version: V) => ({ ...version, ...times(version) })
+export const scriptView = (script: LibraryScript) => ({ ...script, ...toTimes(script) })
+export const versionView = <V extends ScriptVersion>(version: V) => ({ ...version, ...toTimes(version) })

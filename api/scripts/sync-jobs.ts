@@ -1,16 +1,13 @@
 /** POST /scripts/{script}/sync: lets jobs that name another version of a script name this one. */
 import { z } from 'zod'
-import { PlatformError } from '../../domain/errors.js'
 import { renewUses } from '../../domain/job.js'
-import { whyNotRun } from '../../domain/script-library.js'
 import { listCitingJobs } from '../../store/postgres/job-plans.js'
 import { lockJob, updateJob } from '../../store/postgres/jobs.js'
-import type { Db } from '../../store/postgres/pool.js'
-import { holdScripts, type ScriptKey } from '../../store/postgres/script-library.js'
+import { holdScripts } from '../../store/postgres/script-library.js'
+import { mustUse } from '../executions/find-used.js'
 import { nameField } from '../fields.js'
 import { hashSteps, mustLockJob } from '../jobs/find-job.js'
 import { operation } from '../operation.js'
-import { keyOf, mustFindVersion } from './find-script.js'
 import { scriptParams } from './schema.js'
 
 const MOST_JOBS = 200
@@ -45,9 +42,9 @@ export const syncJobs = operation({
     detail: { to: body.to, jobs: body.jobs ?? null },
   }),
   async write({ scope, caller, params, body }, tx) {
-    const scriptKey = keyOf(scope, params)
-    const { name: script } = scriptKey
-    await mustRun(tx, scriptKey, body.to)
+    const { script } = params
+    const use = { name: script, version: body.to }
+    await mustUse(tx, scope.id, use)
     const all = body.jobs ?? (await listCitingJobs(tx, { scopeId: scope.id, script }))
     const synced = []
     let more = false
@@ -65,14 +62,7 @@ export const syncJobs = operation({
     }
     // Last, as launches do: what it names cannot be removed or disabled before all of it is written.
     await holdScripts(tx, scope.id, [script])
-    await mustRun(tx, scriptKey, body.to)
+    await mustUse(tx, scope.id, use)
     return { jobs: synced, more }
   },
 })
-
-/** @throws PlatformError script_unknown, script_version_unknown, script_version_refused */
-async function mustRun(tx: Db, key: ScriptKey, version: number): Promise<void> {
-  const { state } = await mustFindVersion(tx, key, version)
-  const why = whyNotRun(state, true)
-  if (why) throw new PlatformError('script_version_refused', `version ${version} of ${key.name} ${why}`)
-}

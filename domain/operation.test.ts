@@ -50,6 +50,17 @@ describe('the way of an operation', () => {
       ['skip', { step: 0 }, view({ execution: 'failed', steps: ['failed', 'pending'] })],
       'continue',
     ],
+    [
+      'what ended since is not reopened by a resume of what was paused',
+      ['resume', { seen: 'open' }, view({ execution: 'cancelled', steps: ['cancelled'] })],
+      'refuse',
+    ],
+    [
+      'what was seen to have ended is reopened',
+      ['resume', { seen: 'ended' }, view({ execution: 'cancelled', steps: ['cancelled'] })],
+      'continue',
+    ],
+    ['what goes on again is not retried as ended', ['retry', { seen: 'ended' }, view({})], 'refuse'],
     ['there is no step 9', ['skip', { step: 9 }, view({})], 'refuse'],
   ])('%s', (_name, args, route) => {
     expect(routeOperation(...args).route).toBe(route)

@@ -5,6 +5,8 @@ import type { StepState } from './step-execution.js'
 export const operationKinds = ['cancel', 'pause', 'resume', 'retry', 'skip'] as const
 export type OperationKind = (typeof operationKinds)[number]
 
+export const seenRuns = ['open', 'ended'] as const
+
 export interface OperationArgs {
   /** pause: also stop what runs. */
   hard?: boolean | undefined
@@ -14,6 +16,8 @@ export interface OperationArgs {
   includeUnknown?: boolean | undefined
   /** With includeUnknown: how many they were when the operator looked. */
   unknownHosts?: number | undefined
+  /** What the operator saw: a run that was still open, or one that had ended. */
+  seen?: (typeof seenRuns)[number] | undefined
 }
 
 /**
@@ -46,6 +50,12 @@ export function routeOperation(
   view: OperationView,
 ): OperationRoute {
   const ended = isFinalExecutionState(view.execution)
+  const seenEnded = args.seen === undefined ? ended : args.seen === 'ended'
+  // A resume of a run that was paused must not reopen the one that somebody else has cancelled meanwhile.
+  if (seenEnded !== ended) {
+    const what = ended ? 'has ended' : 'goes on again'
+    return refuse(`the run ${what} since you looked (${view.execution}): look again`)
+  }
   switch (kind) {
     case 'cancel':
       if (ended) return refuse(`the run has already ended (${view.execution})`)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
 import type { ExecutionId } from '../../domain/id.js'
-import { ENGINE_AWAY, operationKinds } from '../../domain/operation.js'
+import { ENGINE_AWAY, operationKinds, seenRuns } from '../../domain/operation.js'
 import { lockExecution } from '../../store/postgres/executions.js'
 import {
   decideOperation,
@@ -38,6 +38,10 @@ const operateSchema = z
       .min(1)
       .optional()
       .describe('With includeUnknown: how many these are; refused if it is another number by now.'),
+    seen: z
+      .enum(seenRuns)
+      .optional()
+      .describe('What you saw, a run still open or one that had ended: refused if it is the other by now.'),
     operationId: z.uuid().optional().describe('Left out: made from the Idempotency-Key.'),
   })
   .refine((body) => body.kind === 'pause' || body.hard === undefined, {
@@ -70,20 +74,20 @@ export const operateExecution = operation({
   response: operationSchema,
   errors: ['execution_unknown', 'operation_refused'],
   audit: ({ params, body }) => {
-    const { kind, hard, step, includeUnknown, unknownHosts } = body
+    const { kind, hard, step, includeUnknown, unknownHosts, seen } = body
     return {
       resource: `execution/${params.executionId}`,
-      detail: { kind, hard, step, includeUnknown, unknownHosts },
+      detail: { kind, hard, step, includeUnknown, unknownHosts, seen },
     }
   },
   async write(call, tx) {
     const { scope, caller, params, body } = call
-    const { kind, hard, step, includeUnknown, unknownHosts } = body
+    const { kind, hard, step, includeUnknown, unknownHosts, seen } = body
     // Before the operation's row: whoever locks both does it in this order.
     const execution = await lockExecution(tx, scope.id, params.executionId as ExecutionId)
     if (!execution) throw executionUnknown(params.executionId)
     const id = body.operationId ?? operationIdOf(call)
-    const args = { hard, step, includeUnknown, unknownHosts }
+    const args = { hard, step, includeUnknown, unknownHosts, seen }
     const row = {
       scopeId: scope.id,
       id,

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { executionStates } from '../../domain/execution.js'
 import { hostStates } from '../../domain/host-result.js'
-import { operationKinds } from '../../domain/operation.js'
+import { operationKinds, seenRuns } from '../../domain/operation.js'
 import { cutText } from '../../domain/text.js'
 import type { ScriptSource } from '../../domain/plan.js'
 import { stepStates } from '../../domain/step-execution.js'
@@ -115,6 +115,7 @@ export const operationSchema = z
       step: z.int().optional(),
       includeUnknown: z.boolean().optional(),
       unknownHosts: z.int().optional(),
+      seen: z.enum(seenRuns).optional(),
     }),
     by: z.string(),
     state: z.enum(['requested', 'accepted', 'refused']),

@@ -1066,6 +1066,8 @@ export interface components {
                 step?: number;
                 includeUnknown?: boolean;
                 unknownHosts?: number;
+                /** @enum {string} */
+                seen?: "open" | "ended";
             };
             by: string;
             /** @enum {string} */
@@ -6914,6 +6916,11 @@ export interface operations {
                     includeUnknown?: boolean;
                     /** @description With includeUnknown: how many these are; refused if it is another number by now. */
                     unknownHosts?: number;
+                    /**
+                     * @description What you saw, a run still open or one that had ended: refused if it is the other by now.
+                     * @enum {string}
+                     */
+                    seen?: "open" | "ended";
                     /**
                      * Format: uuid
                      * @description Left out: made from the Idempotency-Key.

@@ -10,6 +10,7 @@ import { outputOperations } from './output/index.js'
 import { platformOperations } from './platform/index.js'
 import { recoveryOperations } from './recoveries/index.js'
 import { scriptOperations } from './scripts/index.js'
+import { searchOperations } from './search/index.js'
 
 export const operations: readonly Operation[] = [
   ...platformOperations,
@@ -22,4 +23,5 @@ export const operations: readonly Operation[] = [
   ...executionOperations,
   ...recoveryOperations,
   ...outputOperations,
+  ...searchOperations,
 ]

@@ -1,7 +1,7 @@
 /** `drover runs logs`: what hosts wrote, as it is kept or as it comes. */
-import type { Drover, HostResult, OutputChunk } from '../sdk/index.js'
-import { exitCodes } from './exit-code.js'
+import type { Drover, OutputChunk } from '../sdk/index.js'
 import { UsageError } from './fail.js'
+import { findHost } from './find-host.js'
 import { listenForInterrupts } from './interrupt.js'
 import { connect } from './settings.js'
 import { harmless, type Terminal } from './terminal.js'
@@ -17,7 +17,9 @@ interface LogsOptions {
 export async function logs(terminal: Terminal, run: string, options: LogsOptions): Promise<void> {
   const drover = connect()
   const executionId = parseRun(run)
-  const wanted = await pickHosts(drover, executionId, options)
+  const place = { executionId, step: 0 }
+  const named = await Promise.all(options.host.map((name) => findHost(drover, place, name)))
+  const wanted = named.length ? named.map((host) => host.hostId) : undefined
   if (options.follow) return followLogs(terminal, drover, executionId, { ...options, wanted })
   const { steps } = await drover.execution(executionId)
   const found = []
@@ -46,26 +48,6 @@ export async function logs(terminal: Terminal, run: string, options: LogsOptions
     }
   }
   if (options.json) terminal.json({ run: `r-${executionId}`, outputs: found })
-}
-
-/** Ids of the named hosts; undefined for all. @throws UsageError */
-async function pickHosts(
-  drover: Drover,
-  executionId: string,
-  options: LogsOptions,
-): Promise<string[] | undefined> {
-  if (!options.host.length) return undefined
-  const hosts: HostResult[] = []
-  for await (const host of drover.executionHosts(executionId, 0)) hosts.push(host)
-  return options.host.map((name) => {
-    const found = hosts.find((host) => host.hostName === name || host.hostId === name)
-    if (!found)
-      throw new UsageError(
-        `r-${executionId} has no host ${name}; see: drover runs show r-${executionId} --json`,
-        exitCodes.notFound,
-      )
-    return found.hostId
-  })
 }
 
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)

@@ -96,6 +96,17 @@ function addRuns(program: Command, terminal: Terminal): void {
     .addOption(asJson())
     .action(async (run, options) => (await import('./logs.js')).logs(terminal, run, options))
   runs
+    .command('search <run> <text>')
+    .description('find lines in what the hosts wrote')
+    .option('-E, --regex', "the text is a regular expression in RE2's syntax")
+    .option('-i, --ignore-case', 'large and small letters are the same')
+    .option('--host <name>', 'only this host')
+    .option('--step <n>', 'only this step, from 1', parseCount)
+    .option('--count', 'only how many lines match on each host')
+    .option('--limit <n>', 'how many lines', parseCount, 100)
+    .addOption(asJson())
+    .action(async (run, text, options) => (await import('./search.js')).search(terminal, run, text, options))
+  runs
     .command('verdicts <run> <host>')
     .description('all that was said of a host: the end of each attempt, and what became known later')
     .option('--step <n>', 'which step, from 1', parseCount, 1)

@@ -1,5 +1,12 @@
 /** Values of the command line. */
-import { formatDuration, parseConcurrency, parseDuration, parsePair, parseRun } from './values.js'
+import {
+  formatBytes,
+  formatDuration,
+  parseConcurrency,
+  parseDuration,
+  parsePair,
+  parseRun,
+} from './values.js'
 
 describe('values of the command line', () => {
   it.each([
@@ -20,6 +27,15 @@ describe('values of the command line', () => {
     [59_600, '1m00s'],
   ])('writes %d ms as %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text)
+  })
+
+  it.each([
+    [0, '0 bytes'],
+    [1_023, '1023 bytes'],
+    [1_536, '1.5 KiB'],
+    [5 * 1_024 ** 3, '5.0 GiB'],
+  ])('writes %d bytes as %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text)
   })
 
   it.each([

@@ -31,6 +31,19 @@ export function formatDuration(ms: number): string {
     .join('')
 }
 
+/** 5242880 as `5.0 MiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['KiB', 'MiB', 'GiB', 'TiB']
+  let value = bytes
+  let unit = 'bytes'
+  for (const larger of units) {
+    if (value < 1_024) break
+    value /= 1_024
+    unit = larger
+  }
+  return `${unit === 'bytes' ? value : value.toFixed(1)} ${unit}`
+}
+
 /** `812` or `r-812`. @throws UsageError */
 export function parseRun(text: string): string {
   const match = /^(?:r-)?([1-9]\d{0,18})$/.exec(text)

@@ -1,7 +1,5 @@
 /** `drover runs verdicts`: all that was said of one host in a step. */
-import type { Drover, HostResult } from '../sdk/index.js'
-import { exitCodes } from './exit-code.js'
-import { UsageError } from './fail.js'
+import { findHost } from './find-host.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
 import type { Terminal } from './terminal.js'
@@ -15,7 +13,7 @@ export async function showVerdicts(
 ): Promise<void> {
   const drover = connect()
   const executionId = parseRun(run)
-  const host = await findResult(drover, { executionId, step: options.step - 1 }, hostText)
+  const host = await findHost(drover, { executionId, step: options.step - 1 }, hostText)
   const items = await drover.verdicts(executionId, options.step - 1, host.hostId)
   if (options.json) return terminal.json({ run: `r-${executionId}`, host: host.hostName, items })
   const rows = items.map((verdict) => [
@@ -26,15 +24,4 @@ export async function showVerdicts(
     verdict.reason,
   ])
   terminal.data(tableOf(['ATTEMPT', 'AT', 'STATE', 'EXIT', 'REASON'], rows))
-}
-
-/** By name or id, among the hosts of the step: one that was revoked since is still there. @throws UsageError */
-async function findResult(
-  drover: Drover,
-  place: { executionId: string; step: number },
-  text: string,
-): Promise<HostResult> {
-  for await (const host of drover.executionHosts(place.executionId, place.step))
-    if (host.hostName === text || host.hostId === text) return host
-  throw new UsageError(`there is no host ${text} in that step`, exitCodes.notFound)
 }

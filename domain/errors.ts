@@ -30,6 +30,7 @@ export const catalogue = {
   headers_too_large: never('invalid_argument'),
   request_too_slow: again('deadline_exceeded'),
   cursor_invalid: never('invalid_argument'),
+  pattern_invalid: never('invalid_argument'),
   search_too_wide: never('resource_exhausted'),
   target_invalid: never('invalid_argument'),
   target_empty: never('failed_precondition'),

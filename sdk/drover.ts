@@ -2,8 +2,8 @@
 import { defined, keyOf, PAGE } from './calls.js'
 import { dataOf } from './client.js'
 import type { ExecutionEvent, OutputEvent } from './events.js'
-import { JobCalls } from './jobs.js'
 import { allItems } from './paging.js'
+import { SearchCalls } from './search.js'
 import { resumeEvents, type StreamOptions } from './sse.js'
 import { get, pause } from './transport.js'
 import type {
@@ -26,7 +26,7 @@ import type {
 /** Output may come after the verdict; it is waited for this long. */
 const LATE_OUTPUT_MS = 10_000
 
-export class Drover extends JobCalls {
+export class Drover extends SearchCalls {
   /** @throws DroverError credential_invalid and others, as every method */
   whoami(): Promise<Whoami> {
     return dataOf(this.api.GET('/api/v1/whoami'))

@@ -9,10 +9,17 @@ export interface Page<T> {
 export async function* allItems<T>(
   fetchPage: (after: string | undefined) => Promise<Page<T>>,
 ): AsyncGenerator<T> {
+  for await (const page of allPages(fetchPage)) yield* page.items
+}
+
+/** Every page, for whoever wants to know how far it is. */
+export async function* allPages<P extends { next: string | null }>(
+  fetchPage: (after: string | undefined) => Promise<P>,
+): AsyncGenerator<P> {
   let after: string | undefined
   do {
     const page = await fetchPage(after)
-    yield* page.items
+    yield page
     after = page.next ?? undefined
   } while (after !== undefined)
 }

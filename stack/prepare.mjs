@@ -90,7 +90,7 @@ const commands = {
     return runChecks()
   },
   generate: async () => {
-    await prepare({ servers: false })
+    await installPackages()
     await generate()
     return 0
   },

@@ -14,7 +14,10 @@ export function streamKey(
 }
 
 /** Bytes that the host said it wrote; null while it has not said. */
-export function saidBytes(result: HostResult, stream: Stream): number | null {
+export function saidBytes(
+  result: Pick<HostResult, 'stdoutBytes' | 'stderrBytes'>,
+  stream: Stream,
+): number | null {
   return stream === 'stdout' ? result.stdoutBytes : result.stderrBytes
 }
 

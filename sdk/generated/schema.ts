@@ -741,6 +741,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scopes/{scope}/executions/{executionId}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search a run's output
+         * @description Each line that matches is one hit, with its first match. A page ends at `limit` hits or after a second of search, also without a hit: go on until `next` is null. Hits come in the order of steps, hosts, standard output before standard error, lines.
+         */
+        get: operations["search-output"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/executions/{executionId}/search/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count the lines of a run's output that match, by host
+         * @description Hosts without a match are left out. A page ends after a second of search: go on until `next` is null.
+         */
+        get: operations["count-matches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1305,6 +1345,55 @@ export interface components {
             /** Format: date-time */
             updatedAt: string;
             content: string;
+        };
+        SearchCount: {
+            /** @description Position of the step, from 0. */
+            step: number;
+            hostId: string;
+            hostName: string;
+            /** @description Lines that match, in both streams. */
+            lines: number;
+        };
+        SearchCounts: {
+            items: components["schemas"]["SearchCount"][];
+            next: string | null;
+            searched: {
+                /** @description Hosts of a step that this page has searched to the end of what is kept. */
+                hosts: number;
+                /** @description Bytes that this page has read. */
+                bytes: number;
+                /** @description Of these hosts, how many may still write. */
+                open: number;
+            };
+        };
+        SearchHit: {
+            /** @description Position of the step, from 0. */
+            step: number;
+            hostId: string;
+            hostName: string;
+            attempt: number;
+            /** @enum {string} */
+            stream: "stdout" | "stderr";
+            /** @description From 1. */
+            line: number;
+            /** @description Of the first byte of the match, in the stream. */
+            offset: number;
+            /** @description What stands before it in its line; cut if it is long. */
+            before: string;
+            match: string;
+            after: string;
+        };
+        SearchHits: {
+            items: components["schemas"]["SearchHit"][];
+            next: string | null;
+            searched: {
+                /** @description Hosts of a step that this page has searched to the end of what is kept. */
+                hosts: number;
+                /** @description Bytes that this page has read. */
+                bytes: number;
+                /** @description Of these hosts, how many may still write. */
+                open: number;
+            };
         };
         Step: {
             id: string;
@@ -7510,6 +7599,224 @@ export interface operations {
                 };
             };
             /** @description `execution_unknown`, `step_unknown`, `host_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "search-output": {
+        parameters: {
+            query: {
+                /** @description What to look for in each line. */
+                q: string;
+                /** @description `q` is a regular expression in RE2's syntax. */
+                regex?: unknown;
+                ignoreCase?: unknown;
+                /** @description Position of one step; all of them if left out. */
+                step?: number;
+                /** @description Only this host. */
+                host?: string;
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Most hits of one page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchHits"];
+                };
+            };
+            /** @description `pattern_invalid`, `cursor_invalid`, `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "count-matches": {
+        parameters: {
+            query: {
+                /** @description What to look for in each line. */
+                q: string;
+                /** @description `q` is a regular expression in RE2's syntax. */
+                regex?: unknown;
+                ignoreCase?: unknown;
+                /** @description Position of one step; all of them if left out. */
+                step?: number;
+                /** @description Only this host. */
+                host?: string;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchCounts"];
+                };
+            };
+            /** @description `pattern_invalid`, `cursor_invalid`, `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;

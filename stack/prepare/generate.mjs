@@ -14,6 +14,8 @@ async function generateInto(into) {
   const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env.PATH}` }
   await mustRun('node_modules/.bin/buf', ['generate', '-o', into], { env })
   if (!existsSync(join(root, 'api/openapi-main.ts'))) return
+  // Not everything: what is to be generated may be what the rest needs to compile.
+  await mustRun(process.execPath, ['node_modules/@typescript/native/bin/tsc', '-b', 'api'])
   const { stdout } = await mustRun(process.execPath, ['dist/api/openapi-main.js'])
   for (const file of [openapi, schema]) mkdirSync(dirname(join(into, file)), { recursive: true })
   writeFileSync(join(into, openapi), stdout)

@@ -136,4 +136,6 @@ export const policy: Readonly<Record<string, Rule>> = {
   [`GET ${inScope}/executions/:executionId/steps/:position/hosts/:hostId/output/:stream`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/steps/:position/hosts/:hostId/verdicts`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/output/follow`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/search`]: { may: everyRole, query: () => '?q=a' },
+  [`GET ${inScope}/executions/:executionId/search/counts`]: { may: everyRole, query: () => '?q=a' },
 }

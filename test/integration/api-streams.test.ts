@@ -1,17 +1,15 @@
 /** What the API streams, and what it does while a store is away: events and output resumed to the byte, nothing lost or repeated. */
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ExecutionId, HostId, StepExecutionId } from '../../domain/id'
+import type { HostId } from '../../domain/id'
 import { parseEvents, type SseEvent } from '../../sdk/sse'
 import { createDrover, type OutputEvent } from '../../sdk/index'
 import { dispatchKey } from '../../store/log/dispatch-key'
-import { setExecutionState, setStepState } from '../../store/postgres/executions'
 import { appendEvents } from '../../store/postgres/events'
-import { sendHint } from '../../store/postgres/hints'
-import { type HostUpdate, writeHostUpdates } from '../../store/postgres/ledger'
 import { transaction } from '../../store/postgres/transaction'
 import { dispatchId } from '../../proto/dispatch-id'
 import { type ApiFixture, type Call, startApiFixture } from './api-fixture'
+import { PlayedRun, playSessions } from './played-run'
 
 let api: ApiFixture
 let hostIds: HostId[]
@@ -19,76 +17,12 @@ let hostIds: HostId[]
 beforeAll(async () => {
   api = await startApiFixture()
   hostIds = await api.addHosts(api.scopeId, ['rack-a-1', 'rack-a-2', 'rack-a-3'], { rack: 'a' })
-  await api.pool.query(
-    `insert into agent_session (scope_id, host_id, gateway, gateway_boot, epoch)
-     select $1, unnest($2::bigint[]), 'g', gen_random_uuid(), 1`,
-    [api.scopeId, hostIds],
-  )
+  await playSessions({ api, hostIds })
 }, 120_000)
 
 afterAll(() => api?.close())
 
-const launch = (target: string): Call => ({ method: 'POST', body: { target, script: { script: 'true' } } })
-
-/** An execution that no workflow touches: the test plays worker and gateway, through the stores. */
-class Played {
-  readonly id: ExecutionId
-  readonly stepId: StepExecutionId
-  readonly day: string
-
-  private constructor(id: string, stepId: string, day: string) {
-    this.id = id as ExecutionId
-    this.stepId = stepId as StepExecutionId
-    this.day = day
-  }
-
-  static async launch(target = 'name:rack-a-[1-3]'): Promise<Played> {
-    const made = await api.call('/executions', launch(target))
-    const id = String(made.body['id'])
-    const shown = await api.call(`/executions/${id}`)
-    const [step] = shown.body['steps'] as { id: string }[]
-    const row = await api.pool.query<{ output_day: string }>(
-      'select output_day from execution where id = $1',
-      [id],
-    )
-    const played = new Played(id, step!.id, row.rows[0]!.output_day)
-    await transaction(api.pool, (tx) => setExecutionState(tx, played.key, 'running'))
-    return played
-  }
-
-  get key() {
-    return { scopeId: api.scopeId, executionId: this.id }
-  }
-
-  async host(index: number, state: HostUpdate['state'], more: Partial<HostUpdate> = {}): Promise<void> {
-    const update: HostUpdate = {
-      ...this.key,
-      stepExecutionId: this.stepId,
-      hostId: hostIds[index]!,
-      attempt: 1,
-      state,
-      started: 'yes',
-      epoch: '1',
-      gateway: 'g',
-      ...more,
-    }
-    await transaction(api.pool, (tx) => writeHostUpdates(tx, [update]))
-    await sendHint(api.pool, 'executions', this.id)
-  }
-
-  async write(index: number, stream: 'stdout' | 'stderr', offset: number, data: Buffer): Promise<void> {
-    const dispatch = dispatchKey(this.stepId, 1, hostIds[index]!)
-    await api.output.insert([{ day: this.day, dispatch, stream, offset, data }])
-    await sendHint(api.pool, 'executions', this.id)
-  }
-
-  async end(state: 'succeeded' | 'failed' = 'succeeded'): Promise<void> {
-    await transaction(api.pool, async (tx) => {
-      await setStepState(tx, { ...this.key, stepExecutionId: this.stepId }, state)
-      await setExecutionState(tx, this.key, state)
-    })
-  }
-}
+const play = (target = 'name:rack-a-[1-3]') => PlayedRun.launch({ api, hostIds }, target)
 
 const sse = { accept: 'text/event-stream' }
 
@@ -109,7 +43,7 @@ const atEnd = (event: SseEvent) => event.event === 'end'
 
 describe('events', () => {
   it('come live, in order, and end with the execution', async () => {
-    const run = await Played.launch()
+    const run = await play()
     const response = await api.open(`/executions/${run.id}/events`, sse)
     expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
     const taken = take(response, atEnd)
@@ -131,7 +65,7 @@ describe('events', () => {
   })
 
   it('end at once where the last of them fills a page', async () => {
-    const run = await Played.launch()
+    const run = await play()
     const notes = Array.from({ length: 496 }, () => ({ type: 'note' as const, body: {} }))
     await transaction(api.pool, (tx) => appendEvents(tx, run.key.scopeId, run.id, notes))
     await run.end()
@@ -143,7 +77,7 @@ describe('events', () => {
   })
 
   it('go on after the last one that a client saw', async () => {
-    const run = await Played.launch()
+    const run = await play()
     await run.end('failed')
     for (const response of [
       await api.open(`/executions/${run.id}/events`, { ...sse, 'last-event-id': '2' }),
@@ -154,7 +88,7 @@ describe('events', () => {
   })
 
   it('come by the page where a client wants JSON', async () => {
-    const run = await Played.launch()
+    const run = await play()
     const first = await api.call(`/executions/${run.id}/events?limit=1`)
     expect(first.body).toMatchObject({
       items: [{ seq: '1', type: 'execution', body: { state: 'pending' } }],
@@ -165,7 +99,7 @@ describe('events', () => {
   })
 
   it('refuse a number that is none', async () => {
-    const run = await Played.launch()
+    const run = await play()
     const answer = await api.call(`/executions/${run.id}/events`, { headers: { 'last-event-id': 'x' } })
     expect(answer.body.code).toBe('cursor_invalid')
   })
@@ -173,12 +107,12 @@ describe('events', () => {
 
 describe('reading output', () => {
   const bytes = Buffer.from(Array.from({ length: 150_000 }, (_, i) => i % 251))
-  let run: Played
+  let run: PlayedRun
   const at = (index: number, rest = 'stdout') =>
     `/executions/${run.id}/steps/0/hosts/${hostIds[index]}/output/${rest}`
 
   beforeAll(async () => {
-    run = await Played.launch()
+    run = await play()
     for (let from = 0; from < bytes.length; from += 65_536)
       await run.write(0, 'stdout', from, bytes.subarray(from, from + 65_536))
     await run.host(0, 'succeeded', { exitCode: 0, stdoutBytes: bytes.length, stderrBytes: 0 })
@@ -240,7 +174,7 @@ describe('reading output', () => {
 
   it('folds hosts with the same output into groups', async () => {
     const same = createHash('sha256').update('same').digest()
-    const grouped = await Played.launch()
+    const grouped = await play()
     for (const index of [0, 2])
       await grouped.host(index, 'succeeded', {
         exitCode: 0,
@@ -274,14 +208,14 @@ describe('reading output', () => {
 })
 
 describe('following output', () => {
-  const follow = (run: Played, headers = {}, query = '') =>
+  const follow = (run: PlayedRun, headers = {}, query = '') =>
     api.open(`/executions/${run.id}/output/follow${query}`, { ...sse, ...headers })
   type Chunk = { hostName: string; stream: string; offset: number; text?: string; bytes?: string }
   const chunksOf = (events: SseEvent[]) =>
     events.filter((event) => event.event === 'chunk').map((event) => JSON.parse(event.data) as Chunk)
 
   it('tells what is written as it is written, and a host’s end after its last byte', async () => {
-    const run = await Played.launch()
+    const run = await play()
     const taken = follow(run).then((response) => take(response, atEnd))
     await run.host(0, 'running')
     await run.write(0, 'stdout', 0, Buffer.from('one\n'))
@@ -307,7 +241,7 @@ describe('following output', () => {
   })
 
   it('never splits a character, and gives bytes that are no text as they are', async () => {
-    const run = await Played.launch('name:rack-a-1')
+    const run = await play('name:rack-a-1')
     const text = Buffer.from('grün €😀 ende\n')
     await run.host(0, 'running')
     const taken = follow(run).then((response) => take(response, atEnd))
@@ -329,7 +263,7 @@ describe('following output', () => {
   })
 
   it('goes on to the byte after every possible break', async () => {
-    const run = await Played.launch()
+    const run = await play()
     for (const index of [0, 1, 2]) {
       for (let at = 0; at < 3; at++)
         await run.write(index, 'stdout', at * 65_536, Buffer.alloc(65_536, 97 + index * 3 + at))
@@ -347,7 +281,7 @@ describe('following output', () => {
   })
 
   it('is one stream to a client of the SDK, though its connection breaks again and again', async () => {
-    const run = await Played.launch('name:rack-a-1')
+    const run = await play('name:rack-a-1')
     await run.host(0, 'running')
     let connections = 0
     const drover = createDrover({
@@ -393,7 +327,7 @@ describe('following output', () => {
       'host_unknown',
     )
     expect((await api.call(`/executions/${many}/output/follow?step=7`)).body.code).toBe('step_unknown')
-    const run = await Played.launch()
+    const run = await play()
     const answer = await api.call(`/executions/${run.id}/output/follow`, {
       headers: { 'last-event-id': 'zzz' },
     })
@@ -415,7 +349,7 @@ function breakAfter(limit: number): TransformStream<Uint8Array, Uint8Array> {
 
 describe('operations', () => {
   it('cancels by a row, at once, though no workflow answers', async () => {
-    const run = await Played.launch()
+    const run = await play()
     const answer = await api.call(`/executions/${run.id}/operations`, {
       method: 'POST',
       body: { kind: 'cancel' },
@@ -428,7 +362,7 @@ describe('operations', () => {
   })
 
   it('refuses with the reason what cannot be done, and keeps the refusal', async () => {
-    const run = await Played.launch()
+    const run = await play()
     await run.end()
     const answer = await api.call(`/executions/${run.id}/operations`, {
       method: 'POST',
@@ -448,7 +382,7 @@ describe('operations', () => {
   })
 
   it('retries the failed hosts of a run that has ended, once for a double click', async () => {
-    const run = await Played.launch()
+    const run = await play()
     await run.host(0, 'failed', { exitCode: 1, stdoutBytes: 0 })
     await run.host(1, 'unknown', { started: 'maybe' })
     await run.host(2, 'succeeded', { exitCode: 0 })
@@ -533,7 +467,7 @@ describe('while a store is away', () => {
   })
 
   it('ends its streams with a word when it drains, so that clients go on elsewhere', async () => {
-    const run = await Played.launch()
+    const run = await play()
     const leaving = await api.startApi({})
     const response = await fetch(`${leaving.url}/api/v1/scopes/default/executions/${run.id}/events`, {
       headers: { authorization: `Bearer ${api.token}`, ...sse },

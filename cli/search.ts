@@ -1,0 +1,112 @@
+/** `drover runs search`: the lines that match in everything that a run's hosts wrote. */
+import type { Drover, SearchHit, SearchHits, SearchQuery } from '../sdk/index.js'
+import { exitCodes } from './exit-code.js'
+import { findHost } from './find-host.js'
+import { connect } from './settings.js'
+import { tableOf } from './table.js'
+import { harmless, type Terminal } from './terminal.js'
+import { formatBytes, parseRun } from './values.js'
+
+interface SearchOptions {
+  regex?: true
+  ignoreCase?: true
+  /** From 1, as people count. */
+  step?: number
+  host?: string
+  count?: true
+  limit: number
+  json?: true
+}
+
+export async function search(
+  terminal: Terminal,
+  run: string,
+  text: string,
+  options: SearchOptions,
+): Promise<void> {
+  const drover = connect()
+  const executionId = parseRun(run)
+  const { step = 1 } = options
+  const query = {
+    text,
+    regex: options.regex,
+    ignoreCase: options.ignoreCase,
+    step: options.step === undefined ? undefined : options.step - 1,
+    hostId: options.host && (await findHost(drover, { executionId, step: step - 1 }, options.host)).hostId,
+  }
+  const searched = new Searched(terminal)
+  const items = options.count
+    ? await printCounts(terminal, drover.countMatches(executionId, query), searched, options)
+    : await printHits(terminal, drover, { executionId, query }, searched, options)
+  if (options.json) terminal.json({ run: `r-${executionId}`, items, searched: searched.sums })
+  else searched.say(items.length)
+  if (!items.length) process.exitCode = exitCodes.notFound
+}
+
+async function printHits(
+  terminal: Terminal,
+  drover: Drover,
+  { executionId, query }: { executionId: string; query: SearchQuery },
+  searched: Searched,
+  { limit, json }: SearchOptions,
+): Promise<SearchHit[]> {
+  const items: SearchHit[] = []
+  for await (const page of drover.searchOutput(executionId, { ...query, limit: Math.min(limit, 1_000) })) {
+    searched.add(page)
+    for (const hit of page.items.slice(0, limit - items.length)) {
+      items.push(hit)
+      if (!json) terminal.data(lineOf(terminal, hit))
+    }
+    if (items.length < limit) continue
+    if (page.next && !json) terminal.talk(`… the first ${limit}; more with --limit, or --count`)
+    break
+  }
+  return items
+}
+
+function lineOf(terminal: Terminal, { hostName, stream, line, before, match, after }: SearchHit): string {
+  const place = `${hostName}:${stream === 'stderr' ? 'stderr:' : ''}${line}:`
+  return `${terminal.tone('quiet', place)} ${harmless(before)}${terminal.tone('bad', harmless(match))}${harmless(after)}`
+}
+
+async function printCounts(
+  terminal: Terminal,
+  pages: ReturnType<Drover['countMatches']>,
+  searched: Searched,
+  { json }: SearchOptions,
+) {
+  const items = []
+  for await (const page of pages) {
+    searched.add(page)
+    items.push(...page.items)
+  }
+  const rows = items.map((item) => [item.step + 1, item.hostName, item.lines])
+  if (!json && rows.length) terminal.data(tableOf(['STEP', 'HOST', 'LINES'], rows))
+  return items
+}
+
+/** How far a search has come, for whoever waits for it. */
+class Searched {
+  readonly sums = { hosts: 0, bytes: 0, open: 0 }
+  private readonly terminal: Terminal
+
+  constructor(terminal: Terminal) {
+    this.terminal = terminal
+  }
+
+  add({ searched }: Pick<SearchHits, 'searched'>): void {
+    this.sums.hosts += searched.hosts
+    this.sums.bytes += searched.bytes
+    this.sums.open += searched.open
+    this.terminal.progress(`searched ${this.place}…`)
+  }
+
+  say(found: number): void {
+    if (!found) this.terminal.talk(`nothing found: searched ${this.place}`)
+    if (this.sums.open) this.terminal.talk(`${this.sums.open} of these hosts may still write more`)
+  }
+
+  private get place(): string {
+    return `${formatBytes(this.sums.bytes)} of ${this.sums.hosts} hosts`
+  }
+}

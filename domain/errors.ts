@@ -65,7 +65,10 @@ export const catalogue = {
   name_taken: never('already_exists'),
   idempotency_conflict: never('already_exists'),
   edit_conflict: never('already_exists'),
+  launch_changed: never('failed_precondition'),
   confirmation_required: never('failed_precondition'),
+  nothing_to_cancel: never('failed_precondition'),
+  too_many_to_cancel: never('failed_precondition'),
   operation_refused: never('failed_precondition'),
   host_revoked: never('failed_precondition'),
 

@@ -1,5 +1,5 @@
 import type { PlatformError } from './errors.js'
-import { checkTargets } from './launch.js'
+import { checkConfirm, checkSize } from './launch.js'
 
 const codeOf = (check: () => void): string | undefined => {
   try {
@@ -11,7 +11,7 @@ const codeOf = (check: () => void): string | undefined => {
 }
 
 describe('a launch', () => {
-  it.each<[string, Parameters<typeof checkTargets>, string | undefined]>([
+  it.each<[string, Parameters<typeof checkConfirm>, string | undefined]>([
     ['on nobody is refused', [0, [], undefined], 'target_empty'],
     [
       'on eight hosts is not asked about',
@@ -34,6 +34,7 @@ describe('a launch', () => {
     ['is refused when another number is said, even of few', [8, [], 9], 'confirmation_required'],
     ['on more than a run may have is refused whatever is said', [50_001, [], 50_001], 'target_too_large'],
   ])('%s', (_name, args, code) => {
-    expect(codeOf(() => checkTargets(...args))).toBe(code)
+    const [hosts] = args
+    expect(codeOf(() => checkSize(hosts)) ?? codeOf(() => checkConfirm(...args))).toBe(code)
   })
 })

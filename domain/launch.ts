@@ -19,15 +19,10 @@ export interface LabelShare {
 }
 
 /**
- * Refuses what must not start: nobody, too many, or many without the number said.
- * @param confirm the number of hosts that the caller expects, if any
- * @throws PlatformError target_empty, target_too_large, confirmation_required
+ * Refuses nobody, and too many.
+ * @throws PlatformError target_empty, target_too_large
  */
-export function checkTargets(
-  hosts: number,
-  shares: readonly LabelShare[],
-  confirm: number | undefined,
-): void {
+export function checkSize(hosts: number): void {
   if (hosts === 0) {
     throw new PlatformError(
       'target_empty',
@@ -40,6 +35,18 @@ export function checkTargets(
       `the target matches ${hosts} hosts, at most ${TARGET_MAX_HOSTS} are taken in one run; split it`,
     )
   }
+}
+
+/**
+ * Refuses many without the number said, and any other number.
+ * @param confirm the number of hosts that the caller expects, if any
+ * @throws PlatformError confirmation_required
+ */
+export function checkConfirm(
+  hosts: number,
+  shares: readonly LabelShare[],
+  confirm: number | undefined,
+): void {
   const why = whyConfirm(hosts, shares)
   if (confirm === hosts || (why === undefined && confirm === undefined)) return
   const reason = confirm === undefined ? why : `${confirm} hosts were confirmed`
@@ -50,7 +57,8 @@ export function checkTargets(
   )
 }
 
-function whyConfirm(hosts: number, shares: readonly LabelShare[]): string | undefined {
+/** Why a launch must say its number of hosts; undefined if it need not. */
+export function whyConfirm(hosts: number, shares: readonly LabelShare[]): string | undefined {
   if (hosts > CONFIRM_ABOVE_HOSTS) return `more than ${CONFIRM_ABOVE_HOSTS}`
   if (hosts < SHARE_FROM_HOSTS) return undefined
   const share = shares.find(

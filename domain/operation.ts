@@ -16,6 +16,8 @@ export interface OperationArgs {
   includeUnknown?: boolean | undefined
   /** With includeUnknown: how many they were when the operator looked. */
   unknownHosts?: number | undefined
+  /** Why it is done, in the operator's words. */
+  why?: string | undefined
   /** What the operator saw: a run that was still open, or one that had ended. */
   seen?: (typeof seenRuns)[number] | undefined
 }

@@ -1,24 +1,20 @@
 /** Drover's API as methods: one for each operation, iterators for what is long, and a few that do what everyone needs. */
-import { defined, keyOf, PAGE } from './calls.js'
+import { keyOf } from './calls.js'
 import { dataOf } from './client.js'
 import type { ExecutionEvent, OutputEvent } from './events.js'
-import { allItems } from './paging.js'
-import { SearchCalls } from './search.js'
+import { RunCalls } from './runs.js'
 import { resumeEvents, type StreamOptions } from './sse.js'
 import { get, pause } from './transport.js'
 import type {
+  CancelFilter,
   Execution,
   ExecutionDetail,
-  ExecutionState,
-  HostResult,
-  HostState,
   Launch,
+  LaunchPreview,
   Operation,
   OperationRequest,
-  OutputGroup,
   OutputPart,
   OutputPlace,
-  Verdict,
   Whoami,
   WriteOptions,
 } from './vocabulary.js'
@@ -26,7 +22,7 @@ import type {
 /** Output may come after the verdict; it is waited for this long. */
 const LATE_OUTPUT_MS = 10_000
 
-export class Drover extends SearchCalls {
+export class Drover extends RunCalls {
   /** @throws DroverError credential_invalid and others, as every method */
   whoami(): Promise<Whoami> {
     return dataOf(this.api.GET('/api/v1/whoami'))
@@ -52,59 +48,10 @@ export class Drover extends SearchCalls {
     return this.execution(id)
   }
 
-  execution(executionId: string): Promise<ExecutionDetail> {
-    return dataOf(this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}', this.at(executionId)))
-  }
-
-  /** Newest first. */
-  executions(query: { states?: readonly ExecutionState[] } = {}): AsyncGenerator<Execution> {
-    return allItems((after) =>
-      dataOf(
-        this.api.GET('/api/v1/scopes/{scope}/executions', {
-          params: {
-            path: { scope: this.scope },
-            query: defined({ limit: 100, after, state: query.states?.join(',') }) as object,
-          },
-        }),
-      ),
-    )
-  }
-
-  /** Every host's result in a step, in the order of the target. */
-  executionHosts(
-    executionId: string,
-    step: number,
-    query: { states?: readonly HostState[] } = {},
-  ): AsyncGenerator<HostResult> {
-    return allItems((after) =>
-      dataOf(
-        this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/hosts', {
-          params: {
-            path: { scope: this.scope, executionId, position: step },
-            query: defined({ limit: PAGE, after, state: query.states?.join(',') }) as object,
-          },
-        }),
-      ),
-    )
-  }
-
-  /** All that was said of a host in a step, oldest first: the end of each attempt, and what became known later. */
-  async verdicts(executionId: string, step: number, hostId: string): Promise<Verdict[]> {
-    const path = { scope: this.scope, executionId, position: step, hostId }
-    const answer = this.api.GET(
-      '/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/hosts/{hostId}/verdicts',
-      { params: { path } },
-    )
-    return (await dataOf(answer)).items
-  }
-
-  /** A step's hosts, grouped by equal outcome and output, largest first. */
-  async outputGroups(executionId: string, step: number): Promise<OutputGroup[]> {
-    const path = { scope: this.scope, executionId, position: step }
-    const answer = this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/groups', {
-      params: { path },
-    })
-    return (await dataOf(answer)).groups
+  /** What a launch would do, to whom, and for how long. @throws DroverError as `launch` */
+  preview(launch: Launch): Promise<LaunchPreview> {
+    const params = { path: { scope: this.scope } }
+    return dataOf(this.api.POST('/api/v1/scopes/{scope}/executions/preview', { params, body: launch }))
   }
 
   /** @throws DroverError operation_refused with the reason */
@@ -117,11 +64,15 @@ export class Drover extends SearchCalls {
     )
   }
 
-  async operations(executionId: string): Promise<Operation[]> {
-    const answer = this.api.GET(
-      '/api/v1/scopes/{scope}/executions/{executionId}/operations',
-      this.at(executionId),
-    )
+  /** Cancels all open executions that the filter means. @throws DroverError confirmation_required with their number */
+  async cancelMany(
+    filter: CancelFilter,
+    options: WriteOptions = {},
+  ): Promise<{ executionId: string; operationId: string }[]> {
+    const answer = this.api.POST('/api/v1/scopes/{scope}/executions/cancel', {
+      params: { path: { scope: this.scope }, header: keyOf(options) },
+      body: filter,
+    })
     return (await dataOf(answer)).items
   }
 
@@ -177,14 +128,6 @@ export class Drover extends SearchCalls {
       const enough = part.complete || part.bytes.length >= maxBytes
       if (enough || Date.now() > until) return new TextDecoder().decode(part.bytes)
     }
-  }
-
-  private at(executionId: string) {
-    return { params: { path: { scope: this.scope, executionId } } }
-  }
-
-  private root(): string {
-    return `/api/v1/scopes/${encodeURIComponent(this.scope)}`
   }
 
   private opener(path: string) {

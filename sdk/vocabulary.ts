@@ -15,6 +15,10 @@ export type HostResult = Schemas['HostResult']
 export type Operation = Schemas['Operation']
 export type Verdict = Schemas['Verdict']
 export type OutputGroup = Schemas['OutputGroups']['groups'][number]
+export type LaunchPreview = Schemas['LaunchPreview']
+export type LaunchAgain = Schemas['LaunchAgain']
+export type StepScript = Schemas['StepScript']
+export type ComparedGroup = Schemas['StepComparison']['groups'][number]
 export type SearchHits = Schemas['SearchHits']
 export type SearchHit = Schemas['SearchHit']
 export type SearchCounts = Schemas['SearchCounts']
@@ -32,6 +36,8 @@ type Body<P extends keyof paths, M extends 'post' | 'put' | 'patch'> = paths[P][
 export type Launch = Body<`${Scoped}/executions`, 'post'>
 /** What to do to an execution. */
 export type OperationRequest = Body<`${Scoped}/executions/{executionId}/operations`, 'post'>
+/** Which open executions to cancel, and how many they are. */
+export type CancelFilter = Body<`${Scoped}/executions/cancel`, 'post'>
 /** Which hosts to change to which version, and how carefully. */
 export type UpgradeRequest = Body<`${Scoped}/hosts/upgrade`, 'post'>
 export type Job = Schemas['Job']

@@ -9,20 +9,18 @@ import {
   decideOperation,
   getOperation,
   insertOperation,
-  markTold,
   type Operation,
 } from '../../store/postgres/operations.js'
 import { transaction } from '../../store/postgres/transaction.js'
 import { operation, type ScopedCall } from '../operation.js'
 import { type Applied, applyOperation, type Request } from './apply-operation.js'
-import { executionUnknown, mustFindExecution } from './find-execution.js'
-import { executionParams, operationSchema, operationView } from './schema.js'
+import { executionUnknown } from './find-execution.js'
+import { executionParams, operationSchema, operationView, whyField } from './schema.js'
 import { startWorkflow } from './start-workflow.js'
+import { CANCEL_WITHIN_MS, tellWorkflow } from './tell-workflow.js'
 
 /** A person waits for this answer. */
 const LIVE_WITHIN_MS = 2_000
-/** The row has cancelled it already; the update only makes the workflow look at once. */
-const CANCEL_WITHIN_MS = 500
 
 const operateSchema = z
   .strictObject({
@@ -42,6 +40,7 @@ const operateSchema = z
       .enum(seenRuns)
       .optional()
       .describe('What you saw, a run still open or one that had ended: refused if it is the other by now.'),
+    why: whyField,
     operationId: z.uuid().optional().describe('Left out: made from the Idempotency-Key.'),
   })
   .refine((body) => body.kind === 'pause' || body.hard === undefined, {
@@ -74,20 +73,20 @@ export const operateExecution = operation({
   response: operationSchema,
   errors: ['execution_unknown', 'operation_refused'],
   audit: ({ params, body }) => {
-    const { kind, hard, step, includeUnknown, unknownHosts, seen } = body
+    const { kind, hard, step, includeUnknown, unknownHosts, seen, why } = body
     return {
       resource: `execution/${params.executionId}`,
-      detail: { kind, hard, step, includeUnknown, unknownHosts, seen },
+      detail: { kind, hard, step, includeUnknown, unknownHosts, seen, why },
     }
   },
   async write(call, tx) {
     const { scope, caller, params, body } = call
-    const { kind, hard, step, includeUnknown, unknownHosts, seen } = body
+    const { kind, hard, step, includeUnknown, unknownHosts, seen, why } = body
     // Before the operation's row: whoever locks both does it in this order.
     const execution = await lockExecution(tx, scope.id, params.executionId as ExecutionId)
     if (!execution) throw executionUnknown(params.executionId)
     const id = body.operationId ?? operationIdOf(call)
-    const args = { hard, step, includeUnknown, unknownHosts, seen }
+    const args = { hard, step, includeUnknown, unknownHosts, seen, why }
     const row = {
       scopeId: scope.id,
       id,
@@ -152,16 +151,6 @@ function answerFor(row: Operation, replayed: boolean): Operation {
 async function follow(call: ScopedCall, request: Request, applied: Applied): Promise<void> {
   if (applied === 'continued') await startWorkflow(call.services, call.scope, request.executionId)
   if (applied === 'cancelling') await tellWorkflow(call, request, CANCEL_WITHIN_MS)
-}
-
-async function tellWorkflow(call: ScopedCall, request: Request, withinMs: number) {
-  const { services, scope } = call
-  const { workflowId } = await mustFindExecution(services.pool, scope.id, request.executionId)
-  const { operationId, kind, args } = request
-  const answer = await services.engine.operate(workflowId, { operationId, kind, args }, withinMs)
-  // Until then the workers' sweeper tells it again.
-  if (answer.state !== 'away') await markTold(services.pool, scope.id, operationId)
-  return answer
 }
 
 /** Only the workflow can do it: it writes the rows and decides the operation, or its validator refuses. */

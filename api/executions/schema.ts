@@ -106,6 +106,13 @@ export const verdictSchema = z
   })
   .meta({ id: 'Verdict' })
 
+export const whyField = z
+  .string()
+  .min(1)
+  .max(500)
+  .optional()
+  .describe('Why it is done, for whoever reads the run later.')
+
 export const operationSchema = z
   .object({
     id: z.uuid(),
@@ -116,6 +123,7 @@ export const operationSchema = z
       includeUnknown: z.boolean().optional(),
       unknownHosts: z.int().optional(),
       seen: z.enum(seenRuns).optional(),
+      why: whyField,
     }),
     by: z.string(),
     state: z.enum(['requested', 'accepted', 'refused']),

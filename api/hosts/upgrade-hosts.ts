@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
-import { checkTargets } from '../../domain/launch.js'
+import { checkConfirm, checkSize } from '../../domain/launch.js'
 import { foldNodeset } from '../../domain/nodeset.js'
 import { findAgentBundle } from '../../store/postgres/agent-bundles.js'
 import { sendHint } from '../../store/postgres/hints.js'
@@ -72,7 +72,8 @@ export const upgradeHosts = operation({
         `no bundle of version ${version} was uploaded; see: drover agents ls`,
       )
     const hosts = await findTargetHosts(tx, scope.id, target)
-    checkTargets(hosts.length, [], confirm)
+    checkSize(hosts.length)
+    checkConfirm(hosts.length, [], confirm)
     const rolloutId = randomUUID()
     const upgrade = { scopeId: scope.id, rolloutId, version, requestedBy: caller.principalId, ...limits }
     await insertUpgrades(

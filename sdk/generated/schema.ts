@@ -552,6 +552,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scopes/{scope}/executions/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview a launch
+         * @description Takes what a launch takes, refuses what it would refuse, and starts nothing.
+         */
+        post: operations["preview-launch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scopes/{scope}/executions/{executionId}": {
         parameters: {
             query?: never;
@@ -561,6 +581,43 @@ export interface paths {
         };
         /** Show an execution */
         get: operations["get-execution"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/executions/{executionId}/launch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a launch that does the same again
+         * @description The plan with its steps as they were frozen, scripts of the library by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.
+         */
+        get: operations["get-launch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/script": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a step's script */
+        get: operations["get-step-script"];
         put?: never;
         post?: never;
         delete?: never;
@@ -623,6 +680,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare a step with another run's
+         * @description Hosts in groups by what became of them before and after, and whether they wrote the same; largest first.
+         */
+        get: operations["compare-steps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/executions/{executionId}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export a run's host results
+         * @description A row for each host of each step, as JSON Lines or CSV with a head line. In CSV an apostrophe stands before text that a spreadsheet would take for a formula.
+         */
+        get: operations["export-results"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scopes/{scope}/executions/{executionId}/operations": {
         parameters: {
             query?: never;
@@ -638,6 +735,26 @@ export interface paths {
          * @description On a run that has ended, retry, resume and skip take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.
          */
         post: operations["operate-execution"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/executions/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel many executions
+         * @description Cancels every open execution that the filter means; a field that is left out takes all. `confirm` must be their number: asked without it, the answer `confirmation_required` tells it and nothing is done.
+         */
+        post: operations["cancel-executions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -803,6 +920,13 @@ export interface components {
             hosts: number;
             /** @description Their names, folded. */
             nodeset: string;
+        };
+        CancelledExecutions: {
+            items: {
+                executionId: string;
+                /** Format: uuid */
+                operationId: string;
+            }[];
         };
         DeletedGroup: {
             name: string;
@@ -1089,6 +1213,123 @@ export interface components {
             /** Format: date-time */
             createdAt: string;
         };
+        LaunchAgain: {
+            target: string;
+            plan: {
+                name: string;
+                steps: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description What the step is called in lists and in the Temporal UI. */
+                    name: string;
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /**
+                     * @description The account to run as; the agent's own if left out.
+                     * @default
+                     */
+                    account: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order.
+                     * @default 3600000
+                     */
+                    timeoutMs: number;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                }[];
+            };
+        };
+        LaunchPreview: {
+            name: string;
+            /** @description Over the compiled steps and the hosts: a launch may demand it. */
+            digest: string;
+            hosts: number;
+            /** @description Names of the hosts, folded. */
+            nodeset: string;
+            /** @description Of these, how many have no agent connected now. */
+            away: number;
+            /** @description Why the launch must say its number of hosts; null if it need not. */
+            confirm: string | null;
+            /** @description Largest part first. */
+            shares: {
+                /** @description `group:web`, or a label as `env=prod`. */
+                of: string;
+                /** @description Its hosts that the launch touches. */
+                targeted: number;
+                /** @description All of its hosts. */
+                hosts: number;
+            }[];
+            steps: {
+                position: number;
+                name: string;
+                uses: string | null;
+                language: string;
+                account: string;
+                scriptSha256: string;
+                scriptBytes: number;
+                /**
+                 * @description Beside the step of its name in `last`.
+                 * @enum {string}
+                 */
+                change: "new" | "same" | "changed";
+                /** @description What changed. */
+                fields: string[];
+            }[];
+            /** @description Steps that `last` had. */
+            removed: string[];
+            /** @description The last run of this name that succeeded. */
+            last: {
+                id: string;
+                hosts: number;
+                /** Format: date-time */
+                endedAt: string;
+            } | null;
+            /** @description From the latest runs of this name that succeeded. */
+            predicted: {
+                medianMs: number;
+                slowestMs: number;
+                runs: number;
+            } | null;
+        };
         NewJoinToken: {
             id: string;
             /** @description The secret, given only here. */
@@ -1108,6 +1349,8 @@ export interface components {
                 unknownHosts?: number;
                 /** @enum {string} */
                 seen?: "open" | "ended";
+                /** @description Why it is done, for whoever reads the run later. */
+                why?: string;
             };
             by: string;
             /** @enum {string} */
@@ -1412,6 +1655,37 @@ export interface components {
             };
             startedAt: string | null;
             endedAt: string | null;
+        };
+        StepComparison: {
+            groups: {
+                hosts: number;
+                /** @description Names of its hosts, folded. */
+                nodeset: string;
+                /** @description A host that stands for the group. */
+                hostId: string;
+                /** @description Null where these hosts were not among the hosts of that run. */
+                before: {
+                    /** @enum {string} */
+                    state: "pending" | "dispatched" | "running" | "succeeded" | "failed" | "timed_out" | "cancelled" | "rejected" | "skipped" | "offline" | "unknown";
+                    exitCode: number | null;
+                } | null;
+                /** @description Null where these hosts were not among the hosts of that run. */
+                after: {
+                    /** @enum {string} */
+                    state: "pending" | "dispatched" | "running" | "succeeded" | "failed" | "timed_out" | "cancelled" | "rejected" | "skipped" | "offline" | "unknown";
+                    exitCode: number | null;
+                } | null;
+                /** @description Null where one of them has not said what it wrote. */
+                sameOutput: boolean | null;
+            }[];
+        };
+        StepScript: {
+            /** @enum {string} */
+            language: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+            /** @description The script of the library that it is, as `deploy@3`. */
+            uses: string | null;
+            sha256: string;
+            content: string;
         };
         SyncedJobs: {
             jobs: {
@@ -6374,6 +6648,8 @@ export interface operations {
                     target: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
                     confirm?: number;
+                    /** @description Of a preview: the launch is refused if anything else would be done by now, or to others. */
+                    digest?: string;
                     /** @description How long orders of this execution may be carried out. Default: 86400000. */
                     expiresInMs?: number;
                 };
@@ -6434,7 +6710,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_version_refused`, `target_empty`, `confirmation_required`, `idempotency_conflict` */
+            /** @description `script_version_refused`, `target_empty`, `confirmation_required`, `launch_changed`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6444,6 +6720,223 @@ export interface operations {
                 };
             };
             /** @description `script_too_large`, `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-launch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    plan?: {
+                        name: string;
+                        steps: {
+                            /**
+                             * @description Default: "script".
+                             * @constant
+                             */
+                            type?: "script";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description The text of the script; at most 1 MiB. */
+                            script?: string;
+                            /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                            uses?: string;
+                            /**
+                             * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                             * @enum {string}
+                             */
+                            language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                            /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                            arguments?: string[];
+                            /** @description Default: {}. */
+                            environment?: {
+                                [key: string]: string;
+                            };
+                            /** @description An absolute path; the account's home if left out. Default: "". */
+                            workingDirectory?: string;
+                            /** @description The account to run as; the agent's own if left out. Default: "". */
+                            account?: string;
+                            /** @description Whether the account's profile is read first. Default: false. */
+                            login?: boolean;
+                            /** @description 0: no limit but the 48 h of the order. Default: 3600000. */
+                            timeoutMs?: number;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                        }[];
+                    };
+                    /** @description One step, instead of a plan. */
+                    script?: {
+                        /**
+                         * @description Default: "script".
+                         * @constant
+                         */
+                        type?: "script";
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name?: string;
+                        /** @description The text of the script; at most 1 MiB. */
+                        script?: string;
+                        /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                        uses?: string;
+                        /**
+                         * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                         * @enum {string}
+                         */
+                        language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                        /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                        arguments?: string[];
+                        /** @description Default: {}. */
+                        environment?: {
+                            [key: string]: string;
+                        };
+                        /** @description An absolute path; the account's home if left out. Default: "". */
+                        workingDirectory?: string;
+                        /** @description The account to run as; the agent's own if left out. Default: "". */
+                        account?: string;
+                        /** @description Whether the account's profile is read first. Default: false. */
+                        login?: boolean;
+                        /** @description 0: no limit but the 48 h of the order. Default: 3600000. */
+                        timeoutMs?: number;
+                        /** @description Between the polite signal and the kill. Default: 10000. */
+                        graceMs?: number;
+                        /**
+                         * @description Default: "stop".
+                         * @enum {string}
+                         */
+                        onFailure?: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                    };
+                    /** @description A plan of a job, instead of one that is given here. */
+                    job?: {
+                        name: string;
+                        plan: string;
+                    };
+                    /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
+                    target: string;
+                    /** @description How many hosts the caller expects; needed where they are many. */
+                    confirm?: number;
+                    /** @description Of a preview: the launch is refused if anything else would be done by now, or to others. */
+                    digest?: string;
+                    /** @description How long orders of this execution may be carried out. Default: 86400000. */
+                    expiresInMs?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaunchPreview"];
+                };
+            };
+            /** @description `plan_invalid`, `plan_too_large`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `plan_unknown`, `script_unknown`, `script_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `script_version_refused`, `target_empty` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `script_too_large` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -6531,6 +7024,199 @@ export interface operations {
                 };
             };
             /** @description `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-launch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaunchAgain"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-step-script": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+                position: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepScript"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `step_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6882,6 +7568,207 @@ export interface operations {
             };
         };
     };
+    "compare-steps": {
+        parameters: {
+            query: {
+                /** @description The run that is `before`. */
+                with: string;
+                /** @description Position of its step; the same one if left out. */
+                step?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+                position: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepComparison"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `step_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "export-results": {
+        parameters: {
+            query?: {
+                format?: "jsonl" | "csv";
+            };
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-operations": {
         parameters: {
             query?: never;
@@ -7010,6 +7897,8 @@ export interface operations {
                      * @enum {string}
                      */
                     seen?: "open" | "ended";
+                    /** @description Why it is done, for whoever reads the run later. */
+                    why?: string;
                     /**
                      * Format: uuid
                      * @description Left out: made from the Idempotency-Key.
@@ -7074,6 +7963,138 @@ export interface operations {
                 };
             };
             /** @description `operation_refused`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "cancel-executions": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    states?: ("pending" | "running" | "waiting" | "paused" | "cancelling")[];
+                    /** @description What the runs are called; a plan's are called `job/plan`. */
+                    name?: string;
+                    /** @description Name of a principal. */
+                    launchedBy?: string;
+                    /** Format: date-time */
+                    createdBefore?: string;
+                    /** @description How many executions the caller expects. */
+                    confirm?: number;
+                    /** @description Why it is done, for whoever reads the run later. */
+                    why?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CancelledExecutions"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `confirmation_required`, `nothing_to_cancel`, `too_many_to_cancel`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -107,6 +107,41 @@ export async function listExecutions(
   return result.rows
 }
 
+/** Which open executions are meant; a field that is left out takes all. */
+export interface OpenFilter {
+  states?: readonly ExecutionState[] | undefined
+  /** Of the run: a plan's is `job/plan`. */
+  name?: string | undefined
+  /** Name of a principal. */
+  launchedBy?: string | undefined
+  createdBefore?: Date | undefined
+}
+
+/** Executions that have not ended and were not told to, oldest first. */
+export async function listOpen(
+  db: Db,
+  scopeId: ScopeId,
+  filter: OpenFilter,
+  limit: number,
+): Promise<ExecutionId[]> {
+  const result = await db.query<{ id: ExecutionId }>(
+    `select e.id from execution e join principal p on p.id = e.launched_by
+     where e.scope_id = $1 and e.state not in ('succeeded', 'failed', 'cancelled') and e.cancel_requested_at is null
+       and ($2::text[] is null or e.state = any($2)) and ($3::text is null or e.name = $3)
+       and ($4::text is null or p.name = $4) and ($5::timestamptz is null or e.created_at < $5)
+     order by e.id limit $6`,
+    [
+      scopeId,
+      filter.states ?? null,
+      filter.name ?? null,
+      filter.launchedBy ?? null,
+      filter.createdBefore ?? null,
+      limit,
+    ],
+  )
+  return result.rows.map((row) => row.id)
+}
+
 /** An execution's steps in order, with their hosts counted by state. Throws if a host is missing or counted twice. */
 export async function listSteps(
   db: Db,

@@ -43,7 +43,15 @@ export async function listFollowedHosts(
      where s.scope_id = $1 and s.execution_id = $2 and ($3::bigint[] is null or r.host_id = any($3)) and ($4::int is null or s.position = $4)
        and (s.position, r.position) >= ($6, $7)
      order by s.position, r.position limit $5`,
-    [execution.scopeId, execution.executionId, which.hostIds ?? null, which.step ?? null, which.limit + 1, which.from?.step ?? 0, which.from?.host ?? 0],
+    [
+      execution.scopeId,
+      execution.executionId,
+      which.hostIds ?? null,
+      which.step ?? null,
+      which.limit + 1,
+      which.from?.step ?? 0,
+      which.from?.host ?? 0,
+    ],
   )
   return result.rows
 }

@@ -5,10 +5,15 @@ import type { PlanName } from '../../domain/job.js'
 import type { CompiledPlan, ScriptSource } from '../../domain/plan.js'
 import { type Db, one } from './pool.js'
 
+const hashOf = (body: string) => createHash('sha256').update(body).digest()
+
+/** The hash by which the plan is found, if it was stored. */
+export const hashPlan = (plan: CompiledPlan): Buffer => hashOf(JSON.stringify(plan))
+
 /** Stores the plan if it is new. @returns its hash */
 export async function insertPlan(db: Db, scopeId: ScopeId, plan: CompiledPlan): Promise<Buffer> {
   const body = JSON.stringify(plan)
-  const hash = createHash('sha256').update(body).digest()
+  const hash = hashOf(body)
   await db.query(
     'insert into plan_ir (scope_id, hash, ir_version, body) values ($1, $2, $3, $4) on conflict do nothing',
     [scopeId, hash, plan.irVersion, body],

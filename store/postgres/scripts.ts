@@ -15,6 +15,20 @@ export async function insertScripts(
   )
 }
 
+/** Texts by their hashes (hex), as they are kept. */
+export async function readScripts(
+  db: Db,
+  scopeId: ScopeId,
+  sha256s: readonly string[],
+): Promise<Map<string, string>> {
+  const result = await db.query<{ sha256: string; content: string }>(
+    `select encode(sha256, 'hex') as sha256, convert_from(content, 'UTF8') as content from script_text
+     where scope_id = $1 and sha256 in (select decode(h, 'hex') from unnest($2::text[]) as h)`,
+    [scopeId, sha256s],
+  )
+  return new Map(result.rows.map(({ sha256, content }) => [sha256, content]))
+}
+
 /** The text of a script, for a gateway to relay: undefined unless an execution without an end was ordered to run it. */
 export async function findScript(db: Db, scopeId: ScopeId, sha256: Buffer): Promise<Buffer | undefined> {
   const result = await db.query<{ content: Buffer | null }>('select relayed_script($1, $2) as content', [

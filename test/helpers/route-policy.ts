@@ -11,7 +11,7 @@ export interface Rule {
   /** What succeeds, of a sample request. */
   status?: number
   /** A query that succeeds. */
-  query?(): string
+  query?(things: { executionId: string }): string
   /** A body that succeeds: JSON, or bytes. */
   body?(): unknown
   /** The sample changes what it names: it needs a fresh one each time. */
@@ -123,7 +123,15 @@ export const policy: Readonly<Record<string, Rule>> = {
     status: 201,
     body: () => ({ target: 'name:fixed', script: { script: 'true' } }),
   },
+  [`POST ${inScope}/executions/preview`]: {
+    may: everyRole,
+    body: () => ({ target: 'name:fixed', script: { script: 'true' } }),
+  },
+  // Asked without their number: nothing is cancelled under the other tests.
+  [`POST ${inScope}/executions/cancel`]: { may: operators, status: 409, body: () => ({}) },
   [`GET ${inScope}/executions/:executionId`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/launch`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/steps/:position/script`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/events`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/operations`]: { may: everyRole },
   [`POST ${inScope}/executions/:executionId/operations`]: {
@@ -136,6 +144,11 @@ export const policy: Readonly<Record<string, Rule>> = {
   [`GET ${inScope}/executions/:executionId/steps/:position/hosts/:hostId/output/:stream`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/steps/:position/hosts/:hostId/verdicts`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/output/follow`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/results`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/steps/:position/compare`]: {
+    may: everyRole,
+    query: ({ executionId }) => `?with=${executionId}`,
+  },
   [`GET ${inScope}/executions/:executionId/search`]: { may: everyRole, query: () => '?q=a' },
   [`GET ${inScope}/executions/:executionId/search/counts`]: { may: everyRole, query: () => '?q=a' },
 }

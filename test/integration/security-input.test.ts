@@ -225,7 +225,7 @@ describe('a query', () => {
           each.method === op.method.toUpperCase() &&
           each.path === fullPath(op).replaceAll(/\{(\w+)\}/g, ':$1'),
       )
-      const other = route && op.write ? (ruleOf(route).query?.() ?? '?').slice(1) : ''
+      const other = route && op.write ? (ruleOf(route).query?.(world.own.things) ?? '?').slice(1) : ''
       const query = new URLSearchParams(op.write && name !== 'version' ? other : '')
       query.set(name, text)
       const { status, text: answer } = await send(

@@ -33,7 +33,7 @@ async function ask(
   const body = isBytes || typeof sample === 'string' || sample === undefined ? sample : JSON.stringify(sample)
   return rawRequest(world.api.urls[0], {
     method: route.method,
-    path: pathOf(route, things) + (more.query ?? (more.spoilt ? '?nonsense' : (rule.query?.() ?? ''))),
+    path: pathOf(route, things) + (more.query ?? (more.spoilt ? '?nonsense' : (rule.query?.(things) ?? ''))),
     token,
     headers: {
       'idempotency-key': randomUUID(),

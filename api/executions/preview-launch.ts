@@ -1,0 +1,139 @@
+/** POST /executions/preview: what a launch would do, to whom, and for how long; nothing is started. */
+import { z } from 'zod'
+import { compareSteps, type StepChange } from '../../domain/launch-digest.js'
+import { type LabelShare, whyConfirm } from '../../domain/launch.js'
+import { foldNodeset } from '../../domain/nodeset.js'
+import type { CompiledStep } from '../../domain/plan.js'
+import { countAway, groupShares, listSuccesses, type PastRun } from '../../store/postgres/launch-history.js'
+import { findPlan, hashPlan } from '../../store/postgres/plans.js'
+import { idField, timeField, toTime } from '../fields.js'
+import { operation } from '../operation.js'
+import {
+  type CompiledLaunch,
+  compileLaunch,
+  digestOf,
+  type LaunchBody,
+  launchErrors,
+  launchSchema,
+  nameOf,
+} from './launch-request.js'
+
+/** Labels and groups shown: those of which the launch touches the largest part. */
+const SHARES_SHOWN = 20
+
+const shareSchema = z.object({
+  of: z.string().describe('`group:web`, or a label as `env=prod`.'),
+  targeted: z.int().describe('Its hosts that the launch touches.'),
+  hosts: z.int().describe('All of its hosts.'),
+})
+
+const previewSchema = z
+  .object({
+    name: z.string(),
+    digest: z.string().describe('Over the compiled steps and the hosts: a launch may demand it.'),
+    hosts: z.int(),
+    nodeset: z.string().describe('Names of the hosts, folded.'),
+    away: z.int().describe('Of these, how many have no agent connected now.'),
+    confirm: z
+      .string()
+      .nullable()
+      .describe('Why the launch must say its number of hosts; null if it need not.'),
+    shares: z.array(shareSchema).describe('Largest part first.'),
+    steps: z.array(
+      z.object({
+        position: z.int(),
+        name: z.string(),
+        uses: z.string().nullable(),
+        language: z.string(),
+        account: z.string(),
+        scriptSha256: z.string(),
+        scriptBytes: z.int(),
+        change: z.enum(['new', 'same', 'changed']).describe('Beside the step of its name in `last`.'),
+        fields: z.array(z.string()).describe('What changed.'),
+      }),
+    ),
+    removed: z.array(z.string()).describe('Steps that `last` had.'),
+    last: z
+      .object({ id: idField, hosts: z.int(), endedAt: timeField })
+      .nullable()
+      .describe('The last run of this name that succeeded.'),
+    predicted: z
+      .object({ medianMs: z.number(), slowestMs: z.number(), runs: z.int() })
+      .nullable()
+      .describe('From the latest runs of this name that succeeded.'),
+  })
+  .meta({ id: 'LaunchPreview' })
+
+export const previewLaunch = operation({
+  name: 'preview-launch',
+  method: 'post',
+  path: '/executions/preview',
+  policy: 'execution.read',
+  summary: 'Preview a launch',
+  description: 'Takes what a launch takes, refuses what it would refuse, and starts nothing.',
+  body: launchSchema,
+  response: previewSchema,
+  errors: launchErrors,
+  async compute({ services: { pool }, scope, body }) {
+    const launch = await compileLaunch(pool, scope.id, body)
+    const { compilation, hosts, shares } = launch
+    const { steps } = compilation.plan
+    const hostIds = hosts.map((host) => host.id)
+    const [groups, away, past] = await Promise.all([
+      groupShares(pool, scope.id, hostIds),
+      countAway(pool, scope.id, hostIds),
+      listSuccesses(pool, scope.id, likeOf(body, launch)),
+    ])
+    const [last] = past
+    const before = last && (await findPlan(pool, scope.id, last.planHash))
+    const { changes, removed } = compareSteps(steps, before?.steps ?? [])
+    return {
+      name: nameOf(body),
+      digest: digestOf(launch),
+      hosts: hosts.length,
+      nodeset: foldNodeset(hosts.map((host) => host.name)),
+      away,
+      confirm: whyConfirm(hosts.length, shares) ?? null,
+      shares: largest(shares, groups),
+      steps: steps.map((step, position) => stepOf(step, position, changes[position])),
+      removed,
+      last: last ? { id: last.id, hosts: last.hosts, endedAt: toTime(last.endedAt) } : null,
+      predicted: predict(past),
+    }
+  },
+})
+
+/** Runs that a launch is a repeat of. A script without a name is like itself only. */
+function likeOf(body: LaunchBody, { compilation }: CompiledLaunch) {
+  const isNamed = body.script?.name !== undefined || body.script?.uses !== undefined || !body.script
+  return { name: nameOf(body), planHash: isNamed ? undefined : hashPlan(compilation.plan) }
+}
+
+type Share = z.input<typeof shareSchema>
+
+function largest(
+  labels: readonly LabelShare[],
+  groups: readonly { group: string; targeted: number; members: number }[],
+): Share[] {
+  const shares = [
+    ...groups.map(({ group, targeted, members }) => ({ of: `group:${group}`, targeted, hosts: members })),
+    ...labels.map(({ label, targeted, carrying }) => ({ of: label, targeted, hosts: carrying })),
+  ]
+  return shares
+    .sort((a, b) => b.targeted / b.hosts - a.targeted / a.hosts || b.targeted - a.targeted)
+    .slice(0, SHARES_SHOWN)
+}
+
+function stepOf(step: CompiledStep, position: number, change: StepChange = { change: 'new', fields: [] }) {
+  const { name, source, language, account, scriptSha256, scriptBytes } = step
+  const uses = source ? `${source.script}@${source.version}` : null
+  return { position, name, uses, language, account, scriptSha256, scriptBytes, ...change }
+}
+
+function predict(past: readonly PastRun[]) {
+  const took = past.map((run) => run.tookMs).sort((a, b) => a - b)
+  const medianMs = took[Math.floor(took.length / 2)]
+  const slowestMs = took.at(-1)
+  if (medianMs === undefined || slowestMs === undefined) return null
+  return { medianMs, slowestMs, runs: took.length }
+}

@@ -1,0 +1,58 @@
+import type { HostId } from './id.js'
+import { compareSteps, digestText } from './launch-digest.js'
+import type { CompiledStep } from './plan.js'
+
+const step = (more: Partial<CompiledStep> = {}): CompiledStep => ({
+  type: 'script',
+  name: 'one',
+  language: 'bash',
+  scriptSha256: 'ab',
+  scriptBytes: 4,
+  arguments: [],
+  environment: {},
+  workingDirectory: '',
+  account: '',
+  login: false,
+  timeoutMs: 1,
+  graceMs: 1,
+  onFailure: 'stop',
+  concurrency: undefined,
+  ...more,
+})
+const hosts = ['1', '2'] as HostId[]
+
+describe('the digest of a launch', () => {
+  it('is the same whatever the order of fields', () => {
+    const environment = { a: '1', b: '2' }
+    const other = Object.fromEntries(Object.entries(step({ environment: { b: '2', a: '1' } })).reverse())
+    expect(digestText([other as unknown as CompiledStep], hosts)).toBe(
+      digestText([step({ environment })], hosts),
+    )
+  })
+
+  it.each<[string, CompiledStep[], HostId[]]>([
+    ['another text', [step({ scriptSha256: 'cd' })], hosts],
+    ['another account', [step({ account: 'root' })], hosts],
+    ['another argument', [step({ arguments: ['-f'] })], hosts],
+    ['another step', [step(), step({ name: 'two' })], hosts],
+    ['another host', [step()], ['1', '3'] as HostId[]],
+    ['another order', [step()], ['2', '1'] as HostId[]],
+  ])('tells %s', (_what, steps, hostIds) => {
+    expect(digestText(steps, hostIds)).not.toBe(digestText([step()], hosts))
+  })
+})
+
+describe('steps beside those of an earlier run', () => {
+  it('are new, the same or changed, by their names', () => {
+    const now = [step(), step({ name: 'two', timeoutMs: 2, account: 'root' }), step({ name: 'three' })]
+    const before = [step({ name: 'two' }), step(), step({ name: 'gone' })]
+    expect(compareSteps(now, before)).toEqual({
+      changes: [
+        { change: 'same', fields: [] },
+        { change: 'changed', fields: ['account', 'timeoutMs'] },
+        { change: 'new', fields: [] },
+      ],
+      removed: ['gone'],
+    })
+  })
+})

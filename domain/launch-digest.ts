@@ -1,0 +1,40 @@
+/** The digest of a launch: what somebody looked at in a preview, and may demand of the launch that follows it. */
+import type { HostId } from './id.js'
+import type { CompiledStep } from './plan.js'
+import { sortKeys } from './sort-keys.js'
+
+/**
+ * What is hashed: the compiled steps (with the hashes of their scripts) and the frozen hosts in their order. Nothing else
+ * is in it, so that a new name, a comment in a job or another way to write the target changes no digest.
+ */
+export function digestText(steps: readonly CompiledStep[], hostIds: readonly HostId[]): string {
+  return JSON.stringify({ version: 1, steps: sortKeys(steps), hostIds })
+}
+
+/** How a step differs from the one of the same name in an earlier plan. */
+export interface StepChange {
+  change: 'new' | 'same' | 'changed'
+  /** Fields that differ, of `changed`. */
+  fields: string[]
+}
+
+/** The steps of a plan, each against the one of its name before; and the names of those that are gone. */
+export function compareSteps(
+  steps: readonly CompiledStep[],
+  before: readonly CompiledStep[],
+): { changes: StepChange[]; removed: string[] } {
+  const changes = steps.map((step): StepChange => {
+    const was = before.find((other) => other.name === step.name)
+    if (!was) return { change: 'new', fields: [] }
+    const fields = changedFields(step, was)
+    return { change: fields.length ? 'changed' : 'same', fields }
+  })
+  const names = new Set(steps.map((step) => step.name))
+  return { changes, removed: before.map((step) => step.name).filter((name) => !names.has(name)) }
+}
+
+function changedFields(step: CompiledStep, was: CompiledStep): string[] {
+  const text = (value: unknown) => JSON.stringify(sortKeys(value))
+  const keys = new Set([...Object.keys(step), ...Object.keys(was)]) as Set<keyof CompiledStep>
+  return [...keys].filter((key) => text(step[key]) !== text(was[key])).sort()
+}

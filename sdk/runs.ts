@@ -1,0 +1,129 @@
+/** What is known of runs: their steps and hosts, what they did, and how they differ. */
+import { defined, PAGE } from './calls.js'
+import { dataOf } from './client.js'
+import { allItems } from './paging.js'
+import { SearchCalls } from './search.js'
+import { get } from './transport.js'
+import type {
+  ComparedGroup,
+  Execution,
+  ExecutionDetail,
+  ExecutionState,
+  HostResult,
+  HostState,
+  LaunchAgain,
+  Operation,
+  OutputGroup,
+  StepScript,
+  Verdict,
+} from './vocabulary.js'
+
+export class RunCalls extends SearchCalls {
+  execution(executionId: string): Promise<ExecutionDetail> {
+    return dataOf(this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}', this.at(executionId)))
+  }
+
+  /** Newest first. */
+  executions(query: { states?: readonly ExecutionState[] } = {}): AsyncGenerator<Execution> {
+    return allItems((after) =>
+      dataOf(
+        this.api.GET('/api/v1/scopes/{scope}/executions', {
+          params: {
+            path: { scope: this.scope },
+            query: defined({ limit: 100, after, state: query.states?.join(',') }) as object,
+          },
+        }),
+      ),
+    )
+  }
+
+  /** Every host's result in a step, in the order of the target. */
+  executionHosts(
+    executionId: string,
+    step: number,
+    query: { states?: readonly HostState[] } = {},
+  ): AsyncGenerator<HostResult> {
+    return allItems((after) =>
+      dataOf(
+        this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/hosts', {
+          params: {
+            path: { scope: this.scope, executionId, position: step },
+            query: defined({ limit: PAGE, after, state: query.states?.join(',') }) as object,
+          },
+        }),
+      ),
+    )
+  }
+
+  /** All that was said of a host in a step, oldest first: the end of each attempt, and what became known later. */
+  async verdicts(executionId: string, step: number, hostId: string): Promise<Verdict[]> {
+    const path = { scope: this.scope, executionId, position: step, hostId }
+    const answer = this.api.GET(
+      '/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/hosts/{hostId}/verdicts',
+      { params: { path } },
+    )
+    return (await dataOf(answer)).items
+  }
+
+  /** A step's hosts, grouped by equal outcome and output, largest first. */
+  async outputGroups(executionId: string, step: number): Promise<OutputGroup[]> {
+    const path = { scope: this.scope, executionId, position: step }
+    const answer = this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/groups', {
+      params: { path },
+    })
+    return (await dataOf(answer)).groups
+  }
+
+  async operations(executionId: string): Promise<Operation[]> {
+    const answer = this.api.GET(
+      '/api/v1/scopes/{scope}/executions/{executionId}/operations',
+      this.at(executionId),
+    )
+    return (await dataOf(answer)).items
+  }
+
+  /** The text that a step runs, as it was frozen at the launch. */
+  stepScript(executionId: string, step: number): Promise<StepScript> {
+    const path = { scope: this.scope, executionId, position: step }
+    return dataOf(
+      this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/script', {
+        params: { path },
+      }),
+    )
+  }
+
+  /** A launch that does the same again: edit it, or not, and give it to `launch`. */
+  launchAgain(executionId: string): Promise<LaunchAgain> {
+    return dataOf(
+      this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/launch', this.at(executionId)),
+    )
+  }
+
+  /** What became of the hosts in a step, beside a step of another run (`before`); groups of hosts, largest first. */
+  async compareSteps(
+    after: { executionId: string; step: number },
+    before: { executionId: string; step: number },
+  ): Promise<ComparedGroup[]> {
+    const path = { scope: this.scope, executionId: after.executionId, position: after.step }
+    const query = { with: before.executionId, step: before.step }
+    const answer = this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/compare', {
+      params: { path, query },
+    })
+    return (await dataOf(answer)).groups
+  }
+
+  /** A row for each host of each step, as bytes of JSON Lines or CSV. */
+  async *exportResults(executionId: string, format: 'jsonl' | 'csv'): AsyncGenerator<Uint8Array> {
+    const path = `${this.root()}/executions/${executionId}/results?format=${format}`
+    const { body } = await get(this.connection, path, {})
+    if (body) yield* body
+  }
+
+  protected at(executionId: string) {
+    return { params: { path: { scope: this.scope, executionId } } }
+  }
+
+  protected root(): string {
+    return `/api/v1/scopes/${encodeURIComponent(this.scope)}`
+  }
+}

@@ -69,7 +69,7 @@ function shapeOf(value: unknown, where: string): JobFile {
     job,
     description,
     tags: tags as string[],
-    steps: steps.map((step, index) => compact(recordOf(step, `${where}: step ${index + 1}`)) as Step),
+    steps: steps.map((step, index) => compactStep(recordOf(step, `${where}: step ${index + 1}`)) as Step),
     plans: Object.fromEntries(
       Object.entries(recordOf(plans, `${where}: "plans"`)).map(([name, plan]) => [
         name,
@@ -97,7 +97,7 @@ function recordOf(value: unknown, where: string): Record<string, unknown> {
 }
 
 /** A step without what the server fills in. */
-function compact(step: object): object {
+function compactStep(step: object): object {
   return Object.fromEntries(
     Object.entries(step).filter(
       ([key, value]) => value !== undefined && JSON.stringify(defaults[key]) !== JSON.stringify(value),
@@ -111,14 +111,14 @@ export function fileOf(job: Job, plans: readonly PlanSummary[]): JobFile {
     job: job.name,
     description: job.description,
     tags: job.tags,
-    steps: job.steps.map((step) => compact(step) as Step),
+    steps: job.steps.map((step) => compactStep(step) as Step),
     plans: Object.fromEntries(
       plans.map(({ name, description, chosen }) => [name, { description, steps: chosen }]),
     ),
   }
 }
 
-const LAYOUT = { lineWidth: 0, blockQuote: 'literal' } as const
+export const YAML_LAYOUT = { lineWidth: 0, blockQuote: 'literal' } as const
 
 // In the order in which people read them.
 const stepOrder = ['name', 'uses', 'language', 'script', 'arguments']
@@ -144,18 +144,20 @@ export function printJobFile(file: JobFile): string {
       steps: ordered,
       ...(shownPlans.length ? { plans: Object.fromEntries(shownPlans) as object } : {}),
     },
-    LAYOUT,
+    YAML_LAYOUT,
   )
 }
 
 /** The steps that a plan runs, as its job's document would say them. */
 export function printPlan(steps: Job['steps'], chosen: readonly string[] | null): string {
-  const own = steps.filter((step) => chosen === null || chosen.includes(step.name))
   return stringify(
-    own.map((step) => orderFields(compact(step))),
-    LAYOUT,
+    shortSteps(steps.filter((step) => chosen === null || chosen.includes(step.name))),
+    YAML_LAYOUT,
   )
 }
+
+/** Steps as people write them: without what the server fills in, in the order in which they read them. */
+export const shortSteps = (steps: readonly object[]) => steps.map((step) => orderFields(compactStep(step)))
 
 function orderFields(step: object): object {
   return Object.fromEntries(Object.entries(step).sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1)))

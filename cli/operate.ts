@@ -1,4 +1,8 @@
-/** `drover runs cancel | pause | resume | retry | skip`. */
+/** `drover runs cancel | pause | resume | retry | skip`, and `cancel-all`. */
+import { type CancelFilter, DroverError } from '../sdk/index.js'
+import { ask } from './ask.js'
+import { exitCodes } from './exit-code.js'
+import { UsageError } from './fail.js'
 import { connect } from './settings.js'
 import type { Terminal } from './terminal.js'
 import { parseRun } from './values.js'
@@ -9,6 +13,7 @@ interface OperateOptions {
   includeUnknown?: number
   /** From 1, as people count. */
   step?: number
+  why?: string
   idempotencyKey?: string
   json?: true
 }
@@ -35,9 +40,56 @@ export async function operate(
       ...(options.hard ? { hard: true } : {}),
       ...(options.includeUnknown ? { includeUnknown: true, unknownHosts: options.includeUnknown } : {}),
       ...(options.step === undefined ? {} : { step: options.step - 1 }),
+      ...(options.why === undefined ? {} : { why: options.why }),
     },
     { idempotencyKey: options.idempotencyKey },
   )
   if (options.json) return terminal.json({ run: `r-${executionId}`, operation })
   terminal.talk(`r-${executionId} ${done[kind]}; follow it with: drover runs watch r-${executionId}`)
+}
+
+interface CancelAllOptions {
+  state?: string
+  name?: string
+  by?: string
+  /** ms */
+  olderThan?: number
+  confirm?: number
+  why?: string
+  idempotencyKey?: string
+  json?: true
+}
+
+export async function cancelAll(terminal: Terminal, options: CancelAllOptions): Promise<void> {
+  const { state, name, by, olderThan, confirm, why } = options
+  const filter = {
+    ...(state === undefined ? {} : { states: state.split(',') }),
+    ...(name === undefined ? {} : { name }),
+    ...(by === undefined ? {} : { launchedBy: by }),
+    ...(olderThan === undefined ? {} : { createdBefore: new Date(Date.now() - olderThan).toISOString() }),
+    ...(confirm === undefined ? {} : { confirm }),
+    ...(why === undefined ? {} : { why }),
+  }
+  // The server knows the states, and says which they are.
+  const items = await cancelConfirmed(filter as CancelFilter, options.idempotencyKey)
+  const runs = items.map((item) => `r-${item.executionId}`)
+  if (options.json) return terminal.json({ runs })
+  for (const run of runs) terminal.data(run)
+  terminal.talk(`${runs.length} ${runs.length === 1 ? 'run is' : 'runs are'} being cancelled`)
+}
+
+/** Asks a person for the number where it was not said. @throws UsageError */
+async function cancelConfirmed(filter: CancelFilter, idempotencyKey: string | undefined) {
+  const drover = connect()
+  try {
+    return await drover.cancelMany(filter, { idempotencyKey })
+  } catch (error) {
+    const runs = error instanceof DroverError ? error.details['runs'] : undefined
+    if (typeof runs !== 'number' || filter.confirm !== undefined) throw error
+    const answer = await ask(`This cancels ${runs} runs. Type ${runs} to go on: `)
+    if (answer === undefined) throw error
+    if (answer.trim() !== String(runs))
+      throw new UsageError(`"${answer.trim()}" is not ${runs}: nothing was cancelled`, exitCodes.refused)
+    return drover.cancelMany({ ...filter, confirm: runs })
+  }
 }

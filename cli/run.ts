@@ -4,6 +4,7 @@ import { ask } from './ask.js'
 import { exitCodes, exitCodeOfRun } from './exit-code.js'
 import { UsageError } from './fail.js'
 import { followRun } from './follow-run.js'
+import { showPreview } from './preview.js'
 import { readScript } from './script-input.js'
 import { connect } from './settings.js'
 import { printSummary, summaryOf } from './summary.js'
@@ -11,7 +12,17 @@ import { readTarget } from './target-input.js'
 import type { Terminal } from './terminal.js'
 import { parseJob, parsePair, parseRun } from './values.js'
 
-export interface RunOptions {
+/** How something is launched, whatever it is. */
+export interface LaunchOptions {
+  confirm?: number
+  preview?: true
+  digest?: string
+  detach?: true
+  idempotencyKey?: string
+  json?: true
+}
+
+export interface RunOptions extends LaunchOptions {
   target: string
   concurrency?: number | string
   timeout?: number
@@ -24,15 +35,20 @@ export interface RunOptions {
   file?: string
   script?: string
   job?: string
-  confirm?: number
-  detach?: true
-  idempotencyKey?: string
-  json?: true
 }
 
 export async function run(terminal: Terminal, words: string[], options: RunOptions): Promise<void> {
-  const drover = connect()
-  const launched = await launch(terminal, drover, launchOf(words, options), options)
+  await launchAndFollow(terminal, connect(), launchOf(words, options), options)
+}
+
+export async function launchAndFollow(
+  terminal: Terminal,
+  drover: Drover,
+  request: Launch,
+  options: LaunchOptions,
+): Promise<void> {
+  if (options.preview) return showPreview(terminal, drover, request, options)
+  const launched = await launch(terminal, drover, request, options)
   const execution = { ...launched, run: `r-${launched.id}` }
   if (options.detach) {
     if (options.json) terminal.json({ execution })
@@ -104,14 +120,15 @@ function sourceOf(words: string[], { script, ...options }: RunOptions) {
 async function launch(
   terminal: Terminal,
   drover: Drover,
-  request: Launch,
-  options: RunOptions,
+  wanted: Launch,
+  options: LaunchOptions,
 ): Promise<Execution> {
+  const request = options.digest === undefined ? wanted : { ...wanted, digest: options.digest }
   try {
     return await drover.launch(request, { idempotencyKey: options.idempotencyKey })
   } catch (error) {
     if (!(error instanceof DroverError)) throw error
-    if (error.code === 'target_empty') suggestName(terminal, options.target)
+    if (error.code === 'target_empty') suggestName(terminal, request.target)
     const hosts = error.details['hosts']
     if (error.code !== 'confirmation_required' || typeof hosts !== 'number' || options.confirm !== undefined)
       throw error

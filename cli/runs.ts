@@ -1,4 +1,4 @@
-/** `drover runs ls` and `drover runs show`. */
+/** `drover runs ls`, `show` and `export`. */
 import type { ExecutionState, HostResult } from '../sdk/index.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
@@ -81,4 +81,12 @@ export async function showRun(terminal: Terminal, text: string, options: { json?
     ])
   terminal.data(tableOf(['STEP', 'HOST', 'STATE', 'EXIT', 'REASON', 'DETAIL'], rows))
   if (troubled.length > HOSTS_SHOWN) terminal.data(`… and ${troubled.length - HOSTS_SHOWN} more; see --json`)
+}
+
+export async function exportRun(
+  terminal: Terminal,
+  text: string,
+  { format }: { format: 'jsonl' | 'csv' },
+): Promise<void> {
+  for await (const rows of connect().exportResults(parseRun(text), format)) terminal.raw(rows)
 }

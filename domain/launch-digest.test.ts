@@ -48,9 +48,9 @@ describe('steps beside those of an earlier run', () => {
     const before = [step({ name: 'two' }), step(), step({ name: 'gone' })]
     expect(compareSteps(now, before)).toEqual({
       changes: [
-        { change: 'same', fields: [] },
-        { change: 'changed', fields: ['account', 'timeoutMs'] },
-        { change: 'new', fields: [] },
+        { change: 'same', was: 1, fields: [] },
+        { change: 'changed', was: 0, fields: ['account', 'timeoutMs'] },
+        { change: 'new', was: null, fields: [] },
       ],
       removed: ['gone'],
     })

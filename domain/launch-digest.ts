@@ -14,6 +14,8 @@ export function digestText(steps: readonly CompiledStep[], hostIds: readonly Hos
 /** How a step differs from the one of the same name in an earlier plan. */
 export interface StepChange {
   change: 'new' | 'same' | 'changed'
+  /** Position of the step that it is compared with; null of `new`. */
+  was: number | null
   /** Fields that differ, of `changed`. */
   fields: string[]
 }
@@ -24,10 +26,11 @@ export function compareSteps(
   before: readonly CompiledStep[],
 ): { changes: StepChange[]; removed: string[] } {
   const changes = steps.map((step): StepChange => {
-    const was = before.find((other) => other.name === step.name)
-    if (!was) return { change: 'new', fields: [] }
-    const fields = changedFields(step, was)
-    return { change: fields.length ? 'changed' : 'same', fields }
+    const was = before.findIndex((other) => other.name === step.name)
+    const other = before[was]
+    if (!other) return { change: 'new', was: null, fields: [] }
+    const fields = changedFields(step, other)
+    return { change: fields.length ? 'changed' : 'same', was, fields }
   })
   const names = new Set(steps.map((step) => step.name))
   return { changes, removed: before.map((step) => step.name).filter((name) => !names.has(name)) }

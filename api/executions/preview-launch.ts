@@ -49,6 +49,7 @@ const previewSchema = z
         scriptSha256: z.string(),
         scriptBytes: z.int(),
         change: z.enum(['new', 'same', 'changed']).describe('Beside the step of its name in `last`.'),
+        was: z.int().nullable().describe('Position of that step.'),
         fields: z.array(z.string()).describe('What changed.'),
       }),
     ),
@@ -124,7 +125,11 @@ function largest(
     .slice(0, SHARES_SHOWN)
 }
 
-function stepOf(step: CompiledStep, position: number, change: StepChange = { change: 'new', fields: [] }) {
+function stepOf(
+  step: CompiledStep,
+  position: number,
+  change: StepChange = { change: 'new', was: null, fields: [] },
+) {
   const { name, source, language, account, scriptSha256, scriptBytes } = step
   const uses = source ? `${source.script}@${source.version}` : null
   return { position, name, uses, language, account, scriptSha256, scriptBytes, ...change }

@@ -1311,6 +1311,8 @@ export interface components {
                  * @enum {string}
                  */
                 change: "new" | "same" | "changed";
+                /** @description Position of that step. */
+                was: number | null;
                 /** @description What changed. */
                 fields: string[];
             }[];

@@ -127,8 +127,8 @@ export const policy: Readonly<Record<string, Rule>> = {
     may: everyRole,
     body: () => ({ target: 'name:fixed', script: { script: 'true' } }),
   },
-  // Asked without their number: nothing is cancelled under the other tests.
-  [`POST ${inScope}/executions/cancel`]: { may: operators, status: 409, body: () => ({}) },
+  // No run is called so: nothing is cancelled under the other tests.
+  [`POST ${inScope}/executions/cancel`]: { may: operators, status: 409, body: () => ({ name: 'none' }) },
   [`GET ${inScope}/executions/:executionId`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/launch`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/steps/:position/script`]: { may: everyRole },

@@ -303,6 +303,106 @@ describe('the script library on the command line', () => {
   })
 })
 
+describe('what runs tell on the command line', () => {
+  const runOf = (ran: Ran) => /r-\d+/.exec(ran.out + ran.err)?.[0] ?? 'none'
+  let first: string
+  let second: string
+
+  beforeAll(async () => {
+    const script = (word: string) =>
+      `echo "one ${word}"; echo two; [ "$(hostname)" ] && echo "${word} failed" >&2`
+    first = runOf(await cli(['run', '-t', '*', '--name', 'tale', '--detach', '--', script('apple')]))
+    await cli(['runs', 'watch', first])
+    second = runOf(await cli(['run', '-t', '*', '--name', 'tale', '--detach', '--', script('pear')]))
+    await cli(['runs', 'watch', second])
+  }, 60_000)
+
+  it('finds lines in everything that hosts wrote', async () => {
+    const found = await cli(['runs', 'search', first, 'apple'])
+    expect(found.out.split('\n').slice(0, 2)).toEqual([
+      'rack-a-1:1: one apple',
+      'rack-a-1:stderr:1: apple failed',
+    ])
+    expect(found.out.trimEnd().split('\n')).toHaveLength(8)
+    expect((await cli(['runs', 'search', first, 'APPLE$', '-E', '-i', '--count'])).out).toMatch(
+      /STEP +HOST +LINES\n1 +rack-a-1 +1\n/,
+    )
+    expect(await cli(['runs', 'search', first, 'pear'])).toMatchObject({
+      code: 8,
+      out: '',
+      err: expect.stringMatching(/^nothing found: searched \d+ bytes of 4 hosts\n$/),
+    })
+    expect(await cli(['runs', 'search', first, '(', '-E'])).toMatchObject({ code: 2 })
+  })
+
+  it('compares two runs, and two hosts of one', async () => {
+    const runs = await cli(['runs', 'compare', second, first])
+    expect(runs.out).toMatch(/4 +succeeded +succeeded +differs +rack-a-\[1-2\],rack-b-\[1-2\]/)
+    const hosts = await cli(['runs', 'compare', first, '--hosts', 'rack-a-1,rack-a-2'])
+    expect([hosts.code, hosts.err]).toEqual([0, 'they wrote the same\n'])
+    expect(await cli(['runs', 'compare', first])).toMatchObject({ code: 2 })
+  })
+
+  it('exports rows', async () => {
+    const csv = (await cli(['runs', 'export', first, '--format', 'csv'])).out
+    expect(csv.split('\r\n')).toHaveLength(6)
+    expect(csv).toContain(',rack-b-2,')
+    const rows = (await cli(['runs', 'export', first])).out.trimEnd().split('\n')
+    expect(rows.map((row) => (JSON.parse(row) as { state: string }).state)).toEqual(
+      Array(4).fill('succeeded'),
+    )
+  })
+
+  it('shows a launch before it is one, and starts exactly that', async () => {
+    const words = ['run', '-t', 'name:rack-a-[1-2]', '--name', 'tale']
+    const preview = await cli([...words, '--preview', '--', 'echo plum'])
+    expect(preview.out).toContain('tale on 2 hosts: rack-a-[1-2]\n')
+    expect(preview.out).toMatch(/\+echo plum/)
+    expect(preview.out).toContain(`the latest is ${second}, on 4 hosts`)
+    expect(preview.err).toContain('nothing was started')
+    const digest = /digest ([0-9a-f]{64})/.exec(preview.out)?.[1] ?? ''
+    expect(await cli([...words, '--digest', digest, '--', 'echo quince'])).toMatchObject({
+      code: 9,
+      err: expect.stringContaining('look at a new preview'),
+    })
+    expect(await cli([...words, '--digest', digest, '--', 'echo plum'])).toMatchObject({ code: 0 })
+  })
+
+  it('does a run again, as it was and edited', async () => {
+    const again = await cli(['runs', 'redo', first, '-t', 'name:rack-a-1'])
+    expect([again.code, again.out]).toEqual([0, expect.stringContaining('one apple')])
+    const folder = mkdtempSync(join(tmpdir(), 'drover-redo-'))
+    const editor = join(folder, 'editor')
+    writeFileSync(editor, '#!/bin/sh\nsed -i s/apple/melon/ "$1"\n', { mode: 0o755 })
+    const env = { EDITOR: editor, VISUAL: '' }
+    const edited = await cli(['runs', 'redo', first, '--same-hosts', '--edit'], { env })
+    expect([edited.code, edited.out]).toEqual([0, expect.stringContaining('one melon')])
+    expect(edited.out).toContain('4 hosts identical')
+    rmSync(folder, { recursive: true })
+  })
+
+  it('cancels many once their number was said, and keeps why', async () => {
+    const ids = []
+    for (let n = 0; n < 2; n++)
+      ids.push(
+        runOf(await cli(['run', '-t', 'name:rack-a-1', '--name', 'nap', '--detach', '--', 'sleep 60'])),
+      )
+    expect(await cli(['runs', 'cancel-all', '--name', 'nap'])).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('--confirm 2'),
+    })
+    const done = await cli(['runs', 'cancel-all', '--name', 'nap', '--confirm', '2', '--why', 'morning'])
+    expect(done.out.trim().split('\n')).toEqual(ids)
+    for (const id of ids) {
+      expect(await cli(['runs', 'watch', id])).toMatchObject({ code: 5 })
+      expect(await drover.operations(id.slice(2))).toMatchObject([
+        { kind: 'cancel', args: { why: 'morning' } },
+      ])
+    }
+    expect(await cli(['runs', 'cancel-all', '--name', 'nap'])).toMatchObject({ code: 9 })
+  }, 60_000)
+})
+
 describe('jobs on the command line', () => {
   const folder = mkdtempSync(join(tmpdir(), 'drover-jobs-'))
   const file = join(folder, 'site.yaml')

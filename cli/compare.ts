@@ -1,0 +1,121 @@
+/** `drover runs compare`: two runs by what became of their hosts, or two hosts of a run by what they wrote. */
+import {
+  type ComparedGroup,
+  type Drover,
+  type ExecutionDetail,
+  type HostResult,
+  unifiedDiff,
+} from '../sdk/index.js'
+import { UsageError } from './fail.js'
+import { findHost } from './find-host.js'
+import { connect } from './settings.js'
+import { tableOf } from './table.js'
+import { harmless, type Terminal } from './terminal.js'
+import { parseRun } from './values.js'
+
+interface CompareOptions {
+  /** `web-1,web-2` */
+  hosts?: string
+  /** From 1, as people count. */
+  step?: number
+  json?: true
+}
+
+/** Of each host's output, from its begin. */
+const OUTPUT_BYTES = 1024 * 1024
+
+export async function compare(
+  terminal: Terminal,
+  run: string,
+  other: string | undefined,
+  options: CompareOptions,
+): Promise<void> {
+  const executionId = parseRun(run)
+  const hosts = options.hosts?.split(',')
+  if ((hosts === undefined) === (other === undefined))
+    throw new UsageError('give a second run, or two hosts: --hosts web-1,web-2')
+  if (hosts) return compareHosts(terminal, executionId, hosts, options)
+  await compareRuns(terminal, executionId, parseRun(other ?? ''), options)
+}
+
+async function compareRuns(
+  terminal: Terminal,
+  afterId: string,
+  beforeId: string,
+  options: CompareOptions,
+): Promise<void> {
+  const drover = connect()
+  const [after, before] = await Promise.all([drover.execution(afterId), drover.execution(beforeId)])
+  const compared = []
+  for (const [step, was] of pairs(after, before, options.step)) {
+    const at = { executionId: beforeId, step: was }
+    const groups = await drover.compareSteps({ executionId: afterId, step: step.position }, at)
+    compared.push({ step: step.position, name: step.name, groups })
+  }
+  const run = `r-${afterId}`
+  if (options.json) return terminal.json({ run, with: `r-${beforeId}`, steps: compared })
+  if (!compared.length) return terminal.talk(`${run} and r-${beforeId} have no step of the same name`)
+  for (const { step, name, groups } of compared) {
+    if (compared.length > 1) terminal.data(terminal.tone('strong', `step ${step + 1} ${harmless(name)}`))
+    const rows = groups.map((group) => [
+      group.hosts,
+      outcome(group.before),
+      outcome(group.after),
+      group.sameOutput === null ? '-' : group.sameOutput ? 'same' : 'differs',
+      group.nodeset,
+    ])
+    terminal.data(tableOf(['HOSTS', `r-${beforeId}`, run, 'OUTPUT', 'WHICH'], rows))
+  }
+}
+
+/** Steps by their names; where both runs have one step, that one. */
+function pairs(after: ExecutionDetail, before: ExecutionDetail, wanted: number | undefined) {
+  const both = after.steps.length === 1 && before.steps.length === 1
+  return after.steps
+    .filter((step) => wanted === undefined || step.position === wanted - 1)
+    .flatMap((step) => {
+      const was = both ? before.steps[0] : before.steps.find((other) => other.name === step.name)
+      return was ? [[step, was.position] as const] : []
+    })
+}
+
+const outcome = (side: ComparedGroup['before']): string =>
+  side ? `${side.state}${side.exitCode ? ` (${side.exitCode})` : ''}` : 'not among its hosts'
+
+async function compareHosts(
+  terminal: Terminal,
+  executionId: string,
+  names: readonly string[],
+  options: CompareOptions,
+): Promise<void> {
+  const [one, two, ...more] = names
+  if (!one || !two || more.length) throw new UsageError('--hosts takes two names: --hosts web-1,web-2')
+  const drover = connect()
+  const place = { executionId, step: (options.step ?? 1) - 1 }
+  const hosts = await Promise.all([one, two].map((name) => findHost(drover, place, name)))
+  const texts = await Promise.all(hosts.map((host) => outputOf(drover, place, host)))
+  const diff = unifiedDiff(texts[0] ?? '', texts[1] ?? '')
+  if (options.json) return terminal.json({ run: `r-${executionId}`, hosts, diff })
+  const rows = hosts.map((host) => [host.hostName, host.state, host.exitCode, host.reason, host.durationMs])
+  terminal.data(tableOf(['HOST', 'STATE', 'EXIT', 'REASON', 'MS'], rows))
+  if (!diff.length) return terminal.talk('they wrote the same')
+  for (const line of [`--- ${one}`, `+++ ${two}`, ...diff])
+    terminal.data(terminal.interactive ? harmless(line) : line)
+}
+
+async function outputOf(
+  drover: Drover,
+  place: { executionId: string; step: number },
+  host: HostResult,
+): Promise<string> {
+  const streams = []
+  for (const stream of ['stdout', 'stderr'] as const) {
+    if (!(stream === 'stdout' ? host.stdoutBytes : host.stderrBytes)) continue
+    const { bytes } = await drover.readOutput(
+      { ...place, hostId: host.hostId, stream },
+      { from: 0, last: OUTPUT_BYTES - 1 },
+    )
+    streams.push(new TextDecoder().decode(bytes))
+  }
+  return streams.join('')
+}

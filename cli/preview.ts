@@ -1,0 +1,90 @@
+/** `--preview`: the page that a launch is judged by before it starts. */
+import { type Drover, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
+import { tableOf } from './table.js'
+import { harmless, type Terminal } from './terminal.js'
+import { formatDuration, parseUse } from './values.js'
+
+type PreviewedStep = LaunchPreview['steps'][number]
+
+export async function showPreview(
+  terminal: Terminal,
+  drover: Drover,
+  launch: Launch,
+  options: { json?: true },
+): Promise<void> {
+  const preview = await drover.preview(launch)
+  const { last, steps } = preview
+  const diffs = []
+  for (const step of steps) {
+    const diff = last ? await diffOf(drover, launch, step, last.id) : []
+    if (diff.length) diffs.push({ step: step.name, diff })
+  }
+  if (options.json) return terminal.json({ preview, diffs })
+  terminal.data(terminal.tone('strong', `${harmless(preview.name)} on ${hostsOf(preview)}`))
+  if (preview.away)
+    terminal.data(terminal.tone('warn', `${preview.away} of them have no agent connected now`))
+  for (const { of, targeted, hosts } of preview.shares)
+    terminal.data(`touches ${targeted} of ${hosts} hosts with ${of}`)
+  terminal.data(stepTable(steps))
+  for (const name of preview.removed)
+    terminal.data(`without the step ${harmless(name)}, which r-${last?.id} had`)
+  for (const { step, diff } of diffs) {
+    terminal.data(terminal.tone('quiet', `--- ${step}, r-${last?.id}`))
+    for (const line of diff) terminal.data(terminal.interactive ? harmless(line) : line)
+  }
+  terminal.data(predictionOf(preview))
+  terminal.data(`digest ${preview.digest}`)
+  const confirm = preview.confirm === null ? '' : ` (needed here: ${preview.confirm})`
+  terminal.talk(`nothing was started; exactly this starts with --digest instead of --preview${confirm}`)
+}
+
+function hostsOf({ hosts, nodeset }: LaunchPreview): string {
+  return `${hosts} ${hosts === 1 ? 'host' : 'hosts'}: ${nodeset}`
+}
+
+function stepTable(steps: readonly PreviewedStep[]): string {
+  const rows = steps.map((step) => [
+    step.position + 1,
+    step.name,
+    step.uses ?? `${step.scriptSha256.slice(0, 12)}, ${step.scriptBytes} bytes`,
+    step.language,
+    step.account || null,
+    step.change === 'changed' ? `changed: ${step.fields.join(', ')}` : step.change,
+  ])
+  return tableOf(['STEP', 'NAME', 'SCRIPT', 'LANGUAGE', 'AS', 'SINCE THE LAST SUCCESS'], rows)
+}
+
+function predictionOf({ predicted, last }: LaunchPreview): string {
+  if (!predicted || !last) return 'no run of this name has succeeded yet: how long it takes is not known'
+  const { medianMs, slowestMs, runs } = predicted
+  const of = runs === 1 ? 'the one success' : `the last ${runs} successes`
+  return `takes ${formatDuration(medianMs)}, at most ${formatDuration(slowestMs)} so far (${of}; the latest is r-${last.id}, on ${last.hosts} hosts)`
+}
+
+/** How the text of a step differs from the one that ran last; empty where it does not. */
+async function diffOf(
+  drover: Drover,
+  launch: Launch,
+  step: PreviewedStep,
+  lastId: string,
+): Promise<string[]> {
+  if (step.was === null || !step.fields.includes('scriptSha256')) return []
+  const { content } = await drover.stepScript(lastId, step.was)
+  return unifiedDiff(content, await textOf(drover, launch, step))
+}
+
+async function textOf(
+  drover: Drover,
+  launch: Launch,
+  { name, position, uses }: PreviewedStep,
+): Promise<string> {
+  if (uses !== null) {
+    const use = parseUse(uses)
+    return (await drover.scriptVersion(use.name, use.version ?? 1)).content
+  }
+  if (launch.script) return launch.script.script ?? ''
+  if (launch.plan) return launch.plan.steps[position]?.script ?? ''
+  if (!launch.job) return ''
+  const plan = await drover.plan(launch.job.name, launch.job.plan)
+  return plan.steps.find((step) => step.name === name)?.script ?? ''
+}

@@ -1,8 +1,13 @@
-/** Waits until a step's missing hosts need a decision: one came back, one is given up, or an operator has spoken. */
+/**
+ * Waits until a step's hosts need a decision: one that was missing came back or is given up, the next attempt of one is due, or
+ * an operator has spoken.
+ */
 import { heartbeat, sleep } from '@temporalio/activity'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../domain/id.js'
 import { placeHost } from '../domain/placement.js'
-import { getExecution } from '../store/postgres/executions.js'
+import { isFinalStepState } from '../domain/step-execution.js'
+import { findStepState, getExecution } from '../store/postgres/executions.js'
+import { listRetryHosts } from '../store/postgres/retries.js'
 import { listOpenHosts } from '../store/postgres/shards.js'
 import type { ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
@@ -30,8 +35,14 @@ export function createAwaitHosts({
         lostAfterMs,
       }
       const hosts = await listOpenHosts(pool, key)
-      if (!hosts.length || hosts.some((host) => placeHost(host, rules).do !== 'wait')) return
-      heartbeat({ missing: hosts.length })
+      if (hosts.some((host) => placeHost(host, rules).do !== 'wait')) return
+      const step = await findStepState(pool, key)
+      if (!step || isFinalStepState(step.state)) return
+      const retries = await listRetryHosts(pool, key, step.retryDelaysMs)
+      if (retries.some((host) => host.dueInMs <= 0) || rules.cancelled || rules.expired) return
+      // With a retry policy a host that still runs may fail: until the step has its verdict somebody watches.
+      if (!hosts.length && !step.retryDelaysMs.length) return
+      heartbeat({ missing: hosts.length, retrying: retries.length })
       await sleep(LOOK_EVERY_MS)
     }
   }

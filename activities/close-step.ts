@@ -4,14 +4,22 @@ import { isFinalExecutionState } from '../domain/execution.js'
 import { summarize } from '../domain/host-result.js'
 import type { StepExecutionId } from '../domain/id.js'
 import { isFinalStepState, type StepState, stepVerdict } from '../domain/step-execution.js'
-import { getStep, setStepState } from '../store/postgres/executions.js'
+import {
+  type Execution,
+  findStepState,
+  getStep,
+  readClock,
+  setStepState,
+} from '../store/postgres/executions.js'
 import { takeLook } from '../store/postgres/looks.js'
+import { listRetryHosts } from '../store/postgres/retries.js'
 import { closeShardsBut } from '../store/postgres/shards.js'
+import type { Db } from '../store/postgres/pool.js'
 import { transaction } from '../store/postgres/transaction.js'
 import type { Closing, ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { goOn } from './go-on.js'
-import { lockOwned, standingOf, superseded } from './owner.js'
+import { type Key, lockOwned, standingOf, superseded } from './owner.js'
 
 export function createCloseStep(deps: ControlDependencies): ControlActivities['closeStep'] {
   return (input) =>
@@ -34,11 +42,24 @@ export function createCloseStep(deps: ControlDependencies): ControlActivities['c
       const isNew = await takeLook(tx, key, input.look)
       if (isNew) await closeShardsBut(tx, key, [])
       const { open } = summarize(counts)
+      const retrying = await countRetrying(tx, { key, execution })
       // A held run gets no verdict, and a call that comes late or again decides nothing: whoever asked looks again.
       const isHeld = standing.paused && !standing.cancelRequested
-      if (open || isHeld || !isNew) return { state, open: Math.max(open, 1), counts, standing }
+      if (open || retrying || isHeld || !isNew)
+        return { state, open: Math.max(open + retrying, 1), counts, standing }
       const verdict = stepVerdict(counts, input.onFailure, standing.cancelRequested)
       await setStepState(tx, key, verdict)
       return close(verdict)
     })
+}
+
+/** Hosts that get another attempt by themselves: the step goes on until they have had it. */
+async function countRetrying(
+  tx: Db,
+  { key, execution }: { key: Key & { stepExecutionId: StepExecutionId }; execution: Execution },
+): Promise<number> {
+  const delaysMs = (await findStepState(tx, key))?.retryDelaysMs ?? []
+  if (!delaysMs.length || execution.cancelRequestedAt || execution.expiresAt <= (await readClock(tx)))
+    return 0
+  return (await listRetryHosts(tx, key, delaysMs)).length
 }

@@ -60,6 +60,10 @@ export interface Resolution {
   missing: number
   /** Hosts that wait for the step's concurrency limit. */
   held: number
+  /** Hosts that failed and wait for the next attempt that they get by themselves. Left out: none. */
+  retrying?: number
+  /** Whether hosts that fail get another attempt by themselves: then somebody must watch for it. */
+  watch?: true
   counts: HostCounts
   /** The step's, after it; a final one was skipped or ended meanwhile, and nothing was done. */
   state: StepState
@@ -83,7 +87,10 @@ export interface ControlActivities {
    * @param input look: grows with each look of the workflow's at this step; one that comes late or again changes nothing
    */
   resolveShards(input: StepRef & { look: number; activeShards: string[] }): Promise<Resolution>
-  /** Returns when a host that was missing has come back or is given up, or when the execution is cancelled or held. */
+  /**
+   * Returns when a host that was missing has come back or is given up, when the next attempt of one is due, or when the
+   * execution is cancelled or held.
+   */
   awaitHosts(input: StepRef): Promise<void>
   /**
    * Gives the step its verdict from its hosts' results; no verdict while a host has no end.

@@ -14,6 +14,7 @@ import {
   readClock,
   setExecutionState,
   setStepState,
+  type StepStanding,
 } from '../store/postgres/executions.js'
 import { endHosts } from '../store/postgres/ledger.js'
 import { listOpenShards, takeLook } from '../store/postgres/looks.js'
@@ -26,6 +27,8 @@ import {
   type OpenHost,
   sumOpenLimits,
 } from '../store/postgres/shards.js'
+import { retryDueHosts } from '../store/postgres/operate.js'
+import { listRetryHosts } from '../store/postgres/retries.js'
 import { transaction } from '../store/postgres/transaction.js'
 import type { ControlActivities, Resolution } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
@@ -51,15 +54,14 @@ export async function resolveStep(tx: Db, deps: ControlDependencies, looking: Lo
   const { key, execution } = looking
   const before = await findStepState(tx, key)
   if (!before) throw stepUnknown(key)
-  const { position } = before
-  const found = isFinalStepState(before.state) ? nothing : await look(tx, deps, { ...looking, position })
+  const found = isFinalStepState(before.state) ? nothing : await look(tx, deps, { ...looking, step: before })
   const after = await getStep(tx, key)
   if (!after) throw stepUnknown(key)
   return { ...found, counts: after.counts, state: after.state, standing: standingOf(execution) }
 }
 
 type Key = ExecutionKey & { stepExecutionId: StepExecutionId }
-type Found = Pick<Resolution, 'shards' | 'missing' | 'held'>
+type Found = Pick<Resolution, 'shards' | 'missing' | 'held' | 'retrying' | 'watch'>
 
 const nothing: Found = { shards: [], missing: 0, held: 0 }
 
@@ -70,8 +72,12 @@ export interface Look {
   activeShards: string[]
 }
 
-async function look(tx: Db, deps: ControlDependencies, looking: Look & { position: number }): Promise<Found> {
-  const { key, execution, position, activeShards } = looking
+async function look(
+  tx: Db,
+  deps: ControlDependencies,
+  looking: Look & { step: StepStanding },
+): Promise<Found> {
+  const { key, execution, step, activeShards } = looking
   if (isFinalExecutionState(execution.state)) throw superseded(key)
   const cancelled = execution.cancelRequestedAt !== null
   const paused = execution.pause !== null && !cancelled
@@ -79,11 +85,13 @@ async function look(tx: Db, deps: ControlDependencies, looking: Look & { positio
   if (isNew) await closeShardsBut(tx, key, activeShards as ShardId[])
   const at = await readClock(tx)
   const rules = { cancelled, expired: execution.expiresAt <= at, lostAfterMs: deps.lostAfterMs }
+  const retries = step.retryDelaysMs.length > 0 && !cancelled && !paused && !rules.expired
+  const retrying = retries ? await retryDue(tx, key, step.retryDelaysMs, isNew) : {}
   const placed = (await listOpenHosts(tx, key)).map((host) => ({ host, placement: placeHost(host, rules) }))
   if (!isNew) {
     // Its answer was lost, or a newer look has been taken. What it made is told again, and what is left is for the next.
     const made = (await listOpenShards(tx, key)).filter((shard) => !activeShards.includes(shard.shardId))
-    return { shards: made, missing: paused ? 0 : placed.length, held: 0 }
+    return { shards: made, missing: paused ? 0 : placed.length, held: 0, ...retrying }
   }
   if (!cancelled && !paused) {
     await setExecutionState(tx, key, 'running')
@@ -93,7 +101,24 @@ async function look(tx: Db, deps: ControlDependencies, looking: Look & { positio
   if (paused) return nothing
   const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
   const missing = placed.filter(({ placement }) => placement.do === 'wait').length
-  return { ...(await makeShards(tx, deps, { key, execution, position, ready, at })), missing }
+  const made = await makeShards(tx, deps, { key, execution, position: step.position, ready, at })
+  return { ...made, missing, ...retrying }
+}
+
+/** Hosts whose wait is over get their next attempt, and are open again. */
+async function retryDue(
+  tx: Db,
+  key: Key,
+  delaysMs: readonly number[],
+  isNew: boolean,
+): Promise<Pick<Resolution, 'retrying' | 'watch'>> {
+  const hosts = await listRetryHosts(tx, key, delaysMs)
+  const due = isNew ? hosts.filter((host) => host.dueInMs <= 0) : []
+  if (due.length) {
+    const hostIds = due.map((host) => host.hostId)
+    await retryDueHosts(tx, key, { id: key.stepExecutionId }, hostIds)
+  }
+  return { retrying: hosts.length - due.length, watch: true }
 }
 
 async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<void> {

@@ -11,6 +11,17 @@ export const concurrencySchema = z
   ])
   .describe('How many hosts run at once: a number, or a percentage of the hosts. All at once if left out.')
 
+const retrySchema = z
+  .strictObject({
+    attempts: z.int().min(1).max(20).describe('Further attempts after the first.'),
+    backoffMs: z.int().min(0).max(3_600_000).default(10_000).describe('Wait before the first of them.'),
+    factor: z.number().min(1).max(10).default(2).describe('Each wait is so many times the one before.'),
+    maxBackoffMs: z.int().min(0).max(86_400_000).default(300_000),
+  })
+  .describe(
+    'Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run.',
+  )
+
 const stepFields = z.strictObject({
   type: z.literal('script').default('script'),
   name: z.string().min(1).max(120).describe('What the step is called in lists and in the Temporal UI.'),
@@ -54,6 +65,7 @@ const stepFields = z.strictObject({
     .describe('Between the polite signal and the kill.'),
   onFailure: z.enum(['stop', 'ignore']).default('stop'),
   concurrency: concurrencySchema.optional(),
+  retry: retrySchema.optional(),
 })
 
 interface Source {

@@ -2,6 +2,7 @@
 import { PlatformError } from './errors.js'
 import type { PlanName } from './job.js'
 import type { PlanInput, ScriptStepInput } from './plan.schema.js'
+import type { RetryPolicy } from './retry.js'
 import { type Language, SCRIPT_MAX_BYTES } from './script.js'
 import type { OnFailure } from './step-execution.js'
 import { utf8Length } from './text.js'
@@ -31,6 +32,7 @@ export interface CompiledStep {
   graceMs: number
   onFailure: OnFailure
   concurrency: number | string | undefined
+  retry?: RetryPolicy | undefined
 }
 
 /** A version of a script of the library. */

@@ -56,14 +56,21 @@ export function isSuperseded(error: unknown): boolean {
 // seconds that are promised. A process that only stalled so long does no harm: what it still sends has the same ids.
 const SILENT = '6 s'
 
-/** The wait for hosts that are away; as long as it takes. */
-export function awaitHosts(missing: number) {
+export const hostsText = (hosts: number) => `${hosts} ${hosts === 1 ? 'host' : 'hosts'}`
+
+/** The wait for hosts that are away, or that get another attempt; as long as it takes. */
+export function awaitHosts(missing: number, retrying: number) {
+  const why = [
+    missing ? `for ${hostsText(missing)} to reconnect` : '',
+    retrying ? `until ${hostsText(retrying)} that failed may run again` : '',
+    missing || retrying ? '' : 'for hosts that fail, to run them again',
+  ]
   return proxyActivities<Pick<ControlActivities, 'awaitHosts'>>({
     startToCloseTimeout: '72 h',
     heartbeatTimeout: SILENT,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '500 ms', maximumInterval: '5 s', maximumAttempts: 100_000 },
-    summary: `waiting for ${missing} ${missing === 1 ? 'host' : 'hosts'} to reconnect`,
+    summary: `waiting ${why.filter(Boolean).join(', ')}`,
   }).awaitHosts
 }
 
@@ -82,7 +89,7 @@ export function runShard(shard: ShardRef, step: string): Promise<ShardOutcome> {
     heartbeatTimeout: SILENT,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { maximumAttempts: 1 },
-    summary: `${step} · ${shard.hosts} ${shard.hosts === 1 ? 'host' : 'hosts'} · ${shard.gateway}`,
+    summary: `${step} · ${hostsText(shard.hosts)} · ${shard.gateway}`,
   })
   return gateway.runShard({ shardId: shard.shardId })
 }

@@ -3,7 +3,7 @@ import { allHandlersFinished, condition, sleep } from '@temporalio/workflow'
 import type { ClaimedStep, ExecutionRef, Resolution } from '../activities/contract.js'
 import type { ShardRef } from '../domain/shard.js'
 import { isFinalStepState } from '../domain/step-execution.js'
-import { awaitHosts, runShard } from './activities.js'
+import { awaitHosts, hostsText, runShard } from './activities.js'
 import type { RunState } from './run-state.js'
 import type { Display } from './show.js'
 
@@ -13,6 +13,7 @@ const AFTER_FAILURE_MS = 500
 export class FanOut {
   private readonly active = new Set<string>()
   private missing = 0
+  private retrying = 0
   private held = 0
   private awaiting = false
   private look = true
@@ -58,19 +59,21 @@ export class FanOut {
 
   /** Nothing is under way or waited for: closing the step tells whether a host was left over all the same. */
   private get done(): boolean {
-    return !this.active.size && !this.missing && !this.held && this.mayGoOn
+    return !this.active.size && !this.missing && !this.retrying && !this.held && this.mayGoOn
   }
 
   private async resolve(): Promise<void> {
     this.look = false
     const resolution = this.run.takeAhead(this.step.stepExecutionId) ?? (await this.askLedger())
-    const { shards, missing, held, counts } = resolution
+    const { shards, missing, held, counts, retrying = 0, watch } = resolution
     this.run.setCounts(this.step, counts)
     this.run.adopt(resolution.standing, new Map([[this.step, resolution.state]]))
     this.missing = missing
+    this.retrying = retrying
     this.held = held
     for (const shard of shards) void this.carry(shard)
-    if (missing && !this.awaiting) void this.awaitMissing(missing)
+    const isWatched = watch && this.active.size > 0
+    if ((missing || retrying || isWatched) && !this.awaiting) void this.awaitMissing()
   }
 
   private askLedger(): Promise<Resolution> {
@@ -97,9 +100,9 @@ export class FanOut {
     }
   }
 
-  private async awaitMissing(missing: number): Promise<void> {
+  private async awaitMissing(): Promise<void> {
     this.awaiting = true
-    await awaitHosts(missing)(this.stepRef).catch(() => {})
+    await awaitHosts(this.missing, this.retrying)(this.stepRef).catch(() => {})
     this.awaiting = false
     this.look = true
   }
@@ -135,8 +138,9 @@ export class FanOut {
   private get waiting(): string | undefined {
     if (this.run.cancelRequested) return `cancelling: waiting for scripts to stop`
     if (this.run.paused) return 'paused by an operator: resume or cancel it'
-    if (this.missing)
-      return `waiting for ${this.missing} ${this.missing === 1 ? 'host' : 'hosts'} to reconnect`
+    if (this.missing) return `waiting for ${hostsText(this.missing)} to reconnect`
+    if (this.retrying && !this.active.size)
+      return `waiting until ${hostsText(this.retrying)} that failed may run again`
     return undefined
   }
 }

@@ -178,13 +178,20 @@ export async function listStepStates(
   return result.rows
 }
 
-/** Where a step stands in its plan, from 0, and its state: without its hosts. */
-export async function findStepState(
-  db: Db,
-  step: StepKey,
-): Promise<{ position: number; state: StepState } | undefined> {
-  const result = await db.query<{ position: number; state: StepState }>(
-    'select position, state from step_execution where scope_id = $1 and execution_id = $2 and id = $3',
+/** What is asked of a step at each look at it. */
+export interface StepStanding {
+  /** In its plan, from 0. */
+  position: number
+  state: StepState
+  /** How long a host waits after each attempt for the next one that it gets by itself. */
+  retryDelaysMs: number[]
+}
+
+/** A step without its hosts. */
+export async function findStepState(db: Db, step: StepKey): Promise<StepStanding | undefined> {
+  const result = await db.query<StepStanding>(
+    `select position, state, retry_delays_ms::float8[] as "retryDelaysMs"
+     from step_execution where scope_id = $1 and execution_id = $2 and id = $3`,
     [step.scopeId, step.executionId, step.stepExecutionId],
   )
   return result.rows[0]

@@ -1,7 +1,8 @@
 /** Launching: everything that an execution is, written in one transaction. */
 import type { ExecutionId, PrincipalId, ScopeId } from '../../domain/id.js'
 import { workflowIdOf } from '../../domain/execution.js'
-import type { Compilation } from '../../domain/plan.js'
+import type { Compilation, CompiledStep } from '../../domain/plan.js'
+import { retryDelays } from '../../domain/retry.js'
 import { appendEvents } from './events.js'
 import { areLaunchesHeld, holdLaunch } from './held-runs.js'
 import { insertPlan } from './plans.js'
@@ -63,6 +64,11 @@ export async function insertLaunch(
   return { executionId, workflowId }
 }
 
+/** What is kept beside the compiled step, for it is asked at each look. */
+function fieldsOf({ name, retry }: CompiledStep) {
+  return { name, retryDelaysMs: retry ? retryDelays(retry) : [] }
+}
+
 async function insertSteps(
   tx: Db,
   scopeId: ScopeId,
@@ -71,9 +77,11 @@ async function insertSteps(
 ): Promise<void> {
   const { steps } = launch.compilation.plan
   await tx.query(
-    `insert into step_execution (scope_id, execution_id, path, position, name, state, hosts)
-     select $1, $2, (s.n - 1)::text, s.n - 1, s.name, 'pending', $4 from unnest($3::text[]) with ordinality as s (name, n)`,
-    [scopeId, executionId, steps.map((step) => step.name), launch.hosts.length],
+    `insert into step_execution (scope_id, execution_id, path, position, name, state, hosts, retry_delays_ms)
+     select $1, $2, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', $4,
+       array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint)
+     from jsonb_array_elements($3::jsonb) with ordinality as s (step, n)`,
+    [scopeId, executionId, JSON.stringify(steps.map(fieldsOf)), launch.hosts.length],
   )
   await tx.query(
     `insert into host_result (scope_id, execution_id, step_execution_id, host_id, host_name, position)

@@ -1,6 +1,7 @@
 /** What operations do to an execution's rows; each in the transaction that also decides the operation. */
 import { type HostState, retriedStates } from '../../domain/host-result.js'
 import { workflowIdOf } from '../../domain/execution.js'
+import { autoRetriedStates } from '../../domain/retry.js'
 import type { ExecutionId, HostId, ScopeId } from '../../domain/id.js'
 import { isFinalStepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
@@ -65,13 +66,26 @@ export function resumeHosts(tx: Db, key: Key, step: StepExecution): Promise<numb
   return giveNewAttempt(tx, key, step, { states: ['cancelled'], started: ['no'] })
 }
 
+/** Gives a new attempt to hosts by themselves. @returns how many */
+export function retryDueHosts(
+  tx: Db,
+  key: Key,
+  step: Pick<StepExecution, 'id'>,
+  hostIds: readonly HostId[],
+): Promise<number> {
+  return giveNewAttempt(tx, key, step, { states: autoRetriedStates, started: ['yes'], hostIds })
+}
+
 async function giveNewAttempt(
   tx: Db,
   key: Key,
-  step: StepExecution,
-  which: { states: readonly HostState[]; started: readonly string[] },
+  step: Pick<StepExecution, 'id'>,
+  which: { states: readonly HostState[]; started: readonly string[]; hostIds?: readonly HostId[] },
 ): Promise<number> {
-  const params = [key.scopeId, key.executionId, step.id, which.states, which.started]
+  const { states, started, hostIds } = which
+  const params = [key.scopeId, key.executionId, step.id, states, started, hostIds ?? null]
+  const where = `scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5)
+     and ($6::bigint[] is null or host_id = any($6))`
   await tx.query(
     `insert into host_attempt (scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
        gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at,
@@ -79,14 +93,14 @@ async function giveNewAttempt(
      select scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
        gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at,
        unknown_at, unknown_reason
-     from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5)`,
+     from host_result where ${where}`,
     params,
   )
   const result = await tx.query<{ host_id: string }>(
     `update host_result set attempt = attempt + 1, state = 'pending', started = 'no', reason = null, detail = null, exit_code = null, signal = null,
        shard_id = null, gateway = null, epoch = null, journal_id = null, dispatched_at = null, dispatches = 0, started_at = null, ended_at = null,
        duration_ms = null, stdout_bytes = null, stderr_bytes = null, output_sha256 = null, truncated = false, resolved_at = null, unknown_at = null, unknown_reason = null
-     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5) returning host_id`,
+     where ${where} returning host_id`,
     params,
   )
   if (!result.rowCount) return 0

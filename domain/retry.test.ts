@@ -1,0 +1,15 @@
+import { retryDelayMs, retryDelays } from './retry.js'
+
+const policy = { attempts: 4, backoffMs: 1_000, factor: 3, maxBackoffMs: 10_000 }
+
+describe('a retry policy', () => {
+  it('waits longer each time, up to its longest wait', () => {
+    expect(retryDelays(policy)).toEqual([1_000, 3_000, 9_000, 10_000])
+  })
+
+  it('gives no further attempt after the last', () => {
+    expect(retryDelayMs(policy, 5)).toBeUndefined()
+    // An operator's retry of a host that has used them up is not repeated by itself.
+    expect(retryDelayMs(policy, 7)).toBeUndefined()
+  })
+})

@@ -13,7 +13,7 @@ const suites = {
 }
 const suite = process.env.DROVER_SUITE ?? 'unit'
 // ESM-only packages that jest (without require(esm) on Node 20) must be given as CommonJS.
-const esm = ['openapi-fetch', 'openapi-typescript-helpers'].join('|')
+const esm = ['openapi-fetch', 'openapi-typescript-helpers', '@marcbachmann/cel-js'].join('|')
 
 module.exports = {
   testEnvironment: 'node',

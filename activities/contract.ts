@@ -72,7 +72,13 @@ export interface Resolution {
 
 /** What comes next by the rows, decided in the transaction that made way for it. */
 export type Next =
-  | { do: 'run'; stepExecutionId: string; resolution: Resolution }
+  | {
+      do: 'run'
+      stepExecutionId: string
+      resolution: Resolution
+      /** Of all steps, where some were ended on the way because their condition was not met. */
+      steps?: StepState[]
+    }
   | { do: 'end'; state: ExecutionState }
 
 export interface ControlActivities {

@@ -1,5 +1,6 @@
 /** Goes on to what comes next in a run: the look at the next step's hosts, or the end. Saves the workflow a call for either. */
 import { isFinalExecutionState, nextStep } from '../domain/execution.js'
+import { isFinalStepState } from '../domain/step-execution.js'
 import { type Execution, listStepStates } from '../store/postgres/executions.js'
 import type { Db } from '../store/postgres/pool.js'
 import type { Next } from './contract.js'
@@ -19,17 +20,20 @@ export async function goOn(
 ): Promise<Next> {
   const { key, execution, look } = from
   if (isFinalExecutionState(execution.state)) return { do: 'end', state: execution.state }
-  const steps = await listStepStates(tx, key)
-  const next = nextStep(
-    steps.map((step) => step.state),
-    standingOf(execution).cancelRequested,
-  )
-  if (next.do === 'end') {
-    await endAs(tx, key, next.state, steps)
-    return next
+  for (let ended = 0; ; ended++) {
+    const steps = await listStepStates(tx, key)
+    const states = steps.map((step) => step.state)
+    const next = nextStep(states, standingOf(execution).cancelRequested)
+    if (next.do === 'end') {
+      await endAs(tx, key, next.state, steps)
+      return next
+    }
+    const id = steps[next.index]?.id
+    if (id === undefined) throw new Error(`run r-${key.executionId} has no step ${next.index}`)
+    const looking = { key: { ...key, stepExecutionId: id }, execution, look, activeShards: [] }
+    const resolution = await resolveStep(tx, deps, looking)
+    // Its condition was not met: the next one's turn has come.
+    if (isFinalStepState(resolution.state)) continue
+    return { do: 'run', stepExecutionId: id, resolution, ...(ended ? { steps: states } : {}) }
   }
-  const id = steps[next.index]?.id
-  if (id === undefined) throw new Error(`run r-${key.executionId} has no step ${next.index}`)
-  const looking = { key: { ...key, stepExecutionId: id }, execution, look, activeShards: [] }
-  return { do: 'run', stepExecutionId: id, resolution: await resolveStep(tx, deps, looking) }
 }

@@ -27,13 +27,13 @@ import {
   type OpenHost,
   sumOpenLimits,
 } from '../store/postgres/shards.js'
-import { retryDueHosts } from '../store/postgres/operate.js'
-import { listRetryHosts } from '../store/postgres/retries.js'
 import { transaction } from '../store/postgres/transaction.js'
 import type { ControlActivities, Resolution } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { type Key as ExecutionKey, lockOwned, standingOf, superseded } from './owner.js'
+import { retryDue } from './retry-due.js'
 import { encodeSpec } from './signer.js'
+import { endUnlessMet } from './step-condition.js'
 
 interface Placed {
   host: OpenHost
@@ -54,7 +54,9 @@ export async function resolveStep(tx: Db, deps: ControlDependencies, looking: Lo
   const { key, execution } = looking
   const before = await findStepState(tx, key)
   if (!before) throw stepUnknown(key)
-  const found = isFinalStepState(before.state) ? nothing : await look(tx, deps, { ...looking, step: before })
+  const isOver =
+    isFinalStepState(before.state) || (await endUnlessMet(tx, execution, key.stepExecutionId, before))
+  const found = isOver ? nothing : await look(tx, deps, { ...looking, step: before })
   const after = await getStep(tx, key)
   if (!after) throw stepUnknown(key)
   return { ...found, counts: after.counts, state: after.state, standing: standingOf(execution) }
@@ -103,22 +105,6 @@ async function look(
   const missing = placed.filter(({ placement }) => placement.do === 'wait').length
   const made = await makeShards(tx, deps, { key, execution, position: step.position, ready, at })
   return { ...made, missing, ...retrying }
-}
-
-/** Hosts whose wait is over get their next attempt, and are open again. */
-async function retryDue(
-  tx: Db,
-  key: Key,
-  delaysMs: readonly number[],
-  isNew: boolean,
-): Promise<Pick<Resolution, 'retrying' | 'watch'>> {
-  const hosts = await listRetryHosts(tx, key, delaysMs)
-  const due = isNew ? hosts.filter((host) => host.dueInMs <= 0) : []
-  if (due.length) {
-    const hostIds = due.map((host) => host.hostId)
-    await retryDueHosts(tx, key, { id: key.stepExecutionId }, hostIds)
-  }
-  return { retrying: hosts.length - due.length, watch: true }
 }
 
 async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<void> {

@@ -1,5 +1,6 @@
 /** The shape of a plan as a person writes it, and of the step that an ad-hoc launch makes one of. */
 import { z } from 'zod'
+import { CONDITION_MAX } from './condition.js'
 import { GRACE_DEFAULT_MS, languages, TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS } from './script.js'
 import { parseUse } from './script-library.js'
 
@@ -66,6 +67,14 @@ const stepFields = z.strictObject({
   onFailure: z.enum(['stop', 'ignore']).default('stop'),
   concurrency: concurrencySchema.optional(),
   retry: retrySchema.optional(),
+  when: z
+    .string()
+    .min(1)
+    .max(CONDITION_MAX)
+    .optional()
+    .describe(
+      'The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`.',
+    ),
 })
 
 interface Source {

@@ -1,4 +1,5 @@
 /** Plans: compiling what a person wrote into the immutable list of steps that the workflow interprets. */
+import { checkCondition, ConditionFault } from './condition.js'
 import { PlatformError } from './errors.js'
 import type { PlanName } from './job.js'
 import type { PlanInput, ScriptStepInput } from './plan.schema.js'
@@ -7,8 +8,11 @@ import { type Language, SCRIPT_MAX_BYTES } from './script.js'
 import type { OnFailure } from './step-execution.js'
 import { utf8Length } from './text.js'
 
-/** Version of the meaning of a compiled plan; the interpreter keeps every one that may still run. */
-export const IR_VERSION = 1
+/**
+ * Version of the meaning of a compiled plan; the interpreter keeps every one that may still run.
+ * 2: steps may have `retry` and `when`.
+ */
+export const IR_VERSION = 2
 
 /** Largest compiled plan, in characters of JSON: Temporal warns at 512 KiB, and one workflow task must stay under 4 MiB. */
 const PLAN_MAX_CHARACTERS = 200_000
@@ -33,6 +37,7 @@ export interface CompiledStep {
   onFailure: OnFailure
   concurrency: number | string | undefined
   retry?: RetryPolicy | undefined
+  when?: string | undefined
 }
 
 /** A version of a script of the library. */
@@ -78,6 +83,7 @@ export function compilePlan(
   const scripts = new Map<string, string>()
   const steps = input.steps.map((step, index) => {
     checkStep(step, index)
+    checkWhen(input.steps, index)
     const text = step.script === undefined ? usedText(step, used) : inlineText(step, index, sha256)
     if (step.script !== undefined) scripts.set(text.scriptSha256, step.script)
     const { script: _text, uses: _uses, ...rest } = step
@@ -140,6 +146,20 @@ function checkStep(step: ScriptStepInput, index: number): void {
   }
   if (step.account && !/^[A-Za-z_][A-Za-z0-9_.-]*\$?$/.test(step.account)) {
     throw new PlatformError('plan_invalid', `${where}: "${step.account}" is not a name for an account`)
+  }
+}
+
+function checkWhen(steps: readonly ScriptStepInput[], index: number): void {
+  const step = steps[index]
+  if (step?.when === undefined) return
+  try {
+    checkCondition(
+      step.when,
+      steps.slice(0, index).map((earlier) => earlier.name),
+    )
+  } catch (error) {
+    if (!(error instanceof ConditionFault)) throw error
+    throw new PlatformError('plan_invalid', `step ${index + 1} "${step.name}": when: ${error.message}`)
   }
 }
 

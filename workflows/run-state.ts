@@ -72,6 +72,9 @@ export class RunState {
   /** Keeps what the ledger decided beyond what it was asked, in place of what it decided before. */
   keepAhead(next: Next | undefined): void {
     this.ahead = next
+    // Steps that were ended on the way to the next one.
+    if (next?.do === 'run' && next.steps)
+      for (const [step, state] of this.byStep(next.steps)) step.state = state
   }
 
   /** The look at a step if the ledger has taken it already, once; one at another step is dropped. */

@@ -185,12 +185,14 @@ export interface StepStanding {
   state: StepState
   /** How long a host waits after each attempt for the next one that it gets by itself. */
   retryDelaysMs: number[]
+  /** Under which it runs at all. */
+  condition: string | null
 }
 
 /** A step without its hosts. */
 export async function findStepState(db: Db, step: StepKey): Promise<StepStanding | undefined> {
   const result = await db.query<StepStanding>(
-    `select position, state, retry_delays_ms::float8[] as "retryDelaysMs"
+    `select position, state, retry_delays_ms::float8[] as "retryDelaysMs", condition
      from step_execution where scope_id = $1 and execution_id = $2 and id = $3`,
     [step.scopeId, step.executionId, step.stepExecutionId],
   )

@@ -65,8 +65,8 @@ export async function insertLaunch(
 }
 
 /** What is kept beside the compiled step, for it is asked at each look. */
-function fieldsOf({ name, retry }: CompiledStep) {
-  return { name, retryDelaysMs: retry ? retryDelays(retry) : [] }
+function fieldsOf({ name, retry, when }: CompiledStep) {
+  return { name, retryDelaysMs: retry ? retryDelays(retry) : [], when }
 }
 
 async function insertSteps(
@@ -77,9 +77,9 @@ async function insertSteps(
 ): Promise<void> {
   const { steps } = launch.compilation.plan
   await tx.query(
-    `insert into step_execution (scope_id, execution_id, path, position, name, state, hosts, retry_delays_ms)
+    `insert into step_execution (scope_id, execution_id, path, position, name, state, hosts, retry_delays_ms, condition)
      select $1, $2, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', $4,
-       array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint)
+       array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint), s.step->>'when'
      from jsonb_array_elements($3::jsonb) with ordinality as s (step, n)`,
     [scopeId, executionId, JSON.stringify(steps.map(fieldsOf)), launch.hosts.length],
   )

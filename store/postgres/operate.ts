@@ -3,7 +3,7 @@ import { type HostState, retriedStates } from '../../domain/host-result.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import { autoRetriedStates } from '../../domain/retry.js'
 import type { ExecutionId, HostId, ScopeId } from '../../domain/id.js'
-import { isFinalStepState } from '../../domain/step-execution.js'
+import { isFinalStepState, type StepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
 import { listSteps, overrideStepState, setStepState, type StepExecution } from './executions.js'
 import { appendHostEvents, type ChangedHost, returningChanged } from './ledger.js'
@@ -114,15 +114,20 @@ export function statesToRetry(includeUnknown: boolean): HostState[] {
   return includeUnknown ? [...retriedStates, 'unknown'] : [...retriedStates]
 }
 
-/** Ends a step without running what is left of it. */
-export async function skipStep(tx: Db, key: Key, step: StepExecution): Promise<void> {
+/** Ends a step without running what is left of it. @param end of the step; its hosts are skipped for the same reason */
+export async function skipStep(
+  tx: Db,
+  key: Key,
+  step: Pick<StepExecution, 'id'>,
+  end: { state: StepState; reason: string } = { state: 'skipped', reason: 'step_skipped' },
+): Promise<void> {
   const skipped = await tx.query<ChangedHost>(
-    `update host_result r set state = 'skipped', started = 'no', reason = 'step_skipped', ended_at = now()
+    `update host_result r set state = 'skipped', started = 'no', reason = $4, ended_at = now()
      where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = 'pending' ${returningChanged}`,
-    [key.scopeId, key.executionId, step.id],
+    [key.scopeId, key.executionId, step.id, end.reason],
   )
   await appendHostEvents(tx, skipped.rows)
-  await overrideStepState(tx, { ...key, stepExecutionId: step.id }, 'skipped', 'step_skipped')
+  await overrideStepState(tx, { ...key, stepExecutionId: step.id }, end.state, end.reason)
 }
 
 /** Ends every host that was never sent an order: what a cancel leaves of them. */

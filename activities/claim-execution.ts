@@ -3,10 +3,17 @@ import type { ExecutionId, ScopeId } from '../domain/id.js'
 import { PlatformError } from '../domain/errors.js'
 import { isFinalExecutionState } from '../domain/execution.js'
 import { IR_VERSION } from '../domain/plan.js'
-import { claimExecution, getExecution, listSteps, setExecutionState } from '../store/postgres/executions.js'
+import type { CompiledStep } from '../domain/step/step.js'
+import {
+  claimExecution,
+  getExecution,
+  listSteps,
+  setExecutionState,
+  type StepExecution,
+} from '../store/postgres/executions.js'
 import { findPlan } from '../store/postgres/plans.js'
 import { transaction } from '../store/postgres/transaction.js'
-import type { Claim, ControlActivities } from './contract.js'
+import type { Claim, ClaimedStep, ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { goOn } from './go-on.js'
 import { standingOf } from './owner.js'
@@ -36,15 +43,7 @@ export function createClaimExecution(deps: ControlDependencies): ControlActiviti
         standing: standingOf(execution),
         next,
         ...(historyMaxEvents ? { historyMaxEvents } : {}),
-        steps: steps.map((step) => ({
-          stepExecutionId: step.id,
-          name: step.name,
-          state: step.state,
-          hosts: step.hosts,
-          timeoutMs: plan?.steps[step.position]?.timeoutMs ?? 0,
-          graceMs: plan?.steps[step.position]?.graceMs ?? 0,
-          onFailure: plan?.steps[step.position]?.onFailure ?? 'stop',
-        })),
+        steps: steps.map((step) => claimedStep(step, plan?.steps[step.position])),
       }
     })
 }
@@ -53,4 +52,19 @@ export function createClaimExecution(deps: ControlDependencies): ControlActiviti
 function tooNew(executionId: ExecutionId): PlatformError {
   const why = 'was compiled by a newer version: it waits for a worker of that version'
   return new PlatformError('unavailable', `the plan of run r-${executionId} ${why}`)
+}
+
+function claimedStep(step: StepExecution, compiled: CompiledStep | undefined): ClaimedStep {
+  const { id: stepExecutionId, type, name, state, hosts } = step
+  const script = compiled?.type === 'script' ? compiled : undefined
+  return {
+    stepExecutionId,
+    type,
+    name,
+    state,
+    hosts,
+    timeoutMs: script?.timeoutMs ?? 0,
+    graceMs: script?.graceMs ?? 0,
+    onFailure: script?.onFailure ?? 'stop',
+  }
 }

@@ -3,6 +3,7 @@ import type { ExecutionState } from '../domain/execution.js'
 import type { HostCounts } from '../domain/host-result.js'
 import type { ShardOutcome } from '../domain/fleet.js'
 import type { OnFailure, StepState } from '../domain/step-execution.js'
+import type { StepType } from '../domain/step/step.js'
 import type { ShardRef } from '../domain/shard.js'
 
 /** An execution, and who asks: the ledger answers only the workflow that it names, in the chain of runs that claimed it. */
@@ -29,6 +30,8 @@ export interface StepRef extends ExecutionRef {
 /** One step, as the workflow needs it. */
 export interface ClaimedStep {
   stepExecutionId: string
+  /** Left out in histories of before there were others: a script. */
+  type?: StepType
   name: string
   state: StepState
   hosts: number
@@ -62,6 +65,8 @@ export interface Resolution {
   held: number
   /** Hosts that failed and wait for the next attempt that they get by themselves. Left out: none. */
   retrying?: number
+  /** Of a step that waits: how long still, ms. */
+  wakeInMs?: number
   /** Whether hosts that fail get another attempt by themselves: then somebody must watch for it. */
   watch?: true
   counts: HostCounts

@@ -4,8 +4,9 @@ import { isFinalExecutionState } from '../domain/execution.js'
 import type { HostState } from '../domain/host-result.js'
 import type { ShardId, StepExecutionId } from '../domain/id.js'
 import { placeHost, type Placement } from '../domain/placement.js'
-import { type CompiledStep, concurrencyLimit } from '../domain/plan.js'
+import { type CompiledScriptStep, concurrencyLimit } from '../domain/step/script-step.js'
 import { shareLimit, splitShards, type ShardRef } from '../domain/shard.js'
+import type { StepType } from '../domain/step/step.js'
 import { isFinalStepState } from '../domain/step-execution.js'
 import {
   type Execution,
@@ -31,6 +32,7 @@ import { transaction } from '../store/postgres/transaction.js'
 import type { ControlActivities, Resolution } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { type Key as ExecutionKey, lockOwned, standingOf, superseded } from './owner.js'
+import { lookAtWait } from './look-at-wait.js'
 import { retryDue } from './retry-due.js'
 import { encodeSpec } from './signer.js'
 import { endUnlessMet } from './step-condition.js'
@@ -56,14 +58,14 @@ export async function resolveStep(tx: Db, deps: ControlDependencies, looking: Lo
   if (!before) throw stepUnknown(key)
   const isOver =
     isFinalStepState(before.state) || (await endUnlessMet(tx, execution, key.stepExecutionId, before))
-  const found = isOver ? nothing : await look(tx, deps, { ...looking, step: before })
+  const found = isOver ? nothing : await lookers[before.type](tx, deps, { ...looking, step: before })
   const after = await getStep(tx, key)
   if (!after) throw stepUnknown(key)
   return { ...found, counts: after.counts, state: after.state, standing: standingOf(execution) }
 }
 
 type Key = ExecutionKey & { stepExecutionId: StepExecutionId }
-type Found = Pick<Resolution, 'shards' | 'missing' | 'held' | 'retrying' | 'watch'>
+type Found = Pick<Resolution, 'shards' | 'missing' | 'held' | 'retrying' | 'watch' | 'wakeInMs'>
 
 const nothing: Found = { shards: [], missing: 0, held: 0 }
 
@@ -72,6 +74,16 @@ export interface Look {
   execution: Execution
   look: number
   activeShards: string[]
+}
+
+type Looker = (tx: Db, deps: ControlDependencies, looking: Look & { step: StepStanding }) => Promise<Found>
+
+const lookers: { [T in StepType]: Looker } = {
+  script: look,
+  wait: async (tx, _deps, { key, execution, step }) => {
+    const wakeInMs = await lookAtWait(tx, key, { execution, step })
+    return wakeInMs === undefined ? nothing : { ...nothing, wakeInMs }
+  },
 }
 
 async function look(
@@ -183,10 +195,10 @@ const isPending = (state: HostState) => state === 'pending'
 async function compiledStep(
   tx: Db,
   { key, execution, position }: Pick<Making, 'key' | 'execution' | 'position'>,
-): Promise<CompiledStep> {
+): Promise<CompiledScriptStep> {
   const plan = await findPlan(tx, key.scopeId, execution.planHash)
   const step = plan?.steps[position]
-  if (!step) throw stepUnknown(key)
+  if (step?.type !== 'script') throw stepUnknown(key)
   return step
 }
 
@@ -200,7 +212,7 @@ function stepUnknown(key: Key): PlatformError {
 interface ShardFacts {
   key: Key
   execution: Execution
-  step: CompiledStep
+  step: CompiledScriptStep
   gateway: string
   hosts: OpenHost[]
   hostLimit: number

@@ -1,6 +1,6 @@
 /** The signer: the only part that can make an order which agents obey. */
 import { createPrivateKey } from 'node:crypto'
-import type { CompiledStep } from '../domain/plan.js'
+import type { CompiledScriptStep } from '../domain/step/script-step.js'
 import { OUTPUT_CAP_BYTES } from '../domain/script.js'
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../domain/id.js'
 import {
@@ -101,7 +101,7 @@ export function createSigner(signingKey: PrivateKey): Signer {
 }
 
 /** The bytes of what a script step asks of a host: the same for every host of the step. */
-export function encodeSpec(step: CompiledStep): Buffer {
+export function encodeSpec(step: CompiledScriptStep): Buffer {
   const environment = Object.fromEntries(
     Object.entries(step.environment).map(([name, value]) => [name, Buffer.from(value)]),
   )

@@ -6,6 +6,7 @@ import { UsageError } from './fail.js'
 import { fileOf, type JobFile, printJobFile, printPlan, readJobFile } from './job-file.js'
 import { decode } from './script-input.js'
 import { connect } from './settings.js'
+import { stepText } from './step-text.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
 import { parseJob } from './values.js'
@@ -42,8 +43,8 @@ export async function showJob(terminal: Terminal, text: string, options: Json): 
   const { job, plans } = await read(drover, name)
   if (options.json) return terminal.json({ ...job, plans })
   terminal.data([job.name, harmless(job.description), job.tags.join(', ')].filter(Boolean).join('\n'))
-  const steps = job.steps.map((step, at) => [at + 1, step.name, step.uses ?? step.language ?? 'bash'])
-  terminal.data(tableOf(['STEP', 'NAME', 'SCRIPT'], steps))
+  const steps = job.steps.map((step, at) => [at + 1, step.name, stepText(step)])
+  terminal.data(tableOf(['STEP', 'NAME', 'DOES'], steps))
   if (!plans.length) return terminal.talk(`no plans; name some under "plans" of its document`)
   const rows = plans.map((one) => [
     `${job.name}/${one.name}`,

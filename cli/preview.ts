@@ -1,5 +1,6 @@
 /** `--preview`: the page that a launch is judged by before it starts. */
 import { type Drover, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
+import { ownScript } from './step-text.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
 import { formatDuration, parseUse } from './values.js'
@@ -46,7 +47,8 @@ function stepTable(steps: readonly PreviewedStep[]): string {
   const rows = steps.map((step) => [
     step.position + 1,
     step.name,
-    step.uses ?? `${step.scriptSha256.slice(0, 12)}, ${step.scriptBytes} bytes`,
+    step.uses ??
+      (step.scriptSha256 ? `${step.scriptSha256.slice(0, 12)}, ${step.scriptBytes} bytes` : step.type),
     step.language,
     step.account || null,
     step.change === 'changed' ? `changed: ${step.fields.join(', ')}` : step.change,
@@ -83,8 +85,8 @@ async function textOf(
     return (await drover.scriptVersion(use.name, use.version ?? 1)).content
   }
   if (launch.script) return launch.script.script ?? ''
-  if (launch.plan) return launch.plan.steps[position]?.script ?? ''
+  if (launch.plan) return ownScript(launch.plan.steps[position])
   if (!launch.job) return ''
   const plan = await drover.plan(launch.job.name, launch.job.plan)
-  return plan.steps.find((step) => step.name === name)?.script ?? ''
+  return ownScript(plan.steps.find((step) => step.name === name))
 }

@@ -1,9 +1,9 @@
 /** The shape of a job as a person writes it: the steps that its plans choose from. */
 import { z } from 'zod'
-import { scriptStepSchema } from './plan.schema.js'
+import { stepSchema } from './plan.schema.js'
 
 export const jobStepsSchema = z
-  .array(scriptStepSchema)
+  .array(stepSchema)
   .min(1)
   .max(100)
   .refine(

@@ -1,5 +1,6 @@
 import type { PlatformError } from './errors.js'
 import { chooseSteps, renewUses, syncChosen } from './job.js'
+import { useOf } from './step/step.js'
 import { chosenSchema, jobStepsSchema } from './job.schema.js'
 
 const steps = jobStepsSchema.parse(['stop', 'deploy', 'start'].map((name) => ({ name, script: 'true' })))
@@ -35,7 +36,7 @@ it('steps that name another version of a script are renewed, and no others', () 
     ['deploy@1', 'deploy', 'deploy@3', 'other@1'].map((uses, at) => ({ name: `s${at}`, uses })),
   )
   const { steps: renewed, changed } = renewUses(using, 'deploy', 3)
-  expect(renewed.map((step) => step.uses)).toEqual(['deploy@3', 'deploy', 'deploy@3', 'other@1'])
+  expect(renewed.map(useOf)).toEqual(['deploy@3', 'deploy', 'deploy@3', 'other@1'])
   expect(changed).toEqual(['s0'])
 })
 

@@ -5,6 +5,7 @@
 import { PlatformError } from './errors.js'
 import type { JobSteps } from './job.schema.js'
 import { parseUse } from './script-library.js'
+import { useOf } from './step/step.js'
 
 /** The steps of a plan, in their order. @throws PlatformError plan_invalid if one that it chooses is not there */
 export function chooseSteps(steps: JobSteps, chosen: readonly string[] | null): JobSteps {
@@ -46,7 +47,8 @@ export function renewUses(
 ): { steps: JobSteps; changed: string[] } {
   const changed: string[] = []
   const renewed = steps.map((step) => {
-    const use = step.uses === undefined ? undefined : parseUse(step.uses)
+    const uses = useOf(step)
+    const use = uses === undefined ? undefined : parseUse(uses)
     if (use?.name !== script || use.version === undefined || use.version === to) return step
     changed.push(step.name)
     return { ...step, uses: `${script}@${to}` }

@@ -1,8 +1,9 @@
 import type { HostId } from './id.js'
 import { compareSteps, digestText } from './launch-digest.js'
-import type { CompiledStep } from './plan.js'
+import type { CompiledScriptStep } from './step/script-step.js'
+import type { CompiledStep } from './step/step.js'
 
-const step = (more: Partial<CompiledStep> = {}): CompiledStep => ({
+const step = (more: Partial<CompiledScriptStep> = {}): CompiledScriptStep => ({
   type: 'script',
   name: 'one',
   language: 'bash',

@@ -1,6 +1,6 @@
 /** The digest of a launch: what somebody looked at in a preview, and may demand of the launch that follows it. */
 import type { HostId } from './id.js'
-import type { CompiledStep } from './plan.js'
+import type { CompiledStep } from './step/step.js'
 import { sortKeys } from './sort-keys.js'
 
 /**

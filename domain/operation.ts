@@ -98,6 +98,7 @@ function routeSkip(args: OperationArgs, view: OperationView, ended: boolean): Op
     return refuse(`the step is ${state}`)
   if (ended) return view.execution === 'succeeded' ? refuse('the run succeeded') : { route: 'continue' }
   if (view.cancelRequested) return refuse('the run is being cancelled')
-  if (state !== 'pending') return refuse(`the step is ${state}; cancel the run or pause it hard first`)
+  if (state !== 'pending' && state !== 'waiting')
+    return refuse(`the step is ${state}; cancel the run or pause it hard first`)
   return { route: 'live' }
 }

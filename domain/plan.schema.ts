@@ -1,103 +1,20 @@
 /** The shape of a plan as a person writes it, and of the step that an ad-hoc launch makes one of. */
 import { z } from 'zod'
-import { CONDITION_MAX } from './condition.js'
-import { GRACE_DEFAULT_MS, languages, TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS } from './script.js'
-import { parseUse } from './script-library.js'
+import { hasOneSource, ONE_SOURCE, scriptStepFields, scriptStepSchema } from './step/script-step.schema.js'
+import { waitStepSchema } from './step/wait-step.schema.js'
 
-/** `20` hosts at a time, or `25%` of them. */
-export const concurrencySchema = z
-  .union([
-    z.int().min(1).max(100_000),
-    z.string().regex(/^([1-9]\d?|100)%$/, 'write a number or a percentage such as 25%'),
-  ])
-  .describe('How many hosts run at once: a number, or a percentage of the hosts. All at once if left out.')
-
-const retrySchema = z
-  .strictObject({
-    attempts: z.int().min(1).max(20).describe('Further attempts after the first.'),
-    backoffMs: z.int().min(0).max(3_600_000).default(10_000).describe('Wait before the first of them.'),
-    factor: z.number().min(1).max(10).default(2).describe('Each wait is so many times the one before.'),
-    maxBackoffMs: z.int().min(0).max(86_400_000).default(300_000),
-  })
-  .describe(
-    'Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run.',
-  )
-
-const stepFields = z.strictObject({
-  type: z.literal('script').default('script'),
-  name: z.string().min(1).max(120).describe('What the step is called in lists and in the Temporal UI.'),
-  script: z.string().min(1).optional().describe('The text of the script; at most 1 MiB.'),
-  uses: z
-    .string()
-    .max(80)
-    .refine((text) => parseUse(text) !== undefined, 'must be the name of a script, as `deploy` or `deploy@3`')
-    .optional()
-    .describe(
-      'A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one.',
-    ),
-  language: z
-    .enum(languages)
-    .optional()
-    .describe('bash if left out. Not beside `uses`: a script of the library has its own.'),
-  arguments: z
-    .array(z.string().max(32_768))
-    .max(256)
-    .default([])
-    .describe('Arguments, given as they are; no shell reads them.'),
-  environment: z.record(z.string().max(255), z.string().max(32_768)).default({}),
-  workingDirectory: z
-    .string()
-    .max(4096)
-    .default('')
-    .describe("An absolute path; the account's home if left out."),
-  account: z.string().max(64).default('').describe("The account to run as; the agent's own if left out."),
-  login: z.boolean().default(false).describe("Whether the account's profile is read first."),
-  timeoutMs: z
-    .int()
-    .min(0)
-    .max(TIMEOUT_MAX_MS)
-    .default(TIMEOUT_DEFAULT_MS)
-    .describe('0: no limit but the 48 h of the order.'),
-  graceMs: z
-    .int()
-    .min(0)
-    .max(600_000)
-    .default(GRACE_DEFAULT_MS)
-    .describe('Between the polite signal and the kill.'),
-  onFailure: z.enum(['stop', 'ignore']).default('stop'),
-  concurrency: concurrencySchema.optional(),
-  retry: retrySchema.optional(),
-  when: z
-    .string()
-    .min(1)
-    .max(CONDITION_MAX)
-    .optional()
-    .describe(
-      'The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`.',
-    ),
-})
-
-interface Source {
-  script?: string | undefined
-  uses?: string | undefined
-  language?: string | undefined
-}
-
-const hasOneSource = (step: Source) =>
-  (step.script === undefined) !== (step.uses === undefined) && !(step.uses && step.language)
-const ONE_SOURCE = 'give either script, with its language, or uses'
-
-export const scriptStepSchema = stepFields.refine(hasOneSource, ONE_SOURCE)
+/** A step of any kind; one without a `type` is a script. */
+export const stepSchema = z.discriminatedUnion('type', [scriptStepSchema, waitStepSchema])
 
 /** A step that is launched alone needs no name of its own. */
-export const adHocStepSchema = stepFields
-  .extend({ name: stepFields.shape.name.optional() })
+export const adHocStepSchema = scriptStepFields
+  .extend({ name: scriptStepFields.shape.name.optional() })
   .refine(hasOneSource, ONE_SOURCE)
 
 export const planSchema = z.strictObject({
   name: z.string().min(1).max(120),
-  steps: z.array(scriptStepSchema).min(1).max(100),
+  steps: z.array(stepSchema).min(1).max(100),
 })
 
-export type ScriptStepInput = z.infer<typeof scriptStepSchema>
+export type StepInput = z.infer<typeof stepSchema>
 export type PlanInput = z.infer<typeof planSchema>

@@ -9,10 +9,10 @@ import {
 import type { ExecutionRef } from '../activities/contract.js'
 import { nextStep } from '../domain/execution.js'
 import { isSuperseded } from './activities.js'
-import { FanOut } from './fan-out.js'
 import type { ExecutePlanInput } from './messages.js'
 import { handleOperations } from './operate.js'
 import { RunState } from './run-state.js'
+import { runStep } from './run-step.js'
 import { Display } from './show.js'
 
 /** How the run ended, for whoever looks at the workflow's result; the ledger is what counts. */
@@ -88,7 +88,7 @@ async function interpret(
     const next = nextStep(run.stepStates, run.cancelRequested)
     const step = next.do === 'run' ? run.steps[next.index] : undefined
     if (step) {
-      const isDone = await new FanOut(ref, step, run, display).finish()
+      const isDone = await runStep(ref, step, run, display)
       display.show(run)
       if (run.ended) break
       if (!isDone || run.isLong) return undefined

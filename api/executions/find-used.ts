@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto'
 import { PlatformError } from '../../domain/errors.js'
 import type { ScopeId } from '../../domain/id.js'
-import type { UsedScript } from '../../domain/plan.js'
+import type { UsedScript } from '../../domain/step/script-step.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
+import { useOf } from '../../domain/step/step.js'
 import { parseUse, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { findUse, holdScripts } from '../../store/postgres/script-library.js'
@@ -30,7 +31,7 @@ export async function findUsed(
   scopeId: ScopeId,
   plan: PlanInput,
 ): Promise<ReadonlyMap<string, UsedScript>> {
-  const uses = new Set(plan.steps.flatMap((step) => step.uses ?? []))
+  const uses = new Set(plan.steps.flatMap((step) => useOf(step) ?? []))
   const found = new Map<string, UsedScript>()
   for (const text of uses) {
     const use = parseUse(text)

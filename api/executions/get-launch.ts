@@ -1,7 +1,7 @@
 /** GET /executions/{executionId}/launch: the launch that would do the same again, to be edited first. */
 import { z } from 'zod'
 import { planSchema } from '../../domain/plan.schema.js'
-import type { CompiledStep } from '../../domain/plan.js'
+import type { CompiledStep } from '../../domain/step/step.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { readScripts } from '../../store/postgres/scripts.js'
 import { operation } from '../operation.js'
@@ -23,13 +23,16 @@ export const getLaunch = operation({
     const { name, target, planHash } = await mustFindExecution(pool, scope.id, params.executionId)
     const plan = await findPlan(pool, scope.id, planHash)
     if (!plan) throw new Error(`run r-${params.executionId} has no compiled plan`)
-    const own = plan.steps.filter((step) => !step.source).map((step) => step.scriptSha256)
+    const own = plan.steps.flatMap((step) =>
+      step.type === 'script' && !step.source ? step.scriptSha256 : [],
+    )
     const texts = await readScripts(pool, scope.id, own)
     return { target, plan: { name, steps: plan.steps.map((step) => toInput(step, texts)) } }
   },
 })
 
 function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
+  if (step.type !== 'script') return step
   const { source, scriptSha256, scriptBytes: _bytes, language, concurrency, ...rest } = step
   const from = source
     ? { uses: `${source.script}@${source.version}` }

@@ -1,5 +1,6 @@
 /** GET …/steps/{position}/script: the text that a step runs, as it was frozen at the launch. */
 import { z } from 'zod'
+import { PlatformError } from '../../domain/errors.js'
 import { languages } from '../../domain/script.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { readScripts } from '../../store/postgres/scripts.js'
@@ -28,6 +29,11 @@ export const getStepScript = operation({
     const { planHash } = await mustFindExecution(pool, scope.id, params.executionId)
     const step = (await findPlan(pool, scope.id, planHash))?.steps[params.position]
     if (!step) throw new Error(`run r-${params.executionId} has no compiled step ${params.position}`)
+    if (step.type !== 'script')
+      throw new PlatformError(
+        'step_unknown',
+        `step ${params.position + 1} is a ${step.type}: it has no script`,
+      )
     const texts = await readScripts(pool, scope.id, [step.scriptSha256])
     const content = texts.get(step.scriptSha256)
     if (content === undefined) throw new Error(`the text of script ${step.scriptSha256} is not kept`)

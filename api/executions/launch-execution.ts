@@ -1,6 +1,7 @@
 /** POST /executions: launches a plan, or one ad-hoc step, on hosts that are found once and then frozen. */
 import { PlatformError } from '../../domain/errors.js'
 import { checkConfirm } from '../../domain/launch.js'
+import { auditOf } from '../../domain/step/step.js'
 import { cutText } from '../../domain/text.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { operation } from '../operation.js'
@@ -36,7 +37,7 @@ export const launchExecution = operation({
       name: nameOf(body),
       target: cutText(body.target, 500),
       job: body.job ?? null,
-      scripts: stepsOf(body).map((step) => step.uses ?? sha256(step.script ?? '')),
+      scripts: stepsOf(body).map((step) => auditOf(step, sha256)),
     },
   }),
   async write({ scope, caller, body }, tx) {

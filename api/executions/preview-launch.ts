@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { compareSteps, type StepChange } from '../../domain/launch-digest.js'
 import { type LabelShare, whyConfirm } from '../../domain/launch.js'
 import { foldNodeset } from '../../domain/nodeset.js'
-import type { CompiledStep } from '../../domain/plan.js'
+import { type CompiledStep, stepTypes } from '../../domain/step/step.js'
 import { countAway, groupShares, listSuccesses, type PastRun } from '../../store/postgres/launch-history.js'
 import { findPlan, hashPlan } from '../../store/postgres/plans.js'
 import { idField, timeField, toTime } from '../fields.js'
@@ -43,11 +43,12 @@ const previewSchema = z
       z.object({
         position: z.int(),
         name: z.string(),
+        type: z.enum(stepTypes),
         uses: z.string().nullable(),
-        language: z.string(),
+        language: z.string().nullable(),
         account: z.string(),
-        scriptSha256: z.string(),
-        scriptBytes: z.int(),
+        scriptSha256: z.string().nullable(),
+        scriptBytes: z.int().nullable(),
         change: z.enum(['new', 'same', 'changed']).describe('Beside the step of its name in `last`.'),
         was: z.int().nullable().describe('Position of that step.'),
         fields: z.array(z.string()).describe('What changed.'),
@@ -125,14 +126,18 @@ function largest(
     .slice(0, SHARES_SHOWN)
 }
 
+const noScript = { uses: null, language: null, account: '', scriptSha256: null, scriptBytes: null }
+
 function stepOf(
   step: CompiledStep,
   position: number,
   change: StepChange = { change: 'new', was: null, fields: [] },
 ) {
-  const { name, source, language, account, scriptSha256, scriptBytes } = step
+  const { type, name } = step
+  if (step.type !== 'script') return { position, type, name, ...noScript, ...change }
+  const { source, language, account, scriptSha256, scriptBytes } = step
   const uses = source ? `${source.script}@${source.version}` : null
-  return { position, name, uses, language, account, scriptSha256, scriptBytes, ...change }
+  return { position, type, name, uses, language, account, scriptSha256, scriptBytes, ...change }
 }
 
 function predict(past: readonly PastRun[]) {

@@ -4,7 +4,8 @@ import { executionStates } from '../../domain/execution.js'
 import { hostStates } from '../../domain/host-result.js'
 import { operationKinds, seenRuns } from '../../domain/operation.js'
 import { cutText } from '../../domain/text.js'
-import type { ScriptSource } from '../../domain/plan.js'
+import type { ScriptSource } from '../../domain/step/script-step.js'
+import { stepTypes } from '../../domain/step/step.js'
 import { stepStates } from '../../domain/step-execution.js'
 import type { Execution, StepExecution } from '../../store/postgres/executions.js'
 import type { HostResult } from '../../store/postgres/host-results.js'
@@ -48,6 +49,7 @@ export const stepSchema = z
   .object({
     id: idField,
     position: z.int().describe('From 0.'),
+    type: z.enum(stepTypes),
     name: z.string(),
     uses: z.string().nullable().describe('The script of the library that it runs, as `deploy@3`.'),
     state: z.enum(stepStates),

@@ -4,6 +4,7 @@ import type { JobSteps } from '../../domain/job.schema.js'
 import type { ScopeId } from '../../domain/id.js'
 import { compilePlan } from '../../domain/plan.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
+import { auditOf } from '../../domain/step/step.js'
 import { sortKeys } from '../../domain/sort-keys.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { getPlan, type JobPlan, type PlanKey } from '../../store/postgres/job-plans.js'
@@ -41,7 +42,7 @@ export function planUnknown({ job, plan }: PlanKey): PlatformError {
 export const hashSteps = (steps: JobSteps) => sha256(JSON.stringify(sortKeys(steps)))
 
 /** What is audited of steps: which texts, not the texts. */
-export const auditSteps = (steps: JobSteps) => steps.map(({ uses, script }) => uses ?? sha256(script ?? ''))
+export const auditSteps = (steps: JobSteps) => steps.map((step) => auditOf(step, sha256))
 
 /**
  * Refuses at once what a launch would refuse: sizes, names, scripts that do not run.

@@ -1122,7 +1122,7 @@ export interface components {
             updatedBy: string;
             /** Format: date-time */
             updatedAt: string;
-            steps: {
+            steps: ({
                 /**
                  * @default script
                  * @constant
@@ -1180,7 +1180,38 @@ export interface components {
                 onFailure: "stop" | "ignore";
                 /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                 concurrency?: number | string;
-            }[];
+                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                retry?: {
+                    /** @description Further attempts after the first. */
+                    attempts: number;
+                    /**
+                     * @description Wait before the first of them.
+                     * @default 10000
+                     */
+                    backoffMs: number;
+                    /**
+                     * @description Each wait is so many times the one before.
+                     * @default 2
+                     */
+                    factor: number;
+                    /** @default 300000 */
+                    maxBackoffMs: number;
+                };
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
+            } | {
+                /** @constant */
+                type: "wait";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                durationMs?: number;
+                /** @description Instead of a duration: the next such time of day in `zone`, or that date and time. */
+                until?: string;
+                /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
+                zone?: string;
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
+            })[];
         };
         JobSummary: {
             name: string;
@@ -1217,7 +1248,7 @@ export interface components {
             target: string;
             plan: {
                 name: string;
-                steps: {
+                steps: ({
                     /**
                      * @default script
                      * @constant
@@ -1275,7 +1306,38 @@ export interface components {
                     onFailure: "stop" | "ignore";
                     /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                     concurrency?: number | string;
-                }[];
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                    /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                    when?: string;
+                } | {
+                    /** @constant */
+                    type: "wait";
+                    /** @description What the step is called in lists and in the Temporal UI. */
+                    name: string;
+                    durationMs?: number;
+                    /** @description Instead of a duration: the next such time of day in `zone`, or that date and time. */
+                    until?: string;
+                    /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
+                    zone?: string;
+                    /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                    when?: string;
+                })[];
             };
         };
         LaunchPreview: {
@@ -1301,11 +1363,13 @@ export interface components {
             steps: {
                 position: number;
                 name: string;
+                /** @enum {string} */
+                type: "script" | "wait";
                 uses: string | null;
-                language: string;
+                language: string | null;
                 account: string;
-                scriptSha256: string;
-                scriptBytes: number;
+                scriptSha256: string | null;
+                scriptBytes: number | null;
                 /**
                  * @description Beside the step of its name in `last`.
                  * @enum {string}
@@ -1396,7 +1460,7 @@ export interface components {
             /** Format: date-time */
             updatedAt: string;
             /** @description All of the job's, as they were: what is chosen of them is launched. */
-            steps: {
+            steps: ({
                 /**
                  * @default script
                  * @constant
@@ -1454,7 +1518,38 @@ export interface components {
                 onFailure: "stop" | "ignore";
                 /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                 concurrency?: number | string;
-            }[];
+                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                retry?: {
+                    /** @description Further attempts after the first. */
+                    attempts: number;
+                    /**
+                     * @description Wait before the first of them.
+                     * @default 10000
+                     */
+                    backoffMs: number;
+                    /**
+                     * @description Each wait is so many times the one before.
+                     * @default 2
+                     */
+                    factor: number;
+                    /** @default 300000 */
+                    maxBackoffMs: number;
+                };
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
+            } | {
+                /** @constant */
+                type: "wait";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                durationMs?: number;
+                /** @description Instead of a duration: the next such time of day in `zone`, or that date and time. */
+                until?: string;
+                /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
+                zone?: string;
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
+            })[];
         };
         PlanSummary: {
             job: string;
@@ -1644,6 +1739,8 @@ export interface components {
             id: string;
             /** @description From 0. */
             position: number;
+            /** @enum {string} */
+            type: "script" | "wait";
             name: string;
             /** @description The script of the library that it runs, as `deploy@3`. */
             uses: string | null;
@@ -5241,7 +5338,7 @@ export interface operations {
                     description?: string;
                     /** @description Default: []. */
                     tags?: string[];
-                    steps: {
+                    steps: ({
                         /**
                          * @description Default: "script".
                          * @constant
@@ -5281,7 +5378,32 @@ export interface operations {
                         onFailure?: "stop" | "ignore";
                         /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                         concurrency?: number | string;
-                    }[];
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /** @description Wait before the first of them. Default: 10000. */
+                            backoffMs?: number;
+                            /** @description Each wait is so many times the one before. Default: 2. */
+                            factor?: number;
+                            /** @description Default: 300000. */
+                            maxBackoffMs?: number;
+                        };
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
+                    } | {
+                        /** @constant */
+                        type: "wait";
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name: string;
+                        durationMs?: number;
+                        /** @description Instead of a duration: the next such time of day in `zone`, or that date and time. */
+                        until?: string;
+                        /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
+                        zone?: string;
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
+                    })[];
                     /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
                     revision?: number;
                 };
@@ -6557,7 +6679,7 @@ export interface operations {
                 "application/json": {
                     plan?: {
                         name: string;
-                        steps: {
+                        steps: ({
                             /**
                              * @description Default: "script".
                              * @constant
@@ -6597,7 +6719,32 @@ export interface operations {
                             onFailure?: "stop" | "ignore";
                             /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                             concurrency?: number | string;
-                        }[];
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        } | {
+                            /** @constant */
+                            type: "wait";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            durationMs?: number;
+                            /** @description Instead of a duration: the next such time of day in `zone`, or that date and time. */
+                            until?: string;
+                            /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
+                            zone?: string;
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        })[];
                     };
                     /** @description One step, instead of a plan. */
                     script?: {
@@ -6640,6 +6787,19 @@ export interface operations {
                         onFailure?: "stop" | "ignore";
                         /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                         concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /** @description Wait before the first of them. Default: 10000. */
+                            backoffMs?: number;
+                            /** @description Each wait is so many times the one before. Default: 2. */
+                            factor?: number;
+                            /** @description Default: 300000. */
+                            maxBackoffMs?: number;
+                        };
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
                     };
                     /** @description A plan of a job, instead of one that is given here. */
                     job?: {
@@ -6774,7 +6934,7 @@ export interface operations {
                 "application/json": {
                     plan?: {
                         name: string;
-                        steps: {
+                        steps: ({
                             /**
                              * @description Default: "script".
                              * @constant
@@ -6814,7 +6974,32 @@ export interface operations {
                             onFailure?: "stop" | "ignore";
                             /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                             concurrency?: number | string;
-                        }[];
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        } | {
+                            /** @constant */
+                            type: "wait";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            durationMs?: number;
+                            /** @description Instead of a duration: the next such time of day in `zone`, or that date and time. */
+                            until?: string;
+                            /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
+                            zone?: string;
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        })[];
                     };
                     /** @description One step, instead of a plan. */
                     script?: {
@@ -6857,6 +7042,19 @@ export interface operations {
                         onFailure?: "stop" | "ignore";
                         /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
                         concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /** @description Wait before the first of them. Default: 10000. */
+                            backoffMs?: number;
+                            /** @description Each wait is so many times the one before. Default: 2. */
+                            factor?: number;
+                            /** @description Default: 300000. */
+                            maxBackoffMs?: number;
+                        };
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
                     };
                     /** @description A plan of a job, instead of one that is given here. */
                     job?: {

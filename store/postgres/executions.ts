@@ -3,6 +3,7 @@ import type { ExecutionState } from '../../domain/execution.js'
 import type { HostCounts } from '../../domain/host-result.js'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { StepState } from '../../domain/step-execution.js'
+import type { StepType } from '../../domain/step/step.js'
 import { appendEvents } from './events.js'
 import { type Db, one } from './pool.js'
 
@@ -34,6 +35,7 @@ export interface StepExecution {
   id: StepExecutionId
   path: string
   position: number
+  type: StepType
   name: string
   state: StepState
   reason: string | null
@@ -48,7 +50,7 @@ const columns = `e.id, e.scope_id as "scopeId", e.name, e.state, e.reason, e.pla
   e.cancel_requested_at as "cancelRequestedAt", e.expires_at as "expiresAt", e.output_day as "outputDay", e.created_at as "createdAt",
   e.started_at as "startedAt", e.ended_at as "endedAt", (e.next_seq - 1)::text as "lastSeq"`
 
-const stepColumns = `s.id, s.path, s.position, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
+const stepColumns = `s.id, s.path, s.position, s.type, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
   coalesce((select jsonb_object_agg(c.state, c.n) from (
     select r.state, count(*) as n from host_result r
     where r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id group by r.state) c), '{}') as counts`
@@ -182,7 +184,10 @@ export async function listStepStates(
 export interface StepStanding {
   /** In its plan, from 0. */
   position: number
+  type: StepType
   state: StepState
+  /** When a wait that has begun is over. */
+  wakeAt: Date | null
   /** How long a host waits after each attempt for the next one that it gets by itself. */
   retryDelaysMs: number[]
   /** Under which it runs at all. */
@@ -192,11 +197,19 @@ export interface StepStanding {
 /** A step without its hosts. */
 export async function findStepState(db: Db, step: StepKey): Promise<StepStanding | undefined> {
   const result = await db.query<StepStanding>(
-    `select position, state, retry_delays_ms::float8[] as "retryDelaysMs", condition
+    `select position, type, state, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs", condition
      from step_execution where scope_id = $1 and execution_id = $2 and id = $3`,
     [step.scopeId, step.executionId, step.stepExecutionId],
   )
   return result.rows[0]
+}
+
+export async function setWakeTime(tx: Db, step: StepKey, wakeAt: Date): Promise<void> {
+  await tx.query('update step_execution set wake_at = $3 where scope_id = $1 and id = $2', [
+    step.scopeId,
+    step.stepExecutionId,
+    wakeAt,
+  ])
 }
 
 // The conservation law of design 2: a host that is lost from the counts must never pass for a small run.

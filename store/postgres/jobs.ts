@@ -1,6 +1,7 @@
 /** Jobs: what people author, one row each. */
 import type { JobSteps } from '../../domain/job.schema.js'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
+import { useOf } from '../../domain/step/step.js'
 import { parseUse } from '../../domain/script-library.js'
 import type { Db } from './pool.js'
 
@@ -104,7 +105,7 @@ const namesOf = (steps: JobSteps) => steps.map((step) => step.name)
 
 /** Which scripts of the library they use, whatever version. */
 function scriptsOf(steps: JobSteps): string[] {
-  return [...new Set(steps.flatMap(({ uses }) => (uses === undefined ? [] : (parseUse(uses)?.name ?? []))))]
+  return [...new Set(steps.flatMap((step) => parseUse(useOf(step) ?? '')?.name ?? []))]
 }
 
 /** It must have no plans. */

@@ -1,8 +1,8 @@
 /** Launching: everything that an execution is, written in one transaction. */
 import type { ExecutionId, PrincipalId, ScopeId } from '../../domain/id.js'
 import { workflowIdOf } from '../../domain/execution.js'
-import type { Compilation, CompiledStep } from '../../domain/plan.js'
-import { retryDelays } from '../../domain/retry.js'
+import type { Compilation } from '../../domain/plan.js'
+import { type CompiledStep, hasHosts, retryDelaysOf } from '../../domain/step/step.js'
 import { appendEvents } from './events.js'
 import { areLaunchesHeld, holdLaunch } from './held-runs.js'
 import { insertPlan } from './plans.js'
@@ -65,8 +65,9 @@ export async function insertLaunch(
 }
 
 /** What is kept beside the compiled step, for it is asked at each look. */
-function fieldsOf({ name, retry, when }: CompiledStep) {
-  return { name, retryDelaysMs: retry ? retryDelays(retry) : [], when }
+function fieldsOf(step: CompiledStep) {
+  const { type, name, when } = step
+  return { type, name, when, hasHosts: hasHosts[type], retryDelaysMs: retryDelaysOf(step) }
 }
 
 async function insertSteps(
@@ -77,8 +78,9 @@ async function insertSteps(
 ): Promise<void> {
   const { steps } = launch.compilation.plan
   await tx.query(
-    `insert into step_execution (scope_id, execution_id, path, position, name, state, hosts, retry_delays_ms, condition)
-     select $1, $2, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', $4,
+    `insert into step_execution (scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, condition)
+     select $1, $2, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', s.step->>'type',
+       case when (s.step->>'hasHosts')::boolean then $4 else 0 end,
        array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint), s.step->>'when'
      from jsonb_array_elements($3::jsonb) with ordinality as s (step, n)`,
     [scopeId, executionId, JSON.stringify(steps.map(fieldsOf)), launch.hosts.length],
@@ -87,7 +89,7 @@ async function insertSteps(
     `insert into host_result (scope_id, execution_id, step_execution_id, host_id, host_name, position)
      select $1, $2, s.id, h.id, h.name, h.n - 1
      from step_execution s, unnest($3::bigint[], $4::text[]) with ordinality as h (id, name, n)
-     where s.scope_id = $1 and s.execution_id = $2`,
+     where s.scope_id = $1 and s.execution_id = $2 and s.hosts > 0`,
     [scopeId, executionId, launch.hosts.map((host) => host.id), launch.hosts.map((host) => host.name)],
   )
 }

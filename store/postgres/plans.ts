@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { ScopeId } from '../../domain/id.js'
 import type { PlanName } from '../../domain/job.js'
-import type { CompiledPlan, ScriptSource } from '../../domain/plan.js'
+import type { CompiledPlan } from '../../domain/plan.js'
+import type { ScriptSource } from '../../domain/step/script-step.js'
 import { type Db, one } from './pool.js'
 
 const hashOf = (body: string) => createHash('sha256').update(body).digest()

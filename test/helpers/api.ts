@@ -14,6 +14,8 @@ export interface StepView {
   reason: string | null
   hosts: number
   counts: Record<string, number>
+  startedAt: string | null
+  endedAt: string | null
 }
 
 export interface ExecutionView {

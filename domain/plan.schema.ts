@@ -73,8 +73,11 @@ export const adHocStepSchema = stepFields
   .extend({ name: stepFields.shape.name.optional() })
   .refine(hasOneSource, ONE_SOURCE)
 
+/** As long as that of a plan of a job, `job/plan`. */
+const NAME_MAX = 127
+
 export const planSchema = z.strictObject({
-  name: z.string().min(1).max(120),
+  name: z.string().min(1).max(NAME_MAX),
   steps: z.array(scriptStepSchema).min(1).max(100),
 })
 

@@ -4,6 +4,7 @@ import {
   type Drover,
   type ExecutionDetail,
   type HostResult,
+  type OutputPart,
   unifiedDiff,
 } from '../sdk/index.js'
 import { UsageError } from './fail.js'
@@ -92,30 +93,58 @@ async function compareHosts(
   if (!one || !two || more.length) throw new UsageError('--hosts takes two names: --hosts web-1,web-2')
   const drover = connect()
   const place = { executionId, step: (options.step ?? 1) - 1 }
-  const hosts = await Promise.all([one, two].map((name) => findHost(drover, place, name)))
-  const texts = await Promise.all(hosts.map((host) => outputOf(drover, place, host)))
-  const diff = unifiedDiff(texts[0] ?? '', texts[1] ?? '')
-  if (options.json) return terminal.json({ run: `r-${executionId}`, hosts, diff })
-  const rows = hosts.map((host) => [host.hostName, host.state, host.exitCode, host.reason, host.durationMs])
+  const [first, second] = await Promise.all([findHost(drover, place, one), findHost(drover, place, two)])
+  const streams = []
+  for (const stream of ['stdout', 'stderr'] as const)
+    streams.push(await compareStream(drover, place, stream, [first, second]))
+  if (options.json) return terminal.json({ run: `r-${executionId}`, hosts: [first, second], streams })
+  const rows = [first, second].map((host) => [
+    host.hostName,
+    host.state,
+    host.exitCode,
+    host.reason,
+    host.durationMs,
+  ])
   terminal.data(tableOf(['HOST', 'STATE', 'EXIT', 'REASON', 'MS'], rows))
-  if (!diff.length) return terminal.talk('they wrote the same')
-  for (const line of [`--- ${one}`, `+++ ${two}`, ...diff])
-    terminal.data(terminal.interactive ? harmless(line) : line)
+  for (const { stream, same, diff, note } of streams) {
+    if (!same)
+      for (const line of [`--- ${one} ${stream}`, `+++ ${two} ${stream}`, ...diff])
+        terminal.data(terminal.interactive ? harmless(line) : line)
+    if (note) terminal.talk(`${stream}: ${note}`)
+  }
+  if (streams.every((stream) => stream.same && !stream.note)) terminal.talk('they wrote the same')
 }
 
-async function outputOf(
+async function compareStream(
   drover: Drover,
   place: { executionId: string; step: number },
+  stream: 'stdout' | 'stderr',
+  hosts: readonly HostResult[],
+) {
+  const parts = await Promise.all(hosts.map((host) => beginOf(drover, place, stream, host)))
+  const [one, two] = parts.map((part) => Buffer.from(part.bytes))
+  const same = one && two ? one.equals(two) : false
+  const diff = same ? [] : unifiedDiff(String(one), String(two))
+  const isCut = parts.some((part) => part.total > OUTPUT_BYTES)
+  const isOpen = parts.some((part) => !part.complete)
+  const notes = [
+    !same && !diff.length ? 'they differ in bytes that are no text, or in the line break at their end' : '',
+    isCut
+      ? `only the first MiB of each was compared, of ${parts.map((part) => part.total).join(' and ')} bytes`
+      : '',
+    isOpen ? 'more may come' : '',
+  ]
+  return { stream, same, diff, note: notes.filter(Boolean).join('; ') }
+}
+
+/** An empty stream has no range to ask for. */
+async function beginOf(
+  drover: Drover,
+  place: { executionId: string; step: number },
+  stream: 'stdout' | 'stderr',
   host: HostResult,
-): Promise<string> {
-  const streams = []
-  for (const stream of ['stdout', 'stderr'] as const) {
-    if (!(stream === 'stdout' ? host.stdoutBytes : host.stderrBytes)) continue
-    const { bytes } = await drover.readOutput(
-      { ...place, hostId: host.hostId, stream },
-      { from: 0, last: OUTPUT_BYTES - 1 },
-    )
-    streams.push(new TextDecoder().decode(bytes))
-  }
-  return streams.join('')
+): Promise<OutputPart> {
+  const at = { ...place, hostId: host.hostId, stream }
+  const said = stream === 'stdout' ? host.stdoutBytes : host.stderrBytes
+  return said ? drover.readOutput(at, { from: 0, last: OUTPUT_BYTES - 1 }) : drover.readOutput(at)
 }

@@ -32,7 +32,7 @@ Environment: DROVER_URL (http://127.0.0.1:8080), DROVER_TOKEN, DROVER_SCOPE (def
 /** Of a command that ended with an error of the API. */
 export function exitCodeOf(error: DroverError): number {
   if (error.code === 'confirmation_required') return exitCodes.refused
-  if (error.code === 'target_empty') return exitCodes.notFound
+  if (error.code === 'target_empty' || error.code === 'nothing_to_cancel') return exitCodes.notFound
   switch (error.status) {
     case 401:
     case 403:

@@ -66,7 +66,7 @@ export async function cancelAll(terminal: Terminal, options: CancelAllOptions): 
     ...(state === undefined ? {} : { states: state.split(',') }),
     ...(name === undefined ? {} : { name }),
     ...(by === undefined ? {} : { launchedBy: by }),
-    ...(olderThan === undefined ? {} : { createdBefore: new Date(Date.now() - olderThan).toISOString() }),
+    ...(olderThan === undefined ? {} : { olderThanMs: olderThan }),
     ...(confirm === undefined ? {} : { confirm }),
     ...(why === undefined ? {} : { why }),
   }
@@ -86,10 +86,10 @@ async function cancelConfirmed(filter: CancelFilter, idempotencyKey: string | un
   } catch (error) {
     const runs = error instanceof DroverError ? error.details['runs'] : undefined
     if (typeof runs !== 'number' || filter.confirm !== undefined) throw error
-    const answer = await ask(`This cancels ${runs} runs. Type ${runs} to go on: `)
+    const answer = await ask(`This cancels ${runs} ${runs === 1 ? 'run' : 'runs'}. Type ${runs} to go on: `)
     if (answer === undefined) throw error
     if (answer.trim() !== String(runs))
       throw new UsageError(`"${answer.trim()}" is not ${runs}: nothing was cancelled`, exitCodes.refused)
-    return drover.cancelMany({ ...filter, confirm: runs })
+    return drover.cancelMany({ ...filter, confirm: runs }, { idempotencyKey })
   }
 }

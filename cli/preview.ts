@@ -1,5 +1,5 @@
 /** `--preview`: the page that a launch is judged by before it starts. */
-import { type Drover, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
+import { type Drover, DroverError, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
 import { ownScript } from './step-text.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
@@ -17,7 +17,7 @@ export async function showPreview(
   const { last, steps } = preview
   const diffs = []
   for (const step of steps) {
-    const diff = last ? await diffOf(drover, launch, step, last.id) : []
+    const diff = last ? await diffOf(drover, launch, step, last.id).catch(nothingToShow) : []
     if (diff.length) diffs.push({ step: step.name, diff })
   }
   if (options.json) return terminal.json({ preview, diffs })
@@ -30,13 +30,19 @@ export async function showPreview(
   for (const name of preview.removed)
     terminal.data(`without the step ${harmless(name)}, which r-${last?.id} had`)
   for (const { step, diff } of diffs) {
-    terminal.data(terminal.tone('quiet', `--- ${step}, r-${last?.id}`))
+    terminal.data(terminal.tone('quiet', `--- ${harmless(step)}, r-${last?.id}`))
     for (const line of diff) terminal.data(terminal.interactive ? harmless(line) : line)
   }
   terminal.data(predictionOf(preview))
   terminal.data(`digest ${preview.digest}`)
   const confirm = preview.confirm === null ? '' : ` (needed here: ${preview.confirm})`
   terminal.talk(`nothing was started; exactly this starts with --digest instead of --preview${confirm}`)
+}
+
+/** Whoever may not launch may not read what ran. */
+function nothingToShow(error: unknown): string[] {
+  if (error instanceof DroverError && error.status === 403) return []
+  throw error
 }
 
 function hostsOf({ hosts, nodeset }: LaunchPreview): string {

@@ -1,7 +1,8 @@
 /** `drover runs redo`: a run again, as it was or edited. */
+import { readFileSync } from 'node:fs'
 import { parse, stringify } from 'yaml'
-import type { Launch, LaunchAgain } from '../sdk/index.js'
-import { editText } from './editor.js'
+import type { Drover, Launch, LaunchAgain } from '../sdk/index.js'
+import { type EditedText, editText } from './editor.js'
 import { UsageError } from './fail.js'
 import { shortSteps, YAML_LAYOUT } from './job-file.js'
 import { type LaunchOptions, launchAndFollow } from './run.js'
@@ -14,6 +15,8 @@ interface RedoOptions extends LaunchOptions {
   target?: string
   sameHosts?: true
   edit?: true
+  /** A document that --edit has left. */
+  file?: string
 }
 
 export async function redo(terminal: Terminal, run: string, options: RedoOptions): Promise<void> {
@@ -21,27 +24,75 @@ export async function redo(terminal: Terminal, run: string, options: RedoOptions
     throw new UsageError('give a target, or --same-hosts')
   const drover = connect()
   const executionId = parseRun(run)
-  const { target, plan } = await drover.launchAgain(executionId)
-  const hosts = options.sameHosts ? `run:${executionId}` : target
-  const again = { target: options.target === undefined ? hosts : readTarget(options.target), plan }
-  const launch = { ...(options.edit ? edit(again, executionId) : again), confirm: options.confirm }
-  await launchAndFollow(terminal, drover, launch as Launch, options)
+  const again = await againOf(drover, executionId, options)
+  if (!options.edit) return launch(terminal, drover, again, options)
+  const before = documentOf(again)
+  const edited = editText(before, `r-${executionId}.yaml`)
+  if (edited.text === before && !options.file) {
+    edited.forget()
+    return terminal.talk(`unchanged: nothing was started; without --edit it starts as it was`)
+  }
+  await launchEdited(terminal, drover, edited, options)
 }
 
-/** In the editor as a document like a job's. @throws UsageError */
-function edit({ target, plan }: LaunchAgain, executionId: string): LaunchAgain {
-  const document = stringify({ target, name: plan.name, steps: shortSteps(plan.steps) }, YAML_LAYOUT)
-  const edited = editText(document, `r-${executionId}.yaml`)
+/** What somebody wrote is forgotten once it has started, and not before. */
+async function launchEdited(
+  terminal: Terminal,
+  drover: Drover,
+  edited: EditedText,
+  options: RedoOptions,
+): Promise<void> {
+  const kept = `what you wrote is kept: drover runs redo … --file ${edited.file}`
+  let started = false
   try {
-    const {
-      target: to,
-      name,
-      steps: changed,
-    } = parse(edited.text, { maxAliasCount: 0 }) as Record<string, unknown>
-    const launch = { target: to, plan: { name, steps: changed } } as LaunchAgain
-    edited.forget()
-    return launch
-  } catch (error) {
-    throw new UsageError(`what you wrote cannot be read, it is kept in ${edited.file}: ${String(error)}`)
+    const onStart = () => {
+      started = true
+    }
+    await launch(terminal, drover, readDocument(edited.text, edited.file), { ...options, onStart })
+  } finally {
+    if (started) edited.forget()
+    else terminal.talk(kept)
   }
+}
+
+async function launch(
+  terminal: Terminal,
+  drover: Drover,
+  again: LaunchAgain,
+  options: RedoOptions,
+): Promise<void> {
+  const confirm = options.confirm === undefined ? {} : { confirm: options.confirm }
+  await launchAndFollow(terminal, drover, { ...again, ...confirm } as Launch, options)
+}
+
+/** The run as it was or as a file has it, on the hosts that are wanted. */
+async function againOf(drover: Drover, executionId: string, options: RedoOptions): Promise<LaunchAgain> {
+  const { file, target, sameHosts } = options
+  const again =
+    file === undefined
+      ? await drover.launchAgain(executionId)
+      : readDocument(readFileSync(file, 'utf8'), file)
+  if (sameHosts) return { ...again, target: `run:${executionId}` }
+  return target === undefined ? again : { ...again, target: readTarget(target) }
+}
+
+function documentOf({ target, expiresInMs, plan }: LaunchAgain): string {
+  return stringify({ target, expiresInMs, name: plan.name, steps: shortSteps(plan.steps) }, YAML_LAYOUT)
+}
+
+/** @throws UsageError */
+function readDocument(text: string, file: string): LaunchAgain {
+  let document: Record<string, unknown>
+  try {
+    document = parse(text, { maxAliasCount: 0 }) as Record<string, unknown>
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${(error as Error).message}`)
+  }
+  const { target, expiresInMs, name, steps, ...rest } = document ?? {}
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined)
+    throw new UsageError(
+      `${file}: there is no field "${unknown}"; there are target, expiresInMs, name, steps`,
+    )
+  return { target, expiresInMs, plan: { name, steps } } as LaunchAgain
 }

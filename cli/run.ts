@@ -18,6 +18,8 @@ export interface LaunchOptions {
   preview?: true
   digest?: string
   detach?: true
+  /** Called once it is launched. */
+  onStart?: () => void
   idempotencyKey?: string
   json?: true
 }
@@ -49,6 +51,7 @@ export async function launchAndFollow(
 ): Promise<void> {
   if (options.preview) return showPreview(terminal, drover, request, options)
   const launched = await launch(terminal, drover, request, options)
+  options.onStart?.()
   const execution = { ...launched, run: `r-${launched.id}` }
   if (options.detach) {
     if (options.json) terminal.json({ execution })
@@ -136,7 +139,7 @@ async function launch(
     if (answer === undefined) throw error
     if (answer.trim() !== String(hosts))
       throw new UsageError(`"${answer.trim()}" is not ${hosts}: nothing was started`, exitCodes.refused)
-    return drover.launch({ ...request, confirm: hosts })
+    return drover.launch({ ...request, confirm: hosts }, { idempotencyKey: options.idempotencyKey })
   }
 }
 

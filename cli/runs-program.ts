@@ -72,6 +72,7 @@ export function addRuns(program: Command, terminal: Terminal): void {
     .option('-t, --target <target>', 'other hosts; the same target is resolved anew if left out')
     .option('--same-hosts', 'exactly the hosts that it had')
     .option('--edit', 'open it in your editor first')
+    .option('--file <file>', 'a document that --edit has left, instead of the run as it was')
     .option('--confirm <n>', 'say how many hosts you expect', parseCount)
     .option('--preview', 'show what would be done, to whom and for how long, and start nothing')
     .option('--digest <digest>', 'start only exactly what a preview showed')

@@ -88,5 +88,6 @@ export async function exportRun(
   text: string,
   { format }: { format: 'jsonl' | 'csv' },
 ): Promise<void> {
-  for await (const rows of connect().exportResults(parseRun(text), format)) terminal.raw(rows)
+  for await (const rows of connect().exportResults(parseRun(text), format))
+    terminal.raw(terminal.interactive ? harmless(Buffer.from(rows).toString()) : rows)
 }

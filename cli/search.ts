@@ -1,6 +1,7 @@
 /** `drover runs search`: the lines that match in everything that a run's hosts wrote. */
 import type { Drover, SearchHit, SearchHits, SearchQuery } from '../sdk/index.js'
 import { exitCodes } from './exit-code.js'
+import { UsageError } from './fail.js'
 import { findHost } from './find-host.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
@@ -26,7 +27,9 @@ export async function search(
 ): Promise<void> {
   const drover = connect()
   const executionId = parseRun(run)
+  const { steps } = await drover.execution(executionId)
   const { step = 1 } = options
+  if (step > steps.length) throw new UsageError(`r-${executionId} has no step ${step}`, exitCodes.notFound)
   const query = {
     text,
     regex: options.regex,
@@ -37,16 +40,18 @@ export async function search(
   const searched = new Searched(terminal)
   const items = options.count
     ? await printCounts(terminal, drover.countMatches(executionId, query), searched, options)
-    : await printHits(terminal, drover, { executionId, query }, searched, options)
+    : await printHits(terminal, drover, { executionId, query, several: steps.length > 1 }, searched, options)
   if (options.json) terminal.json({ run: `r-${executionId}`, items, searched: searched.sums })
-  else searched.say(items.length)
+  else searched.say(options.count ? items.reduce((sum, item) => sum + linesOf(item), 0) : items.length)
   if (!items.length) process.exitCode = exitCodes.notFound
 }
+
+const linesOf = (item: object) => ('lines' in item ? Number(item.lines) : 1)
 
 async function printHits(
   terminal: Terminal,
   drover: Drover,
-  { executionId, query }: { executionId: string; query: SearchQuery },
+  { executionId, query, several }: { executionId: string; query: SearchQuery; several: boolean },
   searched: Searched,
   { limit, json }: SearchOptions,
 ): Promise<SearchHit[]> {
@@ -55,7 +60,7 @@ async function printHits(
     searched.add(page)
     for (const hit of page.items.slice(0, limit - items.length)) {
       items.push(hit)
-      if (!json) terminal.data(lineOf(terminal, hit))
+      if (!json) terminal.data(lineOf(terminal, hit, several))
     }
     if (items.length < limit) continue
     if (page.next && !json) terminal.talk(`… the first ${limit}; more with --limit, or --count`)
@@ -64,8 +69,9 @@ async function printHits(
   return items
 }
 
-function lineOf(terminal: Terminal, { hostName, stream, line, before, match, after }: SearchHit): string {
-  const place = `${hostName}:${stream === 'stderr' ? 'stderr:' : ''}${line}:`
+function lineOf(terminal: Terminal, hit: SearchHit, several: boolean): string {
+  const { step, hostName, stream, line, before, match, after } = hit
+  const place = `${several ? `step ${step + 1}:` : ''}${hostName}:${stream === 'stderr' ? 'stderr:' : ''}${line}:`
   return `${terminal.tone('quiet', place)} ${harmless(before)}${terminal.tone('bad', harmless(match))}${harmless(after)}`
 }
 
@@ -102,7 +108,8 @@ class Searched {
   }
 
   say(found: number): void {
-    if (!found) this.terminal.talk(`nothing found: searched ${this.place}`)
+    const what = found ? `${found} ${found === 1 ? 'line' : 'lines'}` : 'nothing found'
+    this.terminal.talk(`${what}: searched ${this.place}`)
     if (this.sums.open) this.terminal.talk(`${this.sums.open} of these hosts may still write more`)
   }
 

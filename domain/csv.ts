@@ -3,7 +3,7 @@
 export type Cell = string | number | boolean | null
 
 /** What a spreadsheet would take for a formula: text of hosts must not run on the desk of whoever opens it. */
-const FORMULA = /^[=+\-@\t\r]/
+const FORMULA = /^[=+\-@\t\r\n]/
 
 /** One line, with its break. An apostrophe is put before text that would be a formula. */
 export function csvLine(cells: readonly Cell[]): string {

@@ -21,14 +21,14 @@ const step = (more: Partial<CompiledScriptStep> = {}): CompiledScriptStep => ({
   ...more,
 })
 const hosts = ['1', '2'] as HostId[]
+const digest = (steps: CompiledStep[], hostIds: HostId[], expiresInMs = 60_000) =>
+  digestText({ plan: { irVersion: 1, name: 'p', steps }, hostIds, expiresInMs })
 
 describe('the digest of a launch', () => {
   it('is the same whatever the order of fields', () => {
     const environment = { a: '1', b: '2' }
     const other = Object.fromEntries(Object.entries(step({ environment: { b: '2', a: '1' } })).reverse())
-    expect(digestText([other as unknown as CompiledStep], hosts)).toBe(
-      digestText([step({ environment })], hosts),
-    )
+    expect(digest([other as unknown as CompiledStep], hosts)).toBe(digest([step({ environment })], hosts))
   })
 
   it.each<[string, CompiledStep[], HostId[]]>([
@@ -39,7 +39,11 @@ describe('the digest of a launch', () => {
     ['another host', [step()], ['1', '3'] as HostId[]],
     ['another order', [step()], ['2', '1'] as HostId[]],
   ])('tells %s', (_what, steps, hostIds) => {
-    expect(digestText(steps, hostIds)).not.toBe(digestText([step()], hosts))
+    expect(digest(steps, hostIds)).not.toBe(digest([step()], hosts))
+  })
+
+  it('tells another life of the orders', () => {
+    expect(digest([step()], hosts, 120_000)).not.toBe(digest([step()], hosts))
   })
 })
 

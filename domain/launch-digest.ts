@@ -1,14 +1,20 @@
 /** The digest of a launch: what somebody looked at in a preview, and may demand of the launch that follows it. */
 import type { HostId } from './id.js'
+import type { CompiledPlan } from './plan.js'
 import type { CompiledStep } from './step/step.js'
 import { sortKeys } from './sort-keys.js'
 
 /**
- * What is hashed: the compiled steps (with the hashes of their scripts) and the frozen hosts in their order. Nothing else
- * is in it, so that a new name, a comment in a job or another way to write the target changes no digest.
+ * What is hashed: the compiled steps (with the hashes of their scripts), the frozen hosts in their order, and how long orders
+ * are good. Nothing else is in it, so that a new name, a comment in a job or another way to write the target changes no digest.
  */
-export function digestText(steps: readonly CompiledStep[], hostIds: readonly HostId[]): string {
-  return JSON.stringify({ version: 1, steps: sortKeys(steps), hostIds })
+export function digestText(launch: {
+  plan: CompiledPlan
+  hostIds: readonly HostId[]
+  expiresInMs: number
+}): string {
+  const { plan, hostIds, expiresInMs } = launch
+  return JSON.stringify({ irVersion: plan.irVersion, steps: sortKeys(plan.steps), hostIds, expiresInMs })
 }
 
 /** How a step differs from the one of the same name in an earlier plan. */

@@ -22,6 +22,11 @@ export interface OperationArgs {
   seen?: (typeof seenRuns)[number] | undefined
 }
 
+/** What the engine is told: histories hold references and numbers, not the words of people. */
+export function argsForEngine({ why: _why, ...args }: OperationArgs): OperationArgs {
+  return args
+}
+
 /**
  * Why hosts with an unknown outcome are not retried after all, if so: their number is another one than was said. One of
  * them may have become known since the operator looked, and must not be started again by a word that was about others.

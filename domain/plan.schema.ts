@@ -11,8 +11,11 @@ export const adHocStepSchema = scriptStepFields
   .extend({ name: scriptStepFields.shape.name.optional() })
   .refine(hasOneSource, ONE_SOURCE)
 
+/** As long as that of a plan of a job, `job/plan`. */
+const NAME_MAX = 127
+
 export const planSchema = z.strictObject({
-  name: z.string().min(1).max(120),
+  name: z.string().min(1).max(NAME_MAX),
   steps: z.array(stepSchema).min(1).max(100),
 })
 

@@ -1,6 +1,7 @@
 /** What is known of runs: their steps and hosts, what they did, and how they differ. */
 import { defined, PAGE } from './calls.js'
 import { dataOf } from './client.js'
+import { DroverError } from './error.js'
 import { allItems } from './paging.js'
 import { SearchCalls } from './search.js'
 import { get } from './transport.js'
@@ -116,7 +117,12 @@ export class RunCalls extends SearchCalls {
   async *exportResults(executionId: string, format: 'jsonl' | 'csv'): AsyncGenerator<Uint8Array> {
     const path = `${this.root()}/executions/${executionId}/results?format=${format}`
     const { body } = await get(this.connection, path, {})
-    if (body) yield* body
+    try {
+      if (body) yield* body
+    } catch (cause) {
+      const detail = 'the export ended before all rows had come: ask for it again'
+      throw new DroverError({ code: 'unavailable', status: 0, detail, cause })
+    }
   }
 
   protected at(executionId: string) {

@@ -14,7 +14,7 @@ import { whyField } from './schema.js'
 import { CANCEL_WITHIN_MS, tellWorkflow } from './tell-workflow.js'
 
 /** Each is a few statements in one transaction, which holds the rows of all. */
-const RUNS_MAX = 500
+const RUNS_MAX = 200
 const TOLD_AT_ONCE = 8
 
 const openStates = executionStates.filter((state) => !isFinalExecutionState(state))
@@ -36,7 +36,7 @@ export const cancelExecutions = operation({
       .optional()
       .describe("What the runs are called; a plan's are called `job/plan`."),
     launchedBy: z.string().min(1).max(200).optional().describe('Name of a principal.'),
-    createdBefore: z.iso.datetime().optional(),
+    olderThanMs: z.int().min(0).max(31_536_000_000).optional().describe('Launched longer ago than this.'),
     confirm: z.int().min(1).optional().describe('How many executions the caller expects.'),
     why: whyField,
   }),
@@ -46,9 +46,8 @@ export const cancelExecutions = operation({
   errors: ['confirmation_required', 'nothing_to_cancel', 'too_many_to_cancel'],
   audit: ({ body }) => ({ resource: 'execution', detail: { kind: 'cancel', ...body } }),
   async write({ scope, caller, body }, tx) {
-    const { createdBefore, confirm, why, ...filter } = body
-    const before = createdBefore === undefined ? undefined : new Date(createdBefore)
-    const ids = await listOpen(tx, scope.id, { ...filter, createdBefore: before }, RUNS_MAX + 1)
+    const { confirm, why, ...filter } = body
+    const ids = await listOpen(tx, scope.id, filter, RUNS_MAX + 1)
     checkNumber(ids.length, confirm)
     const items: { executionId: ExecutionId; operationId: string }[] = []
     for (const executionId of ids) {
@@ -56,8 +55,14 @@ export const cancelExecutions = operation({
       await lockExecution(tx, scope.id, executionId)
       const row = { scopeId: scope.id, id: operationId, executionId, kind: 'cancel' as const, args: { why } }
       await insertOperation(tx, { ...row, principalId: caller.principalId })
-      await applyOperation(tx, scope, { operationId, executionId, kind: 'cancel', args: { why } })
-      items.push({ executionId, operationId })
+      const applied = await applyOperation(tx, scope, {
+        operationId,
+        executionId,
+        kind: 'cancel',
+        args: { why },
+      })
+      // One that has ended since it was found has nothing to cancel.
+      if (applied !== 'refused') items.push({ executionId, operationId })
     }
     return { items }
   },

@@ -12,22 +12,25 @@ export const getLaunch = operation({
   name: 'get-launch',
   method: 'get',
   path: '/executions/{executionId}/launch',
-  policy: 'execution.read',
+  policy: 'execution.launch',
   summary: 'Get a launch that does the same again',
   description:
     'The plan with its steps as they were frozen, scripts of the library by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.',
   params: executionParams,
-  response: z.object({ target: z.string(), plan: planSchema }).meta({ id: 'LaunchAgain' }),
+  response: z
+    .object({ target: z.string(), expiresInMs: z.int(), plan: planSchema })
+    .meta({ id: 'LaunchAgain' }),
   errors: ['execution_unknown'],
   async handler({ services: { pool }, scope, params }) {
-    const { name, target, planHash } = await mustFindExecution(pool, scope.id, params.executionId)
+    const run = await mustFindExecution(pool, scope.id, params.executionId)
+    const { name, target, planHash, expiresInMs } = run
     const plan = await findPlan(pool, scope.id, planHash)
     if (!plan) throw new Error(`run r-${params.executionId} has no compiled plan`)
     const own = plan.steps.flatMap((step) =>
       step.type === 'script' && !step.source ? step.scriptSha256 : [],
     )
     const texts = await readScripts(pool, scope.id, own)
-    return { target, plan: { name, steps: plan.steps.map((step) => toInput(step, texts)) } }
+    return { target, expiresInMs, plan: { name, steps: plan.steps.map((step) => toInput(step, texts)) } }
   },
 })
 

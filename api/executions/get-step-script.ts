@@ -12,7 +12,7 @@ export const getStepScript = operation({
   name: 'get-step-script',
   method: 'get',
   path: '/executions/{executionId}/steps/{position}/script',
-  policy: 'execution.read',
+  policy: 'execution.launch',
   summary: "Show a step's script",
   params: stepParams,
   response: z

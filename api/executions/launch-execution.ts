@@ -43,9 +43,10 @@ export const launchExecution = operation({
   async write({ scope, caller, body }, tx) {
     const launch = await compileLaunch(tx, scope.id, body)
     const { plan, hosts, used, compilation } = launch
-    // A digest says more than the number of hosts.
-    if (body.digest === undefined) checkConfirm(hosts.length, launch.shares, body.confirm)
-    else checkDigest(body.digest, launch)
+    // A digest says more than the number of hosts; where both are given, both hold.
+    if (body.digest === undefined || body.confirm !== undefined)
+      checkConfirm(hosts.length, launch.shares, body.confirm)
+    if (body.digest !== undefined) checkDigest(body.digest, launch)
     const { executionId } = await insertLaunch(tx, {
       scopeId: scope.id,
       scopeName: scope.name,
@@ -67,11 +68,9 @@ export const launchExecution = operation({
 
 /** @throws PlatformError launch_changed */
 function checkDigest(demanded: string, launch: CompiledLaunch): void {
-  const digest = digestOf(launch)
-  if (demanded === digest) return
+  if (demanded === digestOf(launch)) return
   throw new PlatformError(
     'launch_changed',
     'what would be done, or the hosts it would be done to, is not what was previewed: look at a new preview',
-    { details: { digest } },
   )
 }

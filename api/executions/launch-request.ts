@@ -69,6 +69,7 @@ export interface CompiledLaunch {
   /** Scripts of the library, by what the steps say. */
   used: ReadonlyMap<string, UsedScript>
   compilation: Compilation
+  expiresInMs: number
 }
 
 /** @throws PlatformError as `launchErrors` */
@@ -79,17 +80,21 @@ export async function compileLaunch(db: Db, scopeId: ScopeId, body: LaunchBody):
   const shares = await labelShares(db, scopeId, hostIds)
   const plan = await planOf(db, scopeId, body)
   const used = await findUsed(db, scopeId, plan)
-  return { plan, hosts, shares, used, compilation: compilePlan(plan, sha256, used) }
+  const compilation = compilePlan(plan, sha256, used)
+  return { plan, hosts, shares, used, compilation, expiresInMs: body.expiresInMs }
 }
 
 /** Hex; what is in it: domain/launch-digest.ts. */
-export function digestOf({ compilation, hosts }: CompiledLaunch): string {
+export function digestOf({ compilation, hosts, expiresInMs }: CompiledLaunch): string {
   const hostIds = hosts.map((host) => host.id)
-  return sha256(digestText(compilation.plan.steps, hostIds))
+  return sha256(digestText({ plan: compilation.plan, hostIds, expiresInMs }))
 }
 
+/** What a run of a script is called that was given no name. */
+export const UNNAMED = 'script'
+
 export const nameOf = ({ plan, script, job }: LaunchBody): string =>
-  job ? `${job.name}/${job.plan}` : (plan?.name ?? script?.name ?? script?.uses ?? 'script')
+  job ? `${job.name}/${job.plan}` : (plan?.name ?? script?.name ?? script?.uses ?? UNNAMED)
 
 /** The steps that came with the launch. */
 export function stepsOf(body: LaunchBody): PlanInput['steps'] {

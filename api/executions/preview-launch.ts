@@ -16,6 +16,7 @@ import {
   launchErrors,
   launchSchema,
   nameOf,
+  UNNAMED,
 } from './launch-request.js'
 
 /** Labels and groups shown: those of which the launch touches the largest part. */
@@ -72,7 +73,8 @@ export const previewLaunch = operation({
   path: '/executions/preview',
   policy: 'execution.read',
   summary: 'Preview a launch',
-  description: 'Takes what a launch takes, refuses what it would refuse, and starts nothing.',
+  description:
+    'Takes what a launch takes and starts nothing. It refuses what the launch would refuse, but for `confirm` and `digest`, which it tells.',
   body: launchSchema,
   response: previewSchema,
   errors: launchErrors,
@@ -105,10 +107,10 @@ export const previewLaunch = operation({
   },
 })
 
-/** Runs that a launch is a repeat of. A script without a name is like itself only. */
+/** Runs that a launch is a repeat of. A script that nobody named is like itself only. */
 function likeOf(body: LaunchBody, { compilation }: CompiledLaunch) {
-  const isNamed = body.script?.name !== undefined || body.script?.uses !== undefined || !body.script
-  return { name: nameOf(body), planHash: isNamed ? undefined : hashPlan(compilation.plan) }
+  const name = nameOf(body)
+  return { name, planHash: name === UNNAMED ? hashPlan(compilation.plan) : undefined }
 }
 
 type Share = z.input<typeof shareSchema>

@@ -1,4 +1,5 @@
 /** Telling a running workflow of an operation that has its row already. */
+import { argsForEngine } from '../../domain/operation.js'
 import { markTold } from '../../store/postgres/operations.js'
 import type { ScopedCall } from '../operation.js'
 import type { Request } from './apply-operation.js'
@@ -15,12 +16,8 @@ export async function tellWorkflow(
 ) {
   const { services, scope } = call
   const { workflowId } = await mustFindExecution(services.pool, scope.id, request.executionId)
-  // Words of people are for the ledger: histories hold references only.
-  const {
-    operationId,
-    kind,
-    args: { why: _why, ...args },
-  } = request
+  const { operationId, kind } = request
+  const args = argsForEngine(request.args)
   const answer = await services.engine.operate(workflowId, { operationId, kind, args }, withinMs)
   // Until then the workers' sweeper tells it again.
   if (answer.state !== 'away') await markTold(services.pool, scope.id, operationId)

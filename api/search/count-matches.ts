@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { executionParams } from '../executions/schema.js'
 import { idField } from '../fields.js'
 import { operation } from '../operation.js'
-import { beginOf, encodePlace, type SearchPlace } from './cursor.js'
+import { encodePlace, type SearchPlace } from './cursor.js'
 import { hasEnded } from './scan-host.js'
 import { searchedSchema, searchQuery } from './schema.js'
 import { searchRun } from './search-run.js'
@@ -37,15 +37,15 @@ export const countMatches = operation({
     let next: SearchPlace | undefined
     for await (const scanned of searchRun(call, 0)) {
       const { host, lines, left, bytes } = scanned
-      const { stepPosition: step, hostId, hostName } = host
       searched.bytes += bytes
-      if (left) {
-        next = { ...beginOf(host), ...left, lines }
-        break
+      if (!left) {
+        searched.hosts++
+        if (!hasEnded(scanned)) searched.open++
+        if (lines)
+          items.push({ step: host.stepPosition, hostId: host.hostId, hostName: host.hostName, lines })
       }
-      searched.hosts++
-      if (!hasEnded(scanned)) searched.open++
-      if (lines) items.push({ step, hostId, hostName, lines })
+      next = scanned.goOn
+      if (next) break
     }
     return { items, next: next ? encodePlace(next) : null, searched }
   },

@@ -9,27 +9,41 @@ export interface SearchPlace extends Place {
   step: number
   /** Position of the host in the step's target. */
   host: number
+  /** Which the place is in; of another one the host is searched anew. */
+  attempt: number
   /** Its place in `streams`. */
   stream: number
   /** Lines of this host that matched before. */
   lines: number
 }
 
-/** Where the output of a host begins, given by its positions. */
-export function beginOf({ stepPosition, position }: { stepPosition: number; position: number }): SearchPlace {
-  return { step: stepPosition, host: position, stream: 0, offset: 0, line: 1, lines: 0 }
+interface HostPlace {
+  stepPosition: number
+  position: number
+  attempt: number
+}
+
+/** Where the output of a host begins. */
+export function beginOf({ stepPosition, position, attempt }: HostPlace): SearchPlace {
+  return { step: stepPosition, host: position, attempt, stream: 0, offset: 0, line: 1, lines: 0 }
+}
+
+/** Where the hosts behind one begin; whether there are any is told by looking. */
+export function afterHost(host: HostPlace): SearchPlace {
+  return { ...beginOf(host), host: host.position + 1, attempt: 0 }
 }
 
 const KIND = 'search'
-const FORM = /^\d{1,4}\.\d{1,6}\.[01](\.\d{1,15}){3}$/
+const FORM = /^\d{1,4}\.\d{1,6}\.\d{1,6}\.[01](\.\d{1,15}){3}$/
 
-export function encodePlace({ step, host, stream, offset, line, lines }: SearchPlace): string {
-  return encodeCursor(KIND, [step, host, stream, offset, line, lines].join('.'))
+export function encodePlace({ step, host, attempt, stream, offset, line, lines }: SearchPlace): string {
+  return encodeCursor(KIND, [step, host, attempt, stream, offset, line, lines].join('.'))
 }
 
 /** @throws PlatformError cursor_invalid */
 export function decodePlace(cursor: string | undefined): SearchPlace {
   const text = decodeCursor(KIND, cursor, (position) => FORM.test(position))
-  const [step = 0, host = 0, stream = 0, offset = 0, line = 1, lines = 0] = text?.split('.').map(Number) ?? []
-  return { step, host, stream, offset, line, lines }
+  const [step = 0, host = 0, attempt = 0, stream = 0, offset = 0, line = 1, lines = 0] =
+    text?.split('.').map(Number) ?? []
+  return { step, host, attempt, stream, offset, line, lines }
 }

@@ -53,4 +53,16 @@ describe('the line finder', () => {
       expect(places(findIn(cut(bytes, [7, 65_536, 200_000])))).toEqual([[1, at]])
     }
   })
+
+  it('binds to the begin of a line only there, in a line of many pieces, too', () => {
+    const bytes = Buffer.alloc(100_000, 120)
+    const anchored = compilePattern({ text: '^x', regex: true, ignoreCase: false })
+    const inWords = compilePattern({ text: '\\bx', regex: true, ignoreCase: false })
+    for (const pieces of [[bytes], cut(bytes, [1, 16_383, 16_385, 50_000])])
+      for (const pattern of [anchored, inWords]) {
+        const finder = new LineFinder(pattern, { offset: 0, line: 1 })
+        const found = [...pieces.flatMap((piece) => finder.push(piece)), ...finder.end()]
+        expect(places(found)).toEqual([[1, 0]])
+      }
+  })
 })

@@ -25,7 +25,7 @@ export interface Place {
 }
 
 /** A longer line is searched in pieces of this length, each of which tells its own first match. */
-export const PIECE_BYTES = 64 * 1024
+export const PIECE_BYTES = 16 * 1024
 /** Two pieces of a line share this much, so that nothing shorter is missed where they meet. */
 const OVERLAP_BYTES = 1024
 
@@ -36,6 +36,8 @@ export class LineFinder {
   private readonly pattern: Pattern
   private rest: Buffer = Buffer.alloc(0)
   private at: Place
+  /** The byte before a piece that does not begin its line: what binds to the begin of a line must see that there is more. */
+  private before: Buffer | undefined
 
   constructor(pattern: Pattern, from: Place) {
     this.pattern = pattern
@@ -47,7 +49,7 @@ export class LineFinder {
     return this.at
   }
 
-  /** What the next bytes of the stream complete. */
+  /** What the next bytes of the stream complete. @param bytes few: all of them are looked at in one go */
   push(bytes: Buffer): Match[] {
     this.rest = this.rest.length ? Buffer.concat([this.rest, bytes]) : bytes
     const matches = this.takeLines()
@@ -63,7 +65,7 @@ export class LineFinder {
   private takeLines(): Match[] {
     const end = this.rest.lastIndexOf(LINE_BREAK) + 1
     if (!end) return []
-    if (!this.pattern.mayMatch(this.rest.subarray(0, end))) {
+    if (!this.before && !this.pattern.mayMatch(this.rest.subarray(0, end))) {
       this.skip(end, this.at.line + countBreaks(this.rest, end))
       return []
     }
@@ -80,8 +82,10 @@ export class LineFinder {
   /** A match that begins where the next piece begins, or later, is that one's. */
   private takePiece(): Match[] {
     const own = PIECE_BYTES - OVERLAP_BYTES
+    const last = this.rest.subarray(own - 1, own)
     const [match] = this.find(this.rest.subarray(0, PIECE_BYTES))
     const next = this.skip(own, this.at.line)
+    this.before = last
     return match && match.offset < next.offset ? [{ ...match, next }] : []
   }
 
@@ -91,14 +95,17 @@ export class LineFinder {
     const returned = this.rest[length - 1 - broken] === RETURN && broken ? 1 : 0
     const matches = this.find(this.rest.subarray(0, length - broken - returned))
     const next = this.skip(length, line)
+    this.before = undefined
     return matches.map((match) => ({ ...match, next }))
   }
 
   private find(text: Buffer): Omit<Match, 'next'>[] {
-    const span = this.pattern.find(text)
+    const context = this.before?.length ?? 0
+    const span = this.pattern.find(this.before ? Buffer.concat([this.before, text]) : text, context)
     if (!span) return []
     const { offset, line } = this.at
-    return [{ line, offset: offset + span.from, length: span.to - span.from, text, textOffset: offset }]
+    const from = span.from - context
+    return [{ line, offset: offset + from, length: span.to - span.from, text, textOffset: offset }]
   }
 
   private skip(length: number, line: number): Place {

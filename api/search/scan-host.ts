@@ -3,14 +3,17 @@ import { isFinalHostState } from '../../domain/host-result.js'
 import type { OutputLog } from '../../store/log/output.js'
 import type { FollowedHost } from '../../store/postgres/follow.js'
 import { saidBytes, streamKey } from '../output/stream-end.js'
-import { type SearchPlace, streams } from './cursor.js'
-import type { Match } from './line-finder.js'
+import { beginOf, type SearchPlace, streams } from './cursor.js'
+import { type Excerpt, excerptOf } from './excerpt.js'
+import type { Match, Place } from './line-finder.js'
 import type { Pattern } from './pattern.js'
 import { scanStream } from './scan-stream.js'
 
-export interface Found extends Match {
+export interface Found extends Pick<Match, 'line' | 'offset'>, Excerpt {
   /** Its place in `streams`. */
   stream: number
+  /** Where to go on behind it. */
+  next: Place
 }
 
 export interface ScannedHost {
@@ -22,7 +25,7 @@ export interface ScannedHost {
   /** Bytes read. */
   bytes: number
   /** Where it stopped; undefined if everything that is kept was searched. */
-  left: Pick<SearchPlace, 'stream' | 'offset' | 'line'> | undefined
+  left: SearchPlace | undefined
 }
 
 /** Whether nothing more can come of it. */
@@ -39,9 +42,10 @@ export interface HostSearch {
   over(): boolean
 }
 
+/** However short the time, it gets further than `from`. */
 export async function scanHost(
   host: FollowedHost,
-  from: Pick<SearchPlace, 'stream' | 'offset' | 'line' | 'lines'>,
+  from: SearchPlace,
   { log, day, pattern, keep, over }: HostSearch,
 ): Promise<ScannedHost> {
   const result: ScannedHost = { host, found: [], lines: from.lines, bytes: 0, left: undefined }
@@ -54,10 +58,18 @@ export async function scanHost(
     for await (const scanned of scanStream(log, { key, from: place, to }, pattern)) {
       result.bytes += scanned.bytes
       result.lines += scanned.matches.length
-      if (keep) result.found.push(...scanned.matches.map((match) => ({ ...match, stream })))
-      if (over() || (keep && result.found.length >= keep))
-        return { ...result, left: { stream, ...scanned.place } }
+      if (keep) result.found.push(...scanned.matches.map((match) => foundOf(stream, match)))
+      const isFull = keep > 0 && result.found.length >= keep
+      const isFurther = scanned.place.offset > place.offset && scanned.bytes > 0
+      if (isFull || (isFurther && over()))
+        return { ...result, left: { ...beginOf(host), stream, ...scanned.place, lines: result.lines } }
     }
   }
   return result
+}
+
+/** Its words at once: it must not hold the bytes that it was found in. */
+function foundOf(stream: number, match: Match): Found {
+  const { line, offset, next } = match
+  return { stream, line, offset, next, ...excerptOf(match) }
 }

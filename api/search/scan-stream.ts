@@ -1,7 +1,7 @@
-/** Reads one stream of one host piece by piece, and tells the matches of each. */
+/** Reads one stream of one host, and tells the matches of a few bytes at a time. */
 import { setImmediate } from 'node:timers/promises'
 import type { OutputLog, StreamKey } from '../../store/log/output.js'
-import { LineFinder, type Match, type Place } from './line-finder.js'
+import { LineFinder, type Match, PIECE_BYTES, type Place } from './line-finder.js'
 import type { Pattern } from './pattern.js'
 
 export interface Scanned {
@@ -20,9 +20,22 @@ export async function* scanStream(
 ): AsyncGenerator<Scanned> {
   const finder = new LineFinder(pattern, from)
   for await (const bytes of log.read(key, from.offset, to)) {
-    yield { matches: finder.push(bytes), place: finder.place, bytes: bytes.length }
-    // What is read ahead comes without a turn of the event loop; others wait for one.
-    await setImmediate()
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+      await myTurn()
+      const part = bytes.subarray(at, at + PIECE_BYTES)
+      yield { matches: finder.push(part), place: finder.place, bytes: part.length }
+    }
   }
   yield { matches: finder.end(), place: finder.place, bytes: 0 }
+}
+
+let last: Promise<unknown> = Promise.resolve()
+
+/**
+ * All searches of the process take turns, one in each round of the event loop: whatever is searched for, everybody else is
+ * served in between.
+ */
+function myTurn(): Promise<unknown> {
+  last = last.then(() => setImmediate())
+  return last
 }

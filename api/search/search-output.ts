@@ -4,11 +4,10 @@ import { executionParams } from '../executions/schema.js'
 import { idField } from '../fields.js'
 import { operation } from '../operation.js'
 import { LIMIT_MAX, queryInteger } from '../paging.js'
-import { beginOf, encodePlace, type SearchPlace, streams } from './cursor.js'
-import { excerptOf } from './excerpt.js'
+import { afterHost, beginOf, encodePlace, type SearchPlace, streams } from './cursor.js'
 import { type Found, hasEnded, type ScannedHost } from './scan-host.js'
 import { searchedSchema, searchQuery } from './schema.js'
-import { searchRun } from './search-run.js'
+import { type SearchedHost, searchRun } from './search-run.js'
 
 const hitSchema = z
   .object({
@@ -50,38 +49,31 @@ export const searchOutput = operation({
       searched.bytes += scanned.bytes
       const taken = scanned.found.slice(0, limit - items.length)
       items.push(...taken.map((found) => hitView(scanned, found)))
-      next = goOnFrom(scanned, taken)
+      if (!scanned.left && taken.length === scanned.found.length) {
+        searched.hosts++
+        if (!hasEnded(scanned)) searched.open++
+      }
+      next = goOnFrom(scanned, taken, items.length === limit)
       if (next) break
-      searched.hosts++
-      if (!hasEnded(scanned)) searched.open++
     }
     return { items, next: next ? encodePlace(next) : null, searched }
   },
 })
 
-/** Behind the last hit that was taken where others were left, else where the search stopped. */
+/** Behind the last hit that was taken where others were left, else where the search stopped; undefined where it goes on. */
 function goOnFrom(
-  { host, found, left, lines }: ScannedHost,
+  { host, found, goOn }: SearchedHost,
   taken: readonly Found[],
+  isFull: boolean,
 ): SearchPlace | undefined {
-  const begin = beginOf(host)
   const last = taken.at(-1)
-  if (taken.length === found.length) return left && { ...begin, ...left, lines }
-  // Where the page was full before this host, it is searched anew.
-  return last ? { ...begin, stream: last.stream, ...last.next, lines } : begin
+  if (last && taken.length < found.length) return { ...beginOf(host), stream: last.stream, ...last.next }
+  return goOn ?? (isFull ? afterHost(host) : undefined)
 }
 
 function hitView({ host }: ScannedHost, found: Found): z.input<typeof hitSchema> {
-  const { hostId, hostName, attempt, stepPosition } = host
+  const { hostId, hostName, attempt, stepPosition: step } = host
+  const { line, offset, before, match, after } = found
   const stream = streams[found.stream] ?? 'stdout'
-  return {
-    step: stepPosition,
-    hostId,
-    hostName,
-    attempt,
-    stream,
-    line: found.line,
-    offset: found.offset,
-    ...excerptOf(found),
-  }
+  return { step, hostId, hostName, attempt, stream, line, offset, before, match, after }
 }

@@ -563,7 +563,7 @@ export interface paths {
         put?: never;
         /**
          * Preview a launch
-         * @description Takes what a launch takes, refuses what it would refuse, and starts nothing.
+         * @description Takes what a launch takes and starts nothing. It refuses what the launch would refuse, but for `confirm` and `digest`, which it tells.
          */
         post: operations["preview-launch"];
         delete?: never;
@@ -1246,6 +1246,7 @@ export interface components {
         };
         LaunchAgain: {
             target: string;
+            expiresInMs: number;
             plan: {
                 name: string;
                 steps: ({
@@ -8230,8 +8231,8 @@ export interface operations {
                     name?: string;
                     /** @description Name of a principal. */
                     launchedBy?: string;
-                    /** Format: date-time */
-                    createdBefore?: string;
+                    /** @description Launched longer ago than this. */
+                    olderThanMs?: number;
                     /** @description How many executions the caller expects. */
                     confirm?: number;
                     /** @description Why it is done, for whoever reads the run later. */

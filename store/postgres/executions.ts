@@ -24,6 +24,8 @@ export interface Execution {
   pause: 'soft' | 'hard' | null
   cancelRequestedAt: Date | null
   expiresAt: Date
+  /** How long its orders are good, from each launch and continuation on. */
+  expiresInMs: number
   outputDay: string
   createdAt: Date
   startedAt: Date | null
@@ -47,7 +49,7 @@ export interface StepExecution {
 
 const columns = `e.id, e.scope_id as "scopeId", e.name, e.state, e.reason, e.plan_hash as "planHash", e.workflow_id as "workflowId",
   e.run_id as "runId", e.continuation, e.trigger, p.name as "launchedBy", e.target, e.hosts, e.pause,
-  e.cancel_requested_at as "cancelRequestedAt", e.expires_at as "expiresAt", e.output_day as "outputDay", e.created_at as "createdAt",
+  e.cancel_requested_at as "cancelRequestedAt", e.expires_at as "expiresAt", e.expires_in_ms::float8 as "expiresInMs", e.output_day as "outputDay", e.created_at as "createdAt",
   e.started_at as "startedAt", e.ended_at as "endedAt", (e.next_seq - 1)::text as "lastSeq"`
 
 const stepColumns = `s.id, s.path, s.position, s.type, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
@@ -116,7 +118,8 @@ export interface OpenFilter {
   name?: string | undefined
   /** Name of a principal. */
   launchedBy?: string | undefined
-  createdBefore?: Date | undefined
+  /** Since its launch. */
+  olderThanMs?: number | undefined
 }
 
 /** Executions that have not ended and were not told to, oldest first. */
@@ -130,14 +133,14 @@ export async function listOpen(
     `select e.id from execution e join principal p on p.id = e.launched_by
      where e.scope_id = $1 and e.state not in ('succeeded', 'failed', 'cancelled') and e.cancel_requested_at is null
        and ($2::text[] is null or e.state = any($2)) and ($3::text is null or e.name = $3)
-       and ($4::text is null or p.name = $4) and ($5::timestamptz is null or e.created_at < $5)
+       and ($4::text is null or p.name = $4) and ($5::float8 is null or e.created_at < now() - $5 * interval '1 ms')
      order by e.id limit $6`,
     [
       scopeId,
       filter.states ?? null,
       filter.name ?? null,
       filter.launchedBy ?? null,
-      filter.createdBefore ?? null,
+      filter.olderThanMs ?? null,
       limit,
     ],
   )

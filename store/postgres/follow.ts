@@ -41,7 +41,7 @@ export async function listFollowedHosts(
      from step_execution s
      join host_result r on r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id
      where s.scope_id = $1 and s.execution_id = $2 and ($3::bigint[] is null or r.host_id = any($3)) and ($4::int is null or s.position = $4)
-       and (s.position, r.position) >= ($6, $7)
+       and s.position >= $6 and (s.position, r.position) >= ($6, $7)
      order by s.position, r.position limit $5`,
     [
       execution.scopeId,

@@ -47,9 +47,10 @@ export async function groupShares(
   hostIds: readonly HostId[],
 ): Promise<GroupShare[]> {
   const result = await db.query<GroupShare>(
-    `select m.group_name as "group", (count(*) filter (where m.host_id = any($2)))::int as targeted, count(*)::int as members
+    `select m.group_name as "group", count(t.id)::int as targeted, count(*)::int as members
      from host_group_member m join host h on h.scope_id = m.scope_id and h.id = m.host_id and h.state <> 'revoked'
-     where m.scope_id = $1 group by m.group_name having bool_or(m.host_id = any($2)) order by 2 desc, 1`,
+     left join unnest($2::bigint[]) as t (id) on t.id = m.host_id
+     where m.scope_id = $1 group by m.group_name having count(t.id) > 0 order by 2 desc, 1`,
     [scopeId, hostIds],
   )
   return result.rows

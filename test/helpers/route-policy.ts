@@ -130,8 +130,9 @@ export const policy: Readonly<Record<string, Rule>> = {
   // No run is called so: nothing is cancelled under the other tests.
   [`POST ${inScope}/executions/cancel`]: { may: operators, status: 409, body: () => ({ name: 'none' }) },
   [`GET ${inScope}/executions/:executionId`]: { may: everyRole },
-  [`GET ${inScope}/executions/:executionId/launch`]: { may: everyRole },
-  [`GET ${inScope}/executions/:executionId/steps/:position/script`]: { may: everyRole },
+  // Texts, arguments and environments are for those who may launch them.
+  [`GET ${inScope}/executions/:executionId/launch`]: { may: operators },
+  [`GET ${inScope}/executions/:executionId/steps/:position/script`]: { may: operators },
   [`GET ${inScope}/executions/:executionId/events`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/operations`]: { may: everyRole },
   [`POST ${inScope}/executions/:executionId/operations`]: {

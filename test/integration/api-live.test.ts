@@ -375,6 +375,17 @@ describe('what runs tell on the command line', () => {
     const editor = join(folder, 'editor')
     writeFileSync(editor, '#!/bin/sh\nsed -i s/apple/melon/ "$1"\n', { mode: 0o755 })
     const env = { EDITOR: editor, VISUAL: '' }
+    const untouched = await cli(['runs', 'redo', first, '--edit'], { env: { EDITOR: 'true', VISUAL: '' } })
+    expect([untouched.code, untouched.err]).toEqual([
+      0,
+      expect.stringMatching(/^unchanged: nothing was started/),
+    ])
+    // What was written is kept where it did not start, and taken up again.
+    const refused = await cli(['runs', 'redo', first, '--edit', '--confirm', '9'], { env })
+    expect(refused.code).toBe(3)
+    const [, kept = ''] = /--file (\S+)/.exec(refused.err) ?? []
+    expect((await cli(['runs', 'redo', first, '--file', kept])).out).toContain('one melon')
+    rmSync(dirname(kept), { recursive: true })
     const edited = await cli(['runs', 'redo', first, '--same-hosts', '--edit'], { env })
     expect([edited.code, edited.out]).toEqual([0, expect.stringContaining('one melon')])
     expect(edited.out).toContain('4 hosts identical')
@@ -399,7 +410,7 @@ describe('what runs tell on the command line', () => {
         { kind: 'cancel', args: { why: 'morning' } },
       ])
     }
-    expect(await cli(['runs', 'cancel-all', '--name', 'nap'])).toMatchObject({ code: 9 })
+    expect(await cli(['runs', 'cancel-all', '--name', 'nap'])).toMatchObject({ code: 8 })
   }, 60_000)
 })
 

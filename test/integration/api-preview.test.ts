@@ -126,6 +126,7 @@ describe('a run', () => {
     const again = await drover.launchAgain(first.id)
     expect(again).toMatchObject({
       target: 'rack=p',
+      expiresInMs: 86_400_000,
       plan: { name: 'twice', steps: [{}, { uses: 'again@1' }] },
     })
     const second = await drover.launch(again as Launch)

@@ -9,7 +9,7 @@ import {
 import type { Logger } from '../../base/logger.js'
 import { Lookout } from '../../base/lookout.js'
 import { isFinalExecutionState } from '../../domain/execution.js'
-import { ENGINE_AWAY } from '../../domain/operation.js'
+import { argsForEngine, ENGINE_AWAY } from '../../domain/operation.js'
 import { getExecution, lockExecution, setExecutionState } from '../../store/postgres/executions.js'
 import { holdExecution } from '../../store/postgres/held-runs.js'
 import { endStrandedHosts, requestCancel } from '../../store/postgres/operate.js'
@@ -166,7 +166,7 @@ export class Sweeper implements AsyncDisposable {
   /** @returns whether the workflow has it in its history, refuses it as nothing new, or is gone */
   private async tell({ id, kind, args, workflowId }: UntoldOperation): Promise<boolean> {
     const handle = this.client.workflow.getHandle(workflowId)
-    const input: OperateInput = { operationId: id, kind, args }
+    const input: OperateInput = { operationId: id, kind, args: argsForEngine(args) }
     try {
       await this.client.withDeadline(Date.now() + TELL_WITHIN_MS, () =>
         handle.startUpdate<OperateResult, [OperateInput]>(OPERATE, {

@@ -2,6 +2,7 @@
 import {
   ActivityFailure,
   ApplicationFailure,
+  condition,
   proxyActivities,
   proxyLocalActivities,
 } from '@temporalio/workflow'
@@ -29,14 +30,22 @@ function local<Name extends keyof ControlActivities>(name: Name, summary: string
  */
 export function openLedger() {
   let last: Promise<unknown> = Promise.resolve()
+  let asked = 0
   const inTurn =
     <I, O>(work: (input: I) => Promise<O>) =>
     (input: I): Promise<O> => {
-      const mine = last.then(() => work(input))
+      asked++
+      const mine = last.then(() => atEnd(work(input))).finally(() => asked--)
       last = mine.catch(() => undefined)
       return mine
     }
   return {
+    /**
+     * Resolves when nothing is asked of the ledger any more. What decides on what happened waits for it: an event that comes
+     * while the ledger is being asked is seen before its answer when it happens, and together with it when it is replayed
+     * (chaos, seed 500, run 2256).
+     */
+    quiet: () => condition(() => asked === 0),
     claimExecution: inTurn(local('claimExecution', 'take the run')),
     resolveShards: inTurn(local('resolveShards', 'which hosts are ready, on which gateways')),
     closeStep: inTurn(local('closeStep', 'the verdict of the step')),
@@ -44,6 +53,18 @@ export function openLedger() {
     cancelFromEngine: inTurn(local('cancelFromEngine', 'a cancel from the Temporal UI')),
     applyOperation: inTurn(local('applyOperation', 'what an operator asked for')),
   }
+}
+
+/**
+ * The answer, once everything else that came with it was taken in: an event that comes while the ledger is being asked is
+ * seen before its answer when it happens, and in any order with it when it is replayed.
+ */
+async function atEnd<T>(answer: Promise<T>): Promise<T> {
+  const value = await answer
+  // A condition that is not met at once is looked at again when nothing else of this activation is left to do.
+  let looked = false
+  await condition(() => looked || !(looked = true))
+  return value
 }
 
 /** Whether the ledger refused, because another workflow carries the execution on or it was ended from outside. */

@@ -85,6 +85,7 @@ async function interpret(
   const display = new Display()
   display.show(run)
   while (!run.ended) {
+    await run.ledger.quiet()
     const next = nextStep(run.stepStates, run.cancelRequested)
     const step = next.do === 'run' ? run.steps[next.index] : undefined
     if (step) {
@@ -97,6 +98,7 @@ async function interpret(
     // An operation that came with the last step's end may have changed what comes next.
     const seen = run.changes
     await condition(allHandlersFinished)
+    await run.ledger.quiet()
     if (seen !== run.changes) continue
     const ending = await run.ledger.endExecution(ref)
     if (ending.ended) run.keepAhead({ do: 'end', state: ending.state })

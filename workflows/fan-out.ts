@@ -17,6 +17,8 @@ export class FanOut {
   private held = 0
   private awaiting = false
   private look = true
+  /** Shards have ended since the last look: whether that asks for another one is decided when the ledger is quiet. */
+  private shardsEnded = false
   private readonly ref: ExecutionRef
   private readonly step: ClaimedStep
   private readonly run: RunState
@@ -39,6 +41,9 @@ export class FanOut {
    */
   async finish(): Promise<boolean> {
     for (;;) {
+      await this.run.ledger.quiet()
+      if (this.shardsEnded && !this.done) this.look = true
+      this.shardsEnded = false
       if (this.run.isLong) return false
       const seen = this.run.changes
       if (this.look) await this.resolve()
@@ -47,7 +52,9 @@ export class FanOut {
       if (this.done && seen === this.run.changes && (await this.close())) return true
       if (this.look) continue
       this.say()
-      await condition(() => this.run.changes !== seen || this.done || this.look || this.run.isLong)
+      await condition(
+        () => this.run.changes !== seen || this.done || this.look || this.shardsEnded || this.run.isLong,
+      )
       if (this.run.changes !== seen) this.look = true
     }
   }
@@ -85,7 +92,8 @@ export class FanOut {
     this.active.add(shard.shardId)
     const leftOver = await this.outcomeOf(shard)
     this.active.delete(shard.shardId)
-    this.look = leftOver || !this.done
+    this.shardsEnded = true
+    if (leftOver) this.look = true
   }
 
   /** @returns whether hosts of the shard may be left without an end */

@@ -14,6 +14,7 @@ export async function waitStep(
 ): Promise<boolean> {
   const { stepExecutionId } = step
   for (;;) {
+    await run.ledger.quiet()
     if (run.isLong) return false
     const seen = run.changes
     const resolution =

@@ -191,7 +191,8 @@ class Round {
     try {
       const { replayed, failures } = await replaySince(new Client({ connection }), new Date(this.beganAt))
       Object.assign(this.counts, { replayed, notReplayed: failures.length })
-      for (const what of failures) this.found({ kind: 'history', what })
+      for (const { workflowId, what } of failures)
+        this.found({ kind: 'history', workflowId, what: `${workflowId}: ${what}` })
     } finally {
       await connection.close()
     }

@@ -43,24 +43,25 @@ export async function keepEvidence(
     }
   }
   const ids = [...new Set(findings.flatMap(({ executionId }) => executionId ?? []))].slice(0, MOST_RUNS)
-  await keepHistories(folder, lab, ids)
+  const workflows = findings.flatMap(({ workflowId }) => workflowId ?? []).slice(0, MOST_RUNS)
+  await keepHistories(folder, lab, [...ids.map((id) => `execution/default/${id}`), ...workflows])
   write('ledger.json', await readLedger(lab.platform.env['DROVER_POSTGRES_URL'] ?? '', ids).catch(String))
 }
 
 /** What the engine has of each run: why one waits is in its history alone. */
-async function keepHistories(folder: string, lab: Lab, ids: readonly string[]): Promise<void> {
+async function keepHistories(folder: string, lab: Lab, workflowIds: readonly string[]): Promise<void> {
   const connection = await Connection.connect({
     address: lab.platform.env['DROVER_TEMPORAL_ADDRESS'] ?? '',
   }).catch(() => undefined)
   if (!connection) return
   const { workflow } = new Client({ connection })
-  for (const id of ids) {
-    const handle = workflow.getHandle(`execution/default/${id}`)
+  for (const id of workflowIds) {
+    const handle = workflow.getHandle(id)
     const history = await handle
       .fetchHistory()
       .then(historyToJSON)
       .catch((error: unknown) => String(error))
-    writeFileSync(path.join(folder, `history-${id}.json`), `${history}\n`)
+    writeFileSync(path.join(folder, `history-${id.split('/').at(-1)}.json`), `${history}\n`)
   }
   await connection.close()
 }

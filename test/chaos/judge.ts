@@ -51,6 +51,8 @@ export interface Finding {
   kind: 'doubleRun' | 'silentLoss' | 'outputMismatch' | 'unknown' | 'hang' | 'orphan' | 'history' | 'part'
   what: string
   executionId?: string
+  /** Of a history that does not replay. */
+  workflowId?: string
   shape?: string
   at?: number
   detail?: unknown

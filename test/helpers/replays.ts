@@ -6,8 +6,8 @@ import { checkout } from '../../stack/embedded/find'
 
 export interface Replays {
   replayed: number
-  /** Workflow id and what was wrong, of every history that does not replay. */
-  failures: string[]
+  /** Every history that does not replay, and what was wrong. */
+  failures: { workflowId: string; what: string }[]
 }
 
 /** Replays the histories of all workflows that were started since then. */
@@ -19,7 +19,7 @@ export async function replaySince(client: Client, since: Date): Promise<Replays>
   const workflowBundle = { codePath: path.join(checkout(), 'dist/workflow-bundle.js') }
   for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, histories)) {
     result.replayed++
-    if (error) result.failures.push(`${workflowId}: ${error.message}`)
+    if (error) result.failures.push({ workflowId, what: error.message })
   }
   return result
 }

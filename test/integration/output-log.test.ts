@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Embedded, startEmbedded } from '../../stack/embedded/embedded.js'
 import { connectLog } from '../../store/log/connect.js'
+import pg from 'pg'
 import { seeded } from '../../base/seeded'
 
 describe('the log of output', () => {
@@ -117,5 +118,26 @@ describe('the log of output', () => {
     const pieces: Buffer[] = []
     for await (const part of kept.log.read(other, 0)) pieces.push(part)
     expect(Buffer.concat(pieces).toString()).toBe('err')
+  })
+
+  it('goes on where the server was killed when it had made an index and not yet said so', async () => {
+    const day = '20991231'
+    const collection = kept.client.db().collection(`output_${day}`)
+    await collection.insertOne({ k: 'made by hand' })
+    // FerretDB's own database on the same server: what is there and unknown to it is what a kill leaves.
+    const store = new pg.Client({ connectionString: embedded.urls.postgres.replace(/[^/]*$/, 'ferretdb') })
+    await store.connect()
+    const { rows } = await store.query<{ schema: string; name: string }>(
+      `select schemaname as schema, tablename as name from pg_tables where tablename like 'output\\_%'`,
+    )
+    for (const { schema, name } of rows)
+      await store.query(
+        `create index if not exists "${name}_k___b473697a_idx" on "${schema}"."${name}" ((_jsonb->'k'))`,
+      )
+    await store.end()
+    await expect(collection.createIndex({ k: 1 })).rejects.toThrow('already exists')
+    const key = { ...newKey(), day }
+    await kept.log.insert([{ ...key, offset: 0, data: Buffer.from('all the same') }])
+    expect(String(await all(key))).toBe('all the same')
   })
 })

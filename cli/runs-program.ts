@@ -32,6 +32,20 @@ export function addRuns(program: Command, terminal: Terminal): void {
     .addOption(asJson())
     .action(async (run, options) => (await import('./logs.js')).logs(terminal, run, options))
   runs
+    .command('verdicts <run> <host>')
+    .description('all that was said of a host: the end of each attempt, and what became known later')
+    .option('--step <n>', 'which step, from 1', parseCount, 1)
+    .addOption(asJson())
+    .action(async (run, host, options) =>
+      (await import('./verdicts.js')).showVerdicts(terminal, run, host, options),
+    )
+  addLooks(runs, terminal)
+  addOperations(runs, terminal)
+}
+
+/** Finding, comparing, taking away, doing again. */
+function addLooks(runs: Command, terminal: Terminal): void {
+  runs
     .command('search <run> <text>')
     .description('find lines in what the hosts wrote')
     .option('-E, --regex', "the text is a regular expression in RE2's syntax")
@@ -42,14 +56,6 @@ export function addRuns(program: Command, terminal: Terminal): void {
     .option('--limit <n>', 'how many lines', parseCount, 100)
     .addOption(asJson())
     .action(async (run, text, options) => (await import('./search.js')).search(terminal, run, text, options))
-  runs
-    .command('verdicts <run> <host>')
-    .description('all that was said of a host: the end of each attempt, and what became known later')
-    .option('--step <n>', 'which step, from 1', parseCount, 1)
-    .addOption(asJson())
-    .action(async (run, host, options) =>
-      (await import('./verdicts.js')).showVerdicts(terminal, run, host, options),
-    )
   runs
     .command('compare <run> [other]')
     .description(
@@ -80,7 +86,6 @@ export function addRuns(program: Command, terminal: Terminal): void {
     .option('--idempotency-key <key>', 'repeat it safely')
     .addOption(asJson())
     .action(async (run, options) => (await import('./redo.js')).redo(terminal, run, options))
-  addOperations(runs, terminal)
 }
 
 function addOperations(runs: Command, terminal: Terminal): void {

@@ -1,5 +1,5 @@
 /** `drover runs search`: the lines that match in everything that a run's hosts wrote. */
-import type { Drover, SearchHit, SearchHits, SearchQuery } from '../sdk/index.js'
+import type { Drover, SearchHit, SearchHits } from '../sdk/index.js'
 import { exitCodes } from './exit-code.js'
 import { UsageError } from './fail.js'
 import { findHost } from './find-host.js'
@@ -40,7 +40,15 @@ export async function search(
   const searched = new Searched(terminal)
   const items = options.count
     ? await printCounts(terminal, drover.countMatches(executionId, query), searched, options)
-    : await printHits(terminal, drover, { executionId, query, several: steps.length > 1 }, searched, options)
+    : await printHits(
+        terminal,
+        drover.searchOutput(executionId, { ...query, limit: Math.min(options.limit, 1_000) }),
+        searched,
+        {
+          ...options,
+          several: steps.length > 1,
+        },
+      )
   if (options.json) terminal.json({ run: `r-${executionId}`, items, searched: searched.sums })
   else searched.say(options.count ? items.reduce((sum, item) => sum + linesOf(item), 0) : items.length)
   if (!items.length) process.exitCode = exitCodes.notFound
@@ -50,13 +58,12 @@ const linesOf = (item: object) => ('lines' in item ? Number(item.lines) : 1)
 
 async function printHits(
   terminal: Terminal,
-  drover: Drover,
-  { executionId, query, several }: { executionId: string; query: SearchQuery; several: boolean },
+  pages: ReturnType<Drover['searchOutput']>,
   searched: Searched,
-  { limit, json }: SearchOptions,
+  { limit, json, several }: SearchOptions & { several: boolean },
 ): Promise<SearchHit[]> {
   const items: SearchHit[] = []
-  for await (const page of drover.searchOutput(executionId, { ...query, limit: Math.min(limit, 1_000) })) {
+  for await (const page of pages) {
     searched.add(page)
     for (const hit of page.items.slice(0, limit - items.length)) {
       items.push(hit)

@@ -33,7 +33,7 @@ export async function waitStep(
 
 /** Whichever comes first; without a time only the change. The timer is taken away with it. */
 async function changeOr(changed: () => boolean, ms: number | undefined, name: string): Promise<void> {
-  if (ms === undefined) return void (await condition(changed))
+  if (ms === undefined) return condition(changed)
   const timer = new CancellationScope()
   const slept = timer
     .run(() => sleep(ms, { summary: `${name}: waiting for its time` }))

@@ -1,4 +1,4 @@
-import { PlatformError } from '../../domain/errors.js'
+import type { PlatformError } from '../../domain/errors.js'
 import { compilePattern, type Query } from './pattern.js'
 
 const pattern = (text: string, more: Partial<Query> = {}) =>
@@ -6,16 +6,16 @@ const pattern = (text: string, more: Partial<Query> = {}) =>
 const regex = (text: string) => pattern(text, { regex: true })
 
 describe('a pattern', () => {
-  it.each<[string, string, Partial<Query>, string, [number, number] | undefined]>([
-    ['a literal', 'a.c', {}, 'abc a.c', [4, 7]],
-    ['a literal in bytes, not characters', '€', {}, 'ä€', [2, 5]],
-    ['a literal whatever its case', 'ERROR(1)', { ignoreCase: true }, 'no error(1)', [3, 11]],
-    ['an expression', 'took [0-9]+ ms', { regex: true }, 'it took 12 ms', [3, 13]],
-    ['an expression whatever its case', 'fail(ed)?', { regex: true, ignoreCase: true }, 'x FAILED', [2, 8]],
-    ['nothing', 'zz', {}, 'a', undefined],
-    ['an empty line', '^$', { regex: true }, '', [0, 0]],
-  ])('finds %s', (_what, text, more, line, span) => {
-    const found = pattern(text, more).find(Buffer.from(line))
+  it.each<[string, string, [string, Partial<Query>?], [number, number] | undefined]>([
+    ['a literal', 'abc a.c', ['a.c'], [4, 7]],
+    ['a literal in bytes, not characters', 'ä€', ['€'], [2, 5]],
+    ['a literal whatever its case', 'no error(1)', ['ERROR(1)', { ignoreCase: true }], [3, 11]],
+    ['an expression', 'it took 12 ms', ['took [0-9]+ ms', { regex: true }], [3, 13]],
+    ['an expression whatever its case', 'x FAILED', ['fail(ed)?', { regex: true, ignoreCase: true }], [2, 8]],
+    ['nothing', 'a', ['zz'], undefined],
+    ['an empty line', '', ['^$', { regex: true }], [0, 0]],
+  ])('finds %s', (_what, line, wanted, span) => {
+    const found = pattern(...wanted).find(Buffer.from(line))
     expect(found && [found.from, found.to]).toEqual(span)
   })
 

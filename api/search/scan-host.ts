@@ -39,7 +39,7 @@ export interface HostSearch {
   /** How many matches are wanted; 0 only counts them. */
   keep: number
   /** True as soon as nobody waits for more. */
-  over(): boolean
+  over: () => boolean
 }
 
 /** However short the time, it gets further than `from`. */

@@ -1,6 +1,7 @@
 /** Holds docs/security.md to the tests that it names: each exists, and no row is without one or a reason. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { citationsIn, hasTest } from '../helpers/citations'
 
 const root = join(__dirname, '../..')
 const page = readFileSync(join(root, 'docs/security.md'), 'utf8')
@@ -9,9 +10,7 @@ const rows = page.split('\n').flatMap((line) => {
   return number === undefined ? [] : [{ number: Number(number), source, told }]
 })
 const citations = rows.flatMap(({ number, told }) =>
-  [...told.matchAll(/`([^`]+\.test\.ts)` "([^"]+)"/g)].map(
-    ([, file = '', name = '']) => [number, file, name] as const,
-  ),
+  citationsIn(told).map(([file, name]) => [number, file, name] as const),
 )
 
 describe('docs/security.md', () => {
@@ -34,11 +33,6 @@ describe('docs/security.md', () => {
   })
 
   it.each(citations)('row %i names a test of %s that exists: %s', (_number, file, name) => {
-    const tests = readFileSync(join(root, file), 'utf8')
-    // As the name of a test or of a group of tests, not in passing.
-    const quoted = ["'", '"', '`'].some((quote) =>
-      tests.includes(`${quote}${name.replaceAll(quote, `\\${quote}`)}${quote}`),
-    )
-    expect(quoted).toBe(true)
+    expect(hasTest(file, name)).toBe(true)
   })
 })

@@ -6,44 +6,86 @@ import { heartbeat, sleep } from '@temporalio/activity'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../domain/id.js'
 import { placeHost } from '../domain/placement.js'
 import { isFinalStepState } from '../domain/step-execution.js'
-import { findStepState, getExecution } from '../store/postgres/executions.js'
+import { type Execution, findStepState, getExecution, readClock } from '../store/postgres/executions.js'
 import { listRetryHosts } from '../store/postgres/retries.js'
 import { listOpenHosts } from '../store/postgres/shards.js'
 import type { ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { isOwner } from './owner.js'
 
+/** While hosts are missing; a person waits for them. */
 const LOOK_EVERY_MS = 500
+/** While hosts are only watched for failures. */
+const WATCH_EVERY_MS = 1_000
+/** Retries that fall due one after another are told together: each look leaves a dozen events in the history. */
+const GATHER_MS = 2_000
+/** Hosts that are held back by the limit of the step are looked at again this often, beside every end of a shard. */
+const HELD_MS = 10_000
 
-export function createAwaitHosts({
-  pool,
-  lostAfterMs,
-}: ControlDependencies): ControlActivities['awaitHosts'] {
+export function createAwaitHosts(deps: ControlDependencies): ControlActivities['awaitHosts'] {
+  const { pool } = deps
   return async (input) => {
     const key = {
       scopeId: input.scopeId as ScopeId,
       executionId: input.executionId as ExecutionId,
       stepExecutionId: input.stepExecutionId as StepExecutionId,
     }
+    const beganAt = Date.now()
     const before = await getExecution(pool, key.scopeId, key.executionId)
+    let held: ReadonlySet<string> | undefined
     for (;;) {
       const execution = await getExecution(pool, key.scopeId, key.executionId)
       if (!execution || !isOwner(execution, input) || execution.pause !== before?.pause) return
-      const rules = {
-        cancelled: execution.cancelRequestedAt !== null,
-        expired: execution.expiresAt.getTime() <= Date.now(),
-        lostAfterMs,
-      }
-      const hosts = await listOpenHosts(pool, key)
-      if (hosts.some((host) => placeHost(host, rules).do !== 'wait')) return
-      const step = await findStepState(pool, key)
-      if (!step || isFinalStepState(step.state)) return
-      const retries = await listRetryHosts(pool, key, step.retryDelaysMs)
-      if (retries.some((host) => host.dueInMs <= 0) || rules.cancelled || rules.expired) return
-      // With a retry policy a host that still runs may fail: until the step has its verdict somebody watches.
-      if (!hosts.length && !step.retryDelaysMs.length) return
-      heartbeat({ missing: hosts.length, retrying: retries.length })
-      await sleep(LOOK_EVERY_MS)
+      const found = await lookAt(deps, key, execution)
+      // Only a look of the workflow's can tell whether the limit lets them start.
+      held ??= new Set(input.held ? found.ready : [])
+      const waited = Date.now() - beganAt
+      const known = held
+      if (found.isOver || found.ends || found.ready.some((id) => !known.has(id))) return
+      if (found.due && waited >= GATHER_MS) return
+      if (known.size && waited >= HELD_MS) return
+      heartbeat({ missing: found.missing, retrying: found.retrying })
+      await sleep(found.missing ? LOOK_EVERY_MS : WATCH_EVERY_MS)
     }
+  }
+}
+
+interface Found {
+  /** Nothing is left to wait for. */
+  isOver: boolean
+  /** Hosts that can have no other end than the one they get now. */
+  ends: number
+  /** Hosts that an order could be sent to. */
+  ready: string[]
+  /** Hosts that are away. */
+  missing: number
+  /** Hosts that wait for their next attempt, and whether that of one is due. */
+  retrying: number
+  due: boolean
+}
+
+async function lookAt(
+  { pool, lostAfterMs }: ControlDependencies,
+  key: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
+  execution: Execution,
+): Promise<Found> {
+  const cancelled = execution.cancelRequestedAt !== null
+  const expired = execution.expiresAt <= (await readClock(pool))
+  const step = await findStepState(pool, key)
+  const open = await listOpenHosts(pool, key)
+  const placed = open.map((host) => ({
+    host,
+    placement: placeHost(host, { cancelled, expired, lostAfterMs }),
+  }))
+  const delaysMs = cancelled || expired ? [] : (step?.retryDelaysMs ?? [])
+  const retries = await listRetryHosts(pool, key, delaysMs)
+  return {
+    // With a retry policy a host that still runs may fail: until the step has its verdict somebody watches.
+    isOver: !step || isFinalStepState(step.state) || (!open.length && !delaysMs.length),
+    ends: placed.filter(({ placement }) => placement.do === 'end').length,
+    ready: placed.flatMap(({ host, placement }) => (placement.do === 'dispatch' ? host.hostId : [])),
+    missing: placed.filter(({ placement }) => placement.do === 'wait').length,
+    retrying: retries.length,
+    due: retries.some((host) => host.dueInMs <= 0),
   }
 }

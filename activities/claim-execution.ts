@@ -1,6 +1,5 @@
 /** Claims an execution for a workflow: the ledger, not the engine, decides that it starts once. */
 import type { ExecutionId, ScopeId } from '../domain/id.js'
-import { PlatformError } from '../domain/errors.js'
 import { isFinalExecutionState } from '../domain/execution.js'
 import { IR_VERSION } from '../domain/plan.js'
 import type { CompiledStep } from '../domain/step/step.js'
@@ -32,7 +31,7 @@ export function createClaimExecution(deps: ControlDependencies): ControlActiviti
         return { claimed: false, why: `run r-${key.executionId} has already ended` }
       if (execution.state === 'pending') await setExecutionState(tx, key, 'running')
       const plan = await findPlan(tx, key.scopeId, execution.planHash)
-      if ((plan?.irVersion ?? 0) > IR_VERSION) throw tooNew(key.executionId)
+      if ((plan?.irVersion ?? 0) > IR_VERSION) return tooNew(key.executionId)
       const next = await goOn(tx, deps, { key, execution, look: input.look })
       const steps = await listSteps(tx, key.scopeId, key.executionId)
       return {
@@ -48,10 +47,10 @@ export function createClaimExecution(deps: ControlDependencies): ControlActiviti
     })
 }
 
-/** While workers are replaced, an older one may meet what only a newer one understands: it is tried again until one takes it. */
-function tooNew(executionId: ExecutionId): PlatformError {
-  const why = 'was compiled by a newer version: it waits for a worker of that version'
-  return new PlatformError('unavailable', `the plan of run r-${executionId} ${why}`)
+/** While workers are replaced, an older one may meet what only a newer one understands: its task is left to others. */
+function tooNew(executionId: ExecutionId): Claim {
+  const why = `the plan of run r-${executionId} was compiled by a newer version: it waits for a worker of that version`
+  return { claimed: false, isTooNew: true, why }
 }
 
 function claimedStep(step: StepExecution, compiled: CompiledStep | undefined): ClaimedStep {

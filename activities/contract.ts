@@ -42,7 +42,7 @@ export interface ClaimedStep {
 }
 
 export type Claim =
-  | { claimed: false; why: string }
+  | { claimed: false; why: string; isTooNew?: true }
   | {
       claimed: true
       name: string
@@ -51,7 +51,7 @@ export type Claim =
       steps: ClaimedStep[]
       standing: Standing
       /** Left out in histories of before it was told with the claim. */
-      next?: Next
+      next?: Next | undefined
       /** Events after which the workflow continues as a new one; 0 or left out: when Temporal advises it. */
       historyMaxEvents?: number
     }
@@ -101,8 +101,9 @@ export interface ControlActivities {
   /**
    * Returns when a host that was missing has come back or is given up, when the next attempt of one is due, or when the
    * execution is cancelled or held.
+   * @param input held: hosts were held back by the step's limit; that they could be sent an order is no news then
    */
-  awaitHosts(input: StepRef): Promise<void>
+  awaitHosts(input: StepRef & { held?: boolean }): Promise<void>
   /**
    * Gives the step its verdict from its hosts' results; no verdict while a host has no end.
    * @param input goOn: with the verdict, also takes the look at the next step, or ends the execution
@@ -122,7 +123,7 @@ export interface Closing {
   open: number
   counts: HostCounts
   standing: Standing
-  next?: Next
+  next?: Next | undefined
 }
 
 /** `ended: false`: an operation has given it more to do meanwhile. */

@@ -9,6 +9,9 @@ import { endAs } from './end-execution.js'
 import { type Key, standingOf } from './owner.js'
 import { resolveStep } from './resolve-shards.js'
 
+/** Each step that is ended because its condition is not met writes all its hosts: more of them are left to the next call. */
+const ENDED_AT_ONCE = 5
+
 /**
  * In a transaction that holds the execution, for a workflow that carries no shard of the next step. Repeatable: a look that was
  * taken already tells again what it made, and for a step that has its verdict already an execution that has ended tells its end.
@@ -17,10 +20,10 @@ export async function goOn(
   tx: Db,
   deps: ControlDependencies,
   from: { key: Key; execution: Execution; look: number },
-): Promise<Next> {
+): Promise<Next | undefined> {
   const { key, execution, look } = from
   if (isFinalExecutionState(execution.state)) return { do: 'end', state: execution.state }
-  for (let ended = 0; ; ended++) {
+  for (let ended = 0; ended < ENDED_AT_ONCE; ended++) {
     const steps = await listStepStates(tx, key)
     const states = steps.map((step) => step.state)
     const next = nextStep(states, standingOf(execution).cancelRequested)
@@ -36,4 +39,5 @@ export async function goOn(
     if (isFinalStepState(resolution.state)) continue
     return { do: 'run', stepExecutionId: id, resolution, ...(ended ? { steps: states } : {}) }
   }
+  return undefined
 }

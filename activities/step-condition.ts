@@ -17,7 +17,11 @@ export async function endUnlessMet(
   const isHeld = execution.pause !== null || execution.cancelRequestedAt !== null
   if (step.condition === null || step.state !== 'pending' || isHeld) return false
   const key = { scopeId: execution.scopeId, executionId: execution.id }
-  const earlier = (await listSteps(tx, key.scopeId, key.executionId)).slice(0, step.position)
+  const steps = await listSteps(tx, key.scopeId, key.executionId)
+  const { dispatched = 0, running = 0 } = steps[step.position]?.counts ?? {}
+  // After a restore hosts may have been sent what the rows know no more of: then it has begun.
+  if (dispatched || running) return false
+  const earlier = steps.slice(0, step.position)
   const end = conditionEnd(step.condition, earlier)
   if (!end) return false
   await skipStep(tx, key, { id }, end)

@@ -2,13 +2,14 @@
 import {
   type ComparedGroup,
   type Drover,
+  DroverError,
   type ExecutionDetail,
   type HostResult,
   type OutputPart,
   unifiedDiff,
 } from '../sdk/index.js'
 import { UsageError } from './fail.js'
-import { findHost } from './find-host.js'
+import { findHost, stepWithHosts } from './find-host.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
@@ -92,7 +93,8 @@ async function compareHosts(
   const [one, two, ...more] = names
   if (!one || !two || more.length) throw new UsageError('--hosts takes two names: --hosts web-1,web-2')
   const drover = connect()
-  const place = { executionId, step: (options.step ?? 1) - 1 }
+  const { steps } = await drover.execution(executionId)
+  const place = { executionId, step: options.step === undefined ? stepWithHosts(steps) : options.step - 1 }
   const [first, second] = await Promise.all([findHost(drover, place, one), findHost(drover, place, two)])
   const streams = []
   for (const stream of ['stdout', 'stderr'] as const)
@@ -145,6 +147,10 @@ async function beginOf(
   host: HostResult,
 ): Promise<OutputPart> {
   const at = { ...place, hostId: host.hostId, stream }
-  const said = stream === 'stdout' ? host.stdoutBytes : host.stderrBytes
-  return said ? drover.readOutput(at, { from: 0, last: OUTPUT_BYTES - 1 }) : drover.readOutput(at)
+  try {
+    return await drover.readOutput(at, { from: 0, last: OUTPUT_BYTES - 1 })
+  } catch (error) {
+    if (error instanceof DroverError && error.code === 'range_invalid') return drover.readOutput(at)
+    throw error
+  }
 }

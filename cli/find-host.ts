@@ -1,7 +1,12 @@
 /** A host of a step by name or id; one that was revoked since is still there. */
-import type { Drover, HostResult } from '../sdk/index.js'
+import type { Drover, HostResult, Step } from '../sdk/index.js'
 import { exitCodes } from './exit-code.js'
 import { UsageError } from './fail.js'
+
+/** Position of a step that tells a run's hosts: each has them all, but those that wait have none. */
+export function stepWithHosts(steps: readonly Step[]): number {
+  return steps.find((step) => step.hosts)?.position ?? 0
+}
 
 /**
  * @param place.step from 0

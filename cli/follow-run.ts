@@ -1,5 +1,6 @@
 /** Following a run: a line that moves where a person looks, a line for each host where a program reads. */
 import type { Drover, ExecutionDetail, ExecutionEvent } from '../sdk/index.js'
+import { stepWithHosts } from './find-host.js'
 import { listenForInterrupts } from './interrupt.js'
 import { harmless, type Terminal } from './terminal.js'
 import { formatDuration } from './values.js'
@@ -44,11 +45,16 @@ export function progressLine(run: ExecutionDetail, now = Date.now()): string {
   const parts = [
     `r-${run.id} ${run.state}`,
     step &&
-      `${run.steps.length > 1 ? `step ${step.position + 1}/${run.steps.length} ` : ''}${harmless(step.name)} ${step.hosts - open}/${step.hosts}`,
+      `${run.steps.length > 1 ? `step ${step.position + 1}/${run.steps.length} ` : ''}${harmless(step.name)} ${doneOf(step, open)}`,
     ...others,
     formatDuration(now - Date.parse(run.startedAt ?? run.createdAt)),
   ]
   return parts.filter(Boolean).join(' · ')
+}
+
+/** Hosts that are done, or until when it waits. */
+function doneOf(step: ExecutionDetail['steps'][number], open: number): string {
+  return step.state === 'waiting' ? (step.reason ?? '') : `${step.hosts - open}/${step.hosts}`
 }
 
 interface HostChangeBody {
@@ -68,8 +74,9 @@ class HostLines {
 
   static async begin(drover: Drover, executionId: string): Promise<HostLines> {
     const names = new Map<string, string>()
-    for await (const host of drover.executionHosts(executionId, 0)) names.set(host.hostId, host.hostName)
     const { steps } = await drover.execution(executionId)
+    for await (const host of drover.executionHosts(executionId, stepWithHosts(steps)))
+      names.set(host.hostId, host.hostName)
     return new HostLines(
       names,
       new Map(steps.map((step) => [step.id, steps.length > 1 ? `${step.name}: ` : ''])),
@@ -77,6 +84,8 @@ class HostLines {
   }
 
   linesOf(event: ExecutionEvent): string[] {
+    if (event.type === 'step' && event.body['state'] === 'waiting')
+      return [`${String(event.body['name'])}: waiting ${String(event.body['reason'] ?? '')}`]
     if (event.type !== 'hosts') return []
     const { stepExecutionId, changes = [] } = event.body as unknown as HostChangeBody
     return changes

@@ -62,6 +62,7 @@ function addRun(program: Command, terminal: Terminal): void {
     .option('--file <script>', 'run this file; - is standard input')
     .option('--script <name>', 'run a script of the library: deploy, or deploy@3')
     .option('--job <plan>', 'run a plan of a job: deploy-site/staging')
+    .option('--expires <duration>', 'how long its orders are good, from now on; 24h', parseDuration)
     .option('--confirm <n>', 'say how many hosts you expect', parseCount)
     .option('--preview', 'show what would be done, to whom and for how long, and start nothing')
     .option('--digest <digest>', 'start only exactly what a preview showed')

@@ -37,6 +37,8 @@ export interface RunOptions extends LaunchOptions {
   file?: string
   script?: string
   job?: string
+  /** ms */
+  expires?: number
 }
 
 export async function run(terminal: Terminal, words: string[], options: RunOptions): Promise<void> {
@@ -83,9 +85,12 @@ async function follow(
 export function launchOf(words: string[], options: RunOptions): Launch {
   if (options.file === '-' && options.target === '-')
     throw new UsageError('standard input can be the target or the script, not both')
-  const confirm = options.confirm === undefined ? {} : { confirm: options.confirm }
+  const rest = {
+    ...(options.confirm === undefined ? {} : { confirm: options.confirm }),
+    ...(options.expires === undefined ? {} : { expiresInMs: options.expires }),
+  }
   if (options.job !== undefined)
-    return { ...planOf(options.job, words, options), target: readTarget(options.target), ...confirm }
+    return { ...planOf(options.job, words, options), target: readTarget(options.target), ...rest }
   const script = {
     ...sourceOf(words, options),
     ...(options.name === undefined ? {} : { name: options.name }),
@@ -97,7 +102,7 @@ export function launchOf(words: string[], options: RunOptions): Launch {
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   }
   // The server knows the languages, and says which they are.
-  return { script: script as NonNullable<Launch['script']>, target: readTarget(options.target), ...confirm }
+  return { script: script as NonNullable<Launch['script']>, target: readTarget(options.target), ...rest }
 }
 
 /** A plan has all that it needs. @throws UsageError */

@@ -2,7 +2,7 @@
 import type { Drover, SearchHit, SearchHits } from '../sdk/index.js'
 import { exitCodes } from './exit-code.js'
 import { UsageError } from './fail.js'
-import { findHost } from './find-host.js'
+import { findHost, stepWithHosts } from './find-host.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
@@ -28,14 +28,15 @@ export async function search(
   const drover = connect()
   const executionId = parseRun(run)
   const { steps } = await drover.execution(executionId)
-  const { step = 1 } = options
-  if (step > steps.length) throw new UsageError(`r-${executionId} has no step ${step}`, exitCodes.notFound)
+  const step = options.step === undefined ? stepWithHosts(steps) : options.step - 1
+  if (step >= steps.length)
+    throw new UsageError(`r-${executionId} has no step ${step + 1}`, exitCodes.notFound)
   const query = {
     text,
     regex: options.regex,
     ignoreCase: options.ignoreCase,
-    step: options.step === undefined ? undefined : options.step - 1,
-    hostId: options.host && (await findHost(drover, { executionId, step: step - 1 }, options.host)).hostId,
+    step: options.step === undefined ? undefined : step,
+    hostId: options.host && (await findHost(drover, { executionId, step }, options.host)).hostId,
   }
   const searched = new Searched(terminal)
   const items = options.count

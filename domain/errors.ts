@@ -133,6 +133,8 @@ export const catalogue = {
   cancelled_by_operator: never('cancelled'),
   paused_hard: never('cancelled'),
   step_skipped: never('cancelled'),
+  condition_not_met: never('cancelled'),
+  condition_failed: never('failed_precondition'),
   journal_lost: never('internal'),
 } satisfies Record<string, Entry>
 

@@ -104,6 +104,8 @@ function routeSkip(args: OperationArgs, view: OperationView, ended: boolean): Op
   if (ended) return view.execution === 'succeeded' ? refuse('the run succeeded') : { route: 'continue' }
   if (view.cancelRequested) return refuse('the run is being cancelled')
   if (state !== 'pending' && state !== 'waiting')
-    return refuse(`the step is ${state}; cancel the run or pause it hard first`)
+    return refuse(
+      `the step is ${state}; ${state === 'paused' ? 'resume' : 'cancel'} the run or pause it hard first`,
+    )
   return { route: 'live' }
 }

@@ -7,6 +7,12 @@ describe('a retry policy', () => {
     expect(retryDelays(policy)).toEqual([1_000, 3_000, 9_000, 10_000])
   })
 
+  it('waits whole milliseconds, whatever the factor', () => {
+    expect(retryDelays({ attempts: 6, backoffMs: 10_000, factor: 1.1, maxBackoffMs: 300_000 })).toEqual([
+      10_000, 11_000, 12_100, 13_310, 14_641, 16_105,
+    ])
+  })
+
   it('gives no further attempt after the last', () => {
     expect(retryDelayMs(policy, 5)).toBeUndefined()
     // An operator's retry of a host that has used them up is not repeated by itself.

@@ -20,7 +20,7 @@ export const autoRetriedStates: readonly HostState[] = ['failed', 'timed_out']
 /** How long a host waits after the end of its attempt `attempt` (from 1), ms; undefined if it was the last one. */
 export function retryDelayMs(policy: RetryPolicy, attempt: number): number | undefined {
   if (attempt > policy.attempts) return undefined
-  return Math.min(policy.maxBackoffMs, policy.backoffMs * policy.factor ** (attempt - 1))
+  return Math.min(policy.maxBackoffMs, Math.round(policy.backoffMs * policy.factor ** (attempt - 1)))
 }
 
 /** The waits after each attempt, in order: what the ledger reads the policy as. */

@@ -109,6 +109,8 @@ async function createWorker(config: ControlConfig, pool: Pool, { signer }: Platf
       : { workflowsPath: require.resolve('../workflows/index.js') }),
     activities: createControlActivities({ pool, signer, lostAfterMs, shardMaxHosts, historyMaxEvents }),
     maxCachedWorkflows: 500,
+    // Each step that waits for hosts, or watches them for failures, has one for as long as it does.
+    maxConcurrentActivityTaskExecutions: 2_000,
     maxHeartbeatThrottleInterval: '2 s',
     stickyQueueScheduleToStartTimeout: '2 s',
     shutdownGraceTime: '10 s',

@@ -71,6 +71,8 @@ async function interpret(
   run: RunState,
 ): Promise<ExecutePlanResult | undefined> {
   const claim = await run.ledger.claimExecution({ ...ref, look: run.nextLook() })
+  // Not the workflow fails with it but its task, which another worker may take.
+  if (!claim.claimed && claim.isTooNew) throw new Error(claim.why)
   run.claim = claim.claimed ? 'taken' : 'refused'
   if (!claim.claimed) {
     await condition(allHandlersFinished)

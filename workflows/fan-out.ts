@@ -110,7 +110,7 @@ export class FanOut {
 
   private async awaitMissing(): Promise<void> {
     this.awaiting = true
-    await awaitHosts(this.missing, this.retrying)(this.stepRef).catch(() => {})
+    await awaitHosts(this.missing, this.retrying)({ ...this.stepRef, held: this.held > 0 }).catch(() => {})
     this.awaiting = false
     this.look = true
   }

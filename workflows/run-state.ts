@@ -69,6 +69,11 @@ export class RunState {
     for (const [step, state] of steps) step.state = state
   }
 
+  /** Whether the ledger has said something newer since. */
+  isOlder(standing: Standing): boolean {
+    return standing.seq < this.seq
+  }
+
   /** Keeps what the ledger decided beyond what it was asked, in place of what it decided before. */
   keepAhead(next: Next | undefined): void {
     this.ahead = next

@@ -17,16 +17,18 @@ export async function waitStep(
     await run.ledger.quiet()
     if (run.isLong) return false
     const seen = run.changes
+    const ahead = run.takeAhead(stepExecutionId)
     const resolution =
-      run.takeAhead(stepExecutionId) ??
-      (await run.ledger.resolveShards({ ...ref, stepExecutionId, look: run.nextLook(), activeShards: [] }))
+      ahead && !run.isOlder(ahead.standing)
+        ? ahead
+        : await run.ledger.resolveShards({ ...ref, stepExecutionId, look: run.nextLook(), activeShards: [] })
     run.adopt(resolution.standing, new Map([[step, resolution.state]]))
     if (isFinalStepState(step.state)) return true
     run.waiting = run.paused
       ? 'paused by an operator: resume or cancel it'
       : `${step.name}: waiting for its time`
     display.show(run)
-    await changeOr(() => run.changes !== seen, resolution.wakeInMs, step.name)
+    await changeOr(() => run.changes !== seen || run.isLong, resolution.wakeInMs, step.name)
     run.waiting = undefined
   }
 }

@@ -7,6 +7,7 @@ import { digestText } from '../../domain/launch-digest.js'
 import { type Compilation, compilePlan } from '../../domain/plan.js'
 import { adHocStepSchema, type PlanInput, planSchema } from '../../domain/plan.schema.js'
 import type { UsedScript } from '../../domain/step/script-step.js'
+import { checkWaits } from '../../domain/step/wait-step.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { labelShares, type TargetHost } from '../../store/postgres/targets.js'
 import { nameField } from '../fields.js'
@@ -81,6 +82,7 @@ export async function compileLaunch(db: Db, scopeId: ScopeId, body: LaunchBody):
   const plan = await planOf(db, scopeId, body)
   const used = await findUsed(db, scopeId, plan)
   const compilation = compilePlan(plan, sha256, used)
+  checkWaits(compilation.plan.steps, new Date(), body.expiresInMs)
   return { plan, hosts, shares, used, compilation, expiresInMs: body.expiresInMs }
 }
 

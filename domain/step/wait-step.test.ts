@@ -1,5 +1,5 @@
 import { waitStepSchema } from './wait-step.schema.js'
-import { compileWaitStep, wakeTime } from './wait-step.js'
+import { checkWaits, compileWaitStep, wakeTime } from './wait-step.js'
 
 const wait = (fields: object) => waitStepSchema.parse({ type: 'wait', name: 'w', ...fields })
 const wakes = (fields: object, from: string) => wakeTime(wait(fields), new Date(from)).toISOString()
@@ -28,6 +28,43 @@ describe('a wait', () => {
   it('until a date that has passed is over at once', () => {
     expect(wakes({ until: '2026-01-01T00:00', zone: 'UTC' }, '2026-11-21T12:00:00Z')).toBe(
       '2026-11-21T12:00:00.000Z',
+    )
+  })
+
+  it.each<[object[], number, string | undefined]>([
+    [[{ durationMs: 3_600_000 }], 7_200_000, undefined],
+    [[{ durationMs: 3_600_000 }, { durationMs: 3_600_000 }], 7_200_000, 'plan_invalid'],
+    [
+      [
+        { until: '12:30', zone: 'UTC' },
+        { until: '12:45', zone: 'UTC' },
+      ],
+      3_600_000,
+      undefined,
+    ],
+    [
+      [
+        { until: '12:30', zone: 'UTC' },
+        { until: '12:15', zone: 'UTC' },
+      ],
+      86_000_000,
+      'plan_invalid',
+    ],
+  ])('%j beside orders that are good for %d ms', (waits, expiresInMs, code) => {
+    const refused = (() => {
+      try {
+        checkWaits(waits.map(wait), new Date('2026-11-21T12:00:00Z'), expiresInMs)
+        return undefined
+      } catch (error) {
+        return (error as { code: string }).code
+      }
+    })()
+    expect(refused).toBe(code)
+  })
+
+  it.each(['2026-02-31T10:00', '2026-13-01T10:00'])('until %s is refused: there is no such day', (until) => {
+    expect(() => compileWaitStep(wait({ until, zone: 'UTC' }), 'step 1 "w"')).toThrow(
+      expect.objectContaining({ code: 'plan_invalid' }),
     )
   })
 

@@ -1,6 +1,7 @@
 /** Steps that wait: for a while, or until a time in a zone. No host has a part in them. */
 import { Cron } from 'croner'
 import { PlatformError } from '../errors.js'
+import type { CompiledScriptStep } from './script-step.js'
 import type { WaitStepInput } from './wait-step.schema.js'
 
 export interface CompiledWaitStep {
@@ -15,6 +16,7 @@ export interface CompiledWaitStep {
 /** @throws PlatformError plan_invalid */
 export function compileWaitStep(step: WaitStepInput, where: string): CompiledWaitStep {
   try {
+    if (!isDate(step.until)) throw new Error('no such date')
     wakeTime(step, new Date(0))
   } catch {
     throw new PlatformError(
@@ -23,6 +25,34 @@ export function compileWaitStep(step: WaitStepInput, where: string): CompiledWai
     )
   }
   return step
+}
+
+/** A day that there is, where one is named: 2026-02-31 would be taken for the third of March. */
+function isDate(until: string | undefined): boolean {
+  if (!until?.includes('T')) return true
+  const [date = ''] = until.split('T')
+  return new Date(`${date}T00:00:00Z`).toISOString().startsWith(date)
+}
+
+/**
+ * Refuses waits that take longer than the run's orders are good for: every host of the steps after them would be told that it
+ * came too late.
+ * @throws PlatformError plan_invalid
+ */
+export function checkWaits(
+  steps: readonly (CompiledWaitStep | CompiledScriptStep)[],
+  now: Date,
+  expiresInMs: number,
+): void {
+  let at = now
+  for (const step of steps) if (step.type === 'wait') at = wakeTime(step, at)
+  const waitMs = at.getTime() - now.getTime()
+  if (waitMs < expiresInMs) return
+  const hours = (ms: number) => `${Math.round(ms / 360_000) / 10} h`
+  throw new PlatformError(
+    'plan_invalid',
+    `the waits of the plan end ${hours(waitMs)} from now at the earliest, and orders of the run are good for ${hours(expiresInMs)}: raise expiresInMs (--expires), or wait less`,
+  )
 }
 
 /**

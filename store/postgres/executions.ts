@@ -291,6 +291,7 @@ async function moveStep(
   const { state, reason, from } = move
   const result = await tx.query<{ position: number; name: string }>(
     `update step_execution set state = $3, reason = $4, ended_at = case when $3 in (${finalStates}) then now() end,
+       wake_at = case when $3 <> 'pending' then wake_at end,
        started_at = case when $3 in ('pending', 'skipped') then started_at else coalesce(started_at, now()) end
      where scope_id = $1 and id = $2 and ${from} and (state, reason) is distinct from ($3, $4) returning position, name`,
     [key.scopeId, key.stepExecutionId, state, reason ?? null],

@@ -7,5 +7,6 @@ import { hosts } from './hosts'
 import { launch } from './launch'
 import { load } from './load'
 import { output } from './output'
+import { plans } from './plans'
 
-export const groups: readonly Group[] = [launch, hosts, load, output, agent, demo, fleet]
+export const groups: readonly Group[] = [launch, hosts, load, output, agent, demo, fleet, plans]

@@ -1,4 +1,5 @@
 /** Automatic retries on a real platform: each attempt is a start of its own, counted from what scripts wrote. */
+import { Client, Connection } from '@temporalio/client'
 import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
@@ -39,7 +40,7 @@ describe('automatic retries', () => {
 
   it('runs a host that failed again, by its own time, while others still run', async () => {
     const [slow, flaky] = (await hostIds()).slice(0, 2)
-    const body = `[ $DROVER_HOST = ${slow} ] && sleep 6\n[ $DROVER_HOST != ${flaky} ] || [ ${attempt} -ge 3 ]`
+    const body = `[ $DROVER_HOST = ${slow} ] && sleep 12\n[ $DROVER_HOST != ${flaky} ] || [ ${attempt} -ge 3 ]`
     const id = await launch(body, { attempts: 3, backoffMs: 300, factor: 1 })
     const early = await api.until(id, (view) => view.steps[0]?.counts['succeeded'] === 3, 20_000)
     expect(early.steps[0]?.counts).toEqual({ succeeded: 3, running: 1 })
@@ -51,6 +52,28 @@ describe('automatic retries', () => {
       expect([host.hostId, host.attempt, starts(id, host.hostId)]).toEqual([host.hostId, attempts, attempts])
     }
   }, 60_000)
+
+  it('leaves a short history where the limit of the step holds hosts back', async () => {
+    const [first] = await hostIds()
+    const body = `[ $DROVER_HOST != ${first} ] || [ ${attempt} -ge 2 ] || exit 1\nsleep 4`
+    const id = await launch(body, { attempts: 2, backoffMs: 100 }, { concurrency: 1 })
+    expect(await api.ended(id, 90_000)).toMatchObject({ steps: [{ counts: { succeeded: 4 } }] })
+    // Looking again and again would leave hundreds a minute.
+    expect(await historyLength(id)).toBeLessThan(120)
+  }, 120_000)
+
+  it('leaves a short history where a host is away when the run is cancelled', async () => {
+    const [lost] = platform.hosts
+    const id = await launch('sleep 300', { attempts: 2, backoffMs: 100 }, { graceMs: 200 })
+    await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
+    platform.child(lost?.name ?? '').kill('SIGSTOP')
+    await api.operate(id, { kind: 'cancel' })
+    await api.until(id, (view) => view.steps[0]?.counts['cancelled'] === 3, 30_000)
+    await pause(15_000)
+    platform.child(lost?.name ?? '').kill('SIGCONT')
+    expect(await api.ended(id, 60_000)).toMatchObject({ state: 'cancelled' })
+    expect(await historyLength(id)).toBeLessThan(120)
+  }, 120_000)
 
   it('gives up after the last attempt, and leaves what an operator retries to them', async () => {
     const id = await launch('exit 7', { attempts: 2, backoffMs: 100 })
@@ -86,6 +109,16 @@ describe('automatic retries', () => {
     expect(await api.ended(refused, 30_000)).toMatchObject({ state: 'failed' })
     for (const host of await api.hosts(refused)) expect(host).toMatchObject({ attempt: 1, state: 'rejected' })
   }, 60_000)
+
+  async function historyLength(id: string): Promise<number> {
+    const address = platform.env['DROVER_TEMPORAL_ADDRESS'] ?? ''
+    const connection = await Connection.connect({ address })
+    const { historyLength: length } = await new Client({ connection }).workflow
+      .getHandle(`execution/default/${id}`)
+      .describe()
+    await connection.close()
+    return length
+  }
 
   const hostIds = async () => (await api.hosts(await ended())).map((host) => host.hostId)
   async function ended(): Promise<string> {

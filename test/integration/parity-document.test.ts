@@ -16,7 +16,9 @@ const weak = page.split('\n').flatMap((line) => {
 
 describe('docs/bk-job-parity.md', () => {
   it('gives a test to all that works or is better, and a part, or what comes instead, to what is later', () => {
-    const bare = rows.filter(({ mark, how }) => (mark === 'better' || mark === 'works') && !citationsIn(how).length)
+    const bare = rows.filter(
+      ({ mark, how }) => (mark === 'better' || mark === 'works') && !citationsIn(how).length,
+    )
     expect(bare).toEqual([])
     const vague = rows.filter(({ mark, how }) => mark === 'later' && !/part \d|console|agent for/.test(how))
     expect(vague).toEqual([])

@@ -84,8 +84,8 @@ class HostLines {
   }
 
   linesOf(event: ExecutionEvent): string[] {
-    if (event.type === 'step' && event.body['state'] === 'waiting')
-      return [`${String(event.body['name'])}: waiting ${String(event.body['reason'] ?? '')}`]
+    const { name, state, reason } = event.body as { name?: string; state?: string; reason?: string }
+    if (event.type === 'step' && state === 'waiting') return [`${name}: waiting ${reason}`]
     if (event.type !== 'hosts') return []
     const { stepExecutionId, changes = [] } = event.body as unknown as HostChangeBody
     return changes

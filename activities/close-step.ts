@@ -3,6 +3,7 @@ import { PlatformError } from '../domain/errors.js'
 import { isFinalExecutionState } from '../domain/execution.js'
 import { summarize } from '../domain/host-result.js'
 import type { StepExecutionId } from '../domain/id.js'
+import { autoRetriedStates } from '../domain/retry.js'
 import { isFinalStepState, type StepState, stepVerdict } from '../domain/step-execution.js'
 import {
   type Execution,
@@ -42,7 +43,8 @@ export function createCloseStep(deps: ControlDependencies): ControlActivities['c
       const isNew = await takeLook(tx, key, input.look)
       if (isNew) await closeShardsBut(tx, key, [])
       const { open } = summarize(counts)
-      const retrying = await countRetrying(tx, { key, execution })
+      const hasFailed = autoRetriedStates.some((failed) => counts[failed])
+      const retrying = hasFailed ? await countRetrying(tx, { key, execution }) : 0
       // A held run gets no verdict, and a call that comes late or again decides nothing: whoever asked looks again.
       const isHeld = standing.paused && !standing.cancelRequested
       if (open || retrying || isHeld || !isNew)

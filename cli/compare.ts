@@ -12,7 +12,7 @@ import { UsageError } from './fail.js'
 import { findHost, stepWithHosts } from './find-host.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
-import { harmless, type Terminal } from './terminal.js'
+import { harmless, printLines, type Terminal } from './terminal.js'
 import { parseRun } from './values.js'
 
 interface CompareOptions {
@@ -109,9 +109,7 @@ async function compareHosts(
   ])
   terminal.data(tableOf(['HOST', 'STATE', 'EXIT', 'REASON', 'MS'], rows))
   for (const { stream, same, diff, note } of streams) {
-    if (!same)
-      for (const line of [`--- ${one} ${stream}`, `+++ ${two} ${stream}`, ...diff])
-        terminal.data(terminal.interactive ? harmless(line) : line)
+    if (!same) printLines(terminal, [`--- ${one} ${stream}`, `+++ ${two} ${stream}`, ...diff])
     if (note) terminal.talk(`${stream}: ${note}`)
   }
   if (streams.every((stream) => stream.same && !stream.note)) terminal.talk('they wrote the same')

@@ -8,7 +8,7 @@ import { decode } from './script-input.js'
 import { connect } from './settings.js'
 import { stepText } from './step-text.js'
 import { tableOf } from './table.js'
-import { harmless, type Terminal } from './terminal.js'
+import { harmless, printLines, type Terminal } from './terminal.js'
 import { parseJob } from './values.js'
 
 interface Json {
@@ -72,11 +72,7 @@ export async function diffPlan(terminal: Terminal, text: string, options: Json):
   const lines = unifiedDiff(printPlan(plan.steps, plan.chosen), printPlan(job.steps, plan.chosen))
   if (options.json) return terminal.json({ plan: text, revision: job.revision, diff: lines })
   if (!lines.length) return terminal.talk('a sync changes nothing of what it runs')
-  print(terminal, [`--- ${text}`, `+++ ${name}, revision ${job.revision}`, ...lines])
-}
-
-const print = (terminal: Terminal, lines: readonly string[]) => {
-  for (const line of lines) terminal.data(terminal.interactive ? harmless(line) : line)
+  printLines(terminal, [`--- ${text}`, `+++ ${name}, revision ${job.revision}`, ...lines])
 }
 
 async function read(drover: Drover, name: string): Promise<{ job: Job; plans: PlanSummary[] }> {
@@ -131,7 +127,7 @@ export async function diffJobs(terminal: Terminal, files: string[], options: Jso
       terminal.talk(`${job}: nothing to change`)
       continue
     }
-    print(terminal, [`--- ${isNew ? '(none)' : job}`, `+++ ${job}`, ...diff])
+    printLines(terminal, [`--- ${isNew ? '(none)' : job}`, `+++ ${job}`, ...diff])
   }
 }
 

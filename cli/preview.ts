@@ -2,7 +2,7 @@
 import { type Drover, DroverError, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
 import { ownScript } from './step-text.js'
 import { tableOf } from './table.js'
-import { harmless, type Terminal } from './terminal.js'
+import { harmless, printLines, type Terminal } from './terminal.js'
 import { formatDuration, parseUse } from './values.js'
 
 type PreviewedStep = LaunchPreview['steps'][number]
@@ -31,7 +31,7 @@ export async function showPreview(
     terminal.data(`without the step ${harmless(name)}, which r-${last?.id} had`)
   for (const { step, diff } of diffs) {
     terminal.data(terminal.tone('quiet', `--- ${harmless(step)}, r-${last?.id}`))
-    for (const line of diff) terminal.data(terminal.interactive ? harmless(line) : line)
+    printLines(terminal, diff)
   }
   terminal.data(predictionOf(preview))
   terminal.data(`digest ${preview.digest}`)

@@ -13,7 +13,7 @@ import { UsageError } from './fail.js'
 import { endingOf, languageOfFile, readScript } from './script-input.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
-import { harmless, type Terminal } from './terminal.js'
+import { harmless, printLines, type Terminal } from './terminal.js'
 import { parseUse } from './values.js'
 
 interface Json {
@@ -227,7 +227,7 @@ export async function diffScript(
   if (before?.content === now?.content) return terminal.talk('the texts are the same')
   if (!lines.length) return terminal.talk('the texts differ in the line break at their end alone')
   const head = [`--- ${from.name}@${from.version}`, `+++ ${after.name}@${after.version}`]
-  for (const line of [...head, ...lines]) terminal.data(terminal.interactive ? harmless(line) : line)
+  printLines(terminal, [...head, ...lines])
 }
 
 async function onlineOf(drover: Drover, name: string): Promise<{ name: string; version: number }> {

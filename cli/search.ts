@@ -39,30 +39,25 @@ export async function search(
     hostId: options.host && (await findHost(drover, { executionId, step }, options.host)).hostId,
   }
   const searched = new Searched(terminal)
-  const items = options.count
+  const { items, lines } = options.count
     ? await printCounts(terminal, drover.countMatches(executionId, query), searched, options)
     : await printHits(
         terminal,
         drover.searchOutput(executionId, { ...query, limit: Math.min(options.limit, 1_000) }),
         searched,
-        {
-          ...options,
-          several: steps.length > 1,
-        },
+        { ...options, several: steps.length > 1 },
       )
   if (options.json) terminal.json({ run: `r-${executionId}`, items, searched: searched.sums })
-  else searched.say(options.count ? items.reduce((sum, item) => sum + linesOf(item), 0) : items.length)
+  else searched.say(lines)
   if (!items.length) process.exitCode = exitCodes.notFound
 }
-
-const linesOf = (item: object) => ('lines' in item ? Number(item.lines) : 1)
 
 async function printHits(
   terminal: Terminal,
   pages: ReturnType<Drover['searchOutput']>,
   searched: Searched,
   { limit, json, several }: SearchOptions & { several: boolean },
-): Promise<SearchHit[]> {
+): Promise<{ items: SearchHit[]; lines: number }> {
   const items: SearchHit[] = []
   for await (const page of pages) {
     searched.add(page)
@@ -74,7 +69,7 @@ async function printHits(
     if (page.next && !json) terminal.talk(`… the first ${limit}; more with --limit, or --count`)
     break
   }
-  return items
+  return { items, lines: items.length }
 }
 
 function lineOf(terminal: Terminal, hit: SearchHit, several: boolean): string {
@@ -96,7 +91,7 @@ async function printCounts(
   }
   const rows = items.map((item) => [item.step + 1, item.hostName, item.lines])
   if (!json && rows.length) terminal.data(tableOf(['STEP', 'HOST', 'LINES'], rows))
-  return items
+  return { items, lines: items.reduce((sum, item) => sum + item.lines, 0) }
 }
 
 /** How far a search has come, for whoever waits for it. */

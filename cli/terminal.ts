@@ -58,6 +58,11 @@ export function createTerminal(env: Record<string, string | undefined>): Termina
   }
 }
 
+/** Lines of texts that others wrote: for a person without what would drive the terminal, for a program as they are. */
+export function printLines(terminal: Terminal, lines: readonly string[]): void {
+  for (const line of lines) terminal.data(terminal.interactive ? harmless(line) : line)
+}
+
 /** Control characters made visible, except line breaks and tabs: a host's output must not drive the operator's terminal. */
 export function harmless(text: string): string {
   // eslint-disable-next-line no-control-regex

@@ -1,4 +1,4 @@
-import { retryDelayMs, retryDelays } from './retry.js'
+import { retryDelays } from './retry.js'
 
 const policy = { attempts: 4, backoffMs: 1_000, factor: 3, maxBackoffMs: 10_000 }
 
@@ -11,11 +11,5 @@ describe('a retry policy', () => {
     expect(retryDelays({ attempts: 6, backoffMs: 10_000, factor: 1.1, maxBackoffMs: 300_000 })).toEqual([
       10_000, 11_000, 12_100, 13_310, 14_641, 16_105,
     ])
-  })
-
-  it('gives no further attempt after the last', () => {
-    expect(retryDelayMs(policy, 5)).toBeUndefined()
-    // An operator's retry of a host that has used them up is not repeated by itself.
-    expect(retryDelayMs(policy, 7)).toBeUndefined()
   })
 })

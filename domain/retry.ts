@@ -17,13 +17,9 @@ export interface RetryPolicy {
  */
 export const autoRetriedStates: readonly HostState[] = ['failed', 'timed_out']
 
-/** How long a host waits after the end of its attempt `attempt` (from 1), ms; undefined if it was the last one. */
-export function retryDelayMs(policy: RetryPolicy, attempt: number): number | undefined {
-  if (attempt > policy.attempts) return undefined
-  return Math.min(policy.maxBackoffMs, Math.round(policy.backoffMs * policy.factor ** (attempt - 1)))
-}
-
-/** The waits after each attempt, in order: what the ledger reads the policy as. */
-export function retryDelays(policy: RetryPolicy): number[] {
-  return Array.from({ length: policy.attempts }, (_, n) => retryDelayMs(policy, n + 1) ?? 0)
+/** How long a host waits after the end of each attempt for the next, ms, in order: after the last one there is none. */
+export function retryDelays({ attempts, backoffMs, factor, maxBackoffMs }: RetryPolicy): number[] {
+  return Array.from({ length: attempts }, (_, n) =>
+    Math.min(maxBackoffMs, Math.round(backoffMs * factor ** n)),
+  )
 }

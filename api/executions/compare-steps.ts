@@ -1,12 +1,11 @@
 /** GET …/steps/{position}/compare: what became of the hosts in this step, beside another run's. */
 import { z } from 'zod'
-import { foldNodeset } from '../../domain/nodeset.js'
 import { compareSteps as readGroups } from '../../store/postgres/compare.js'
 import { idField } from '../fields.js'
 import { operation } from '../operation.js'
 import { queryInteger } from '../paging.js'
 import { mustFindStep } from './find-execution.js'
-import { hostStateField, stepParams } from './schema.js'
+import { groupView, hostStateField, stepParams } from './schema.js'
 
 const outcomeSchema = z
   .object({ state: hostStateField, exitCode: z.int().nullable() })
@@ -46,12 +45,6 @@ export const compareSteps = operation({
     const after = await mustFindStep(pool, scope.id, params)
     const before = await mustFindStep(pool, scope.id, other)
     const groups = await readGroups(pool, scope.id, { before, after })
-    return {
-      groups: groups.map(({ hostNames, ...group }) => ({
-        ...group,
-        hosts: hostNames.length,
-        nodeset: foldNodeset(hostNames),
-      })),
-    }
+    return { groups: groups.map(groupView) }
   },
 })

@@ -1,11 +1,10 @@
 /** GET /executions/{executionId}/steps/{position}/groups: hosts whose outcome and output are the same, together. */
 import { z } from 'zod'
-import { foldNodeset } from '../../domain/nodeset.js'
 import { listOutputGroups as readGroups } from '../../store/postgres/host-results.js'
 import { idField } from '../fields.js'
 import { operation } from '../operation.js'
 import { mustFindStep } from './find-execution.js'
-import { hostStateField, stepParams } from './schema.js'
+import { groupView, hostStateField, stepParams } from './schema.js'
 
 export const listOutputGroups = operation({
   name: 'list-output-groups',
@@ -32,12 +31,6 @@ export const listOutputGroups = operation({
   errors: ['execution_unknown', 'step_unknown'],
   async handler({ services, scope, params }) {
     const groups = await readGroups(services.pool, await mustFindStep(services.pool, scope.id, params))
-    return {
-      groups: groups.map(({ hostNames, ...group }) => ({
-        ...group,
-        hosts: hostNames.length,
-        nodeset: foldNodeset(hostNames),
-      })),
-    }
+    return { groups: groups.map(groupView) }
   },
 })

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { executionStates } from '../../domain/execution.js'
 import { hostStates } from '../../domain/host-result.js'
+import { foldNodeset } from '../../domain/nodeset.js'
 import { operationKinds, seenRuns } from '../../domain/operation.js'
 import { cutText } from '../../domain/text.js'
 import type { ScriptSource } from '../../domain/step/script-step.js'
@@ -134,6 +135,11 @@ export const operationSchema = z
     decidedAt: timeField.nullable(),
   })
   .meta({ id: 'Operation' })
+
+/** A group of hosts as it is shown: how many, and their names folded. */
+export function groupView<G extends { hostNames: readonly string[] }>({ hostNames, ...group }: G) {
+  return { ...group, hosts: hostNames.length, nodeset: foldNodeset(hostNames) }
+}
 
 const TARGET_SHOWN = 2_000
 

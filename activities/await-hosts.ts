@@ -70,14 +70,15 @@ async function lookAt(
   execution: Execution,
 ): Promise<Found> {
   const cancelled = execution.cancelRequestedAt !== null
+  const ending = execution.endingStep === key.stepExecutionId
   const expired = execution.expiresAt <= (await readClock(pool))
   const step = await findStepState(pool, key)
   const open = await listOpenHosts(pool, key)
   const placed = open.map((host) => ({
     host,
-    placement: placeHost(host, { cancelled, expired, lostAfterMs }),
+    placement: placeHost(host, { cancelled, ending, expired, lostAfterMs }),
   }))
-  const delaysMs = cancelled || expired ? [] : (step?.retryDelaysMs ?? [])
+  const delaysMs = cancelled || ending || expired ? [] : (step?.retryDelaysMs ?? [])
   const retries = await listRetryHosts(pool, key, delaysMs)
   return {
     // With a retry policy a host that still runs may fail: until the step has its verdict somebody watches.

@@ -2,7 +2,6 @@
 import type { ExecutionId, ScopeId } from '../domain/id.js'
 import { isFinalExecutionState } from '../domain/execution.js'
 import { IR_VERSION } from '../domain/plan.js'
-import type { CompiledStep } from '../domain/step/step.js'
 import {
   claimExecution,
   getExecution,
@@ -12,10 +11,12 @@ import {
 } from '../store/postgres/executions.js'
 import { findPlan } from '../store/postgres/plans.js'
 import { transaction } from '../store/postgres/transaction.js'
-import type { Claim, ClaimedStep, ControlActivities } from './contract.js'
+import type { Claim, ClaimedStep, ControlActivities, Known } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
-import { goOn } from './go-on.js'
-import { standingOf } from './owner.js'
+import { advance } from './advance.js'
+
+/** What a workflow knows that has just begun. */
+export const nothingKnown: Known = { shards: [], waits: 0, wakes: 0, engineCancelled: false, leave: false }
 
 export function createClaimExecution(deps: ControlDependencies): ControlActivities['claimExecution'] {
   const { pool, historyMaxEvents } = deps
@@ -32,17 +33,16 @@ export function createClaimExecution(deps: ControlDependencies): ControlActiviti
       if (execution.state === 'pending') await setExecutionState(tx, key, 'running')
       const plan = await findPlan(tx, key.scopeId, execution.planHash)
       if ((plan?.irVersion ?? 0) > IR_VERSION) return tooNew(key.executionId)
-      const next = await goOn(tx, deps, { key, execution, look: input.look })
+      const asking = { ...nothingKnown, look: input.look, operations: [] }
+      const advanced = await advance(tx, deps, { key, execution, asking })
       const steps = await listSteps(tx, key.scopeId, key.executionId)
       return {
         claimed: true,
-        name: execution.name,
         actor: execution.launchedBy,
         hosts: execution.hosts,
-        standing: standingOf(execution),
-        next,
+        advance: advanced,
         ...(historyMaxEvents ? { historyMaxEvents } : {}),
-        steps: steps.map((step) => claimedStep(step, plan?.steps[step.position])),
+        steps: steps.map(claimedStep),
       }
     })
 }
@@ -53,17 +53,9 @@ function tooNew(executionId: ExecutionId): Claim {
   return { claimed: false, isTooNew: true, why }
 }
 
-function claimedStep(step: StepExecution, compiled: CompiledStep | undefined): ClaimedStep {
-  const { id: stepExecutionId, type, name, state, hosts } = step
-  const script = compiled?.type === 'script' ? compiled : undefined
-  return {
-    stepExecutionId,
-    type,
-    name,
-    state,
-    hosts,
-    timeoutMs: script?.timeoutMs ?? 0,
-    graceMs: script?.graceMs ?? 0,
-    onFailure: script?.onFailure ?? 'stop',
-  }
-}
+const claimedStep = ({ id: stepExecutionId, name, state, hosts }: StepExecution): ClaimedStep => ({
+  stepExecutionId,
+  name,
+  state,
+  hosts,
+})

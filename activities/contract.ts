@@ -2,8 +2,7 @@
 import type { ExecutionState } from '../domain/execution.js'
 import type { HostCounts } from '../domain/host-result.js'
 import type { ShardOutcome } from '../domain/fleet.js'
-import type { OnFailure, StepState } from '../domain/step-execution.js'
-import type { StepType } from '../domain/step/step.js'
+import type { StepState } from '../domain/step-execution.js'
 import type { ShardRef } from '../domain/shard.js'
 
 /** An execution, and who asks: the ledger answers only the workflow that it names, in the chain of runs that claimed it. */
@@ -19,10 +18,9 @@ export interface ExecutionRef {
 export interface Standing {
   paused: boolean
   cancelRequested: boolean
-  /** Grows with each change of the execution: of two answers the one with the higher number is the newer. */
-  seq: number
 }
 
+/** A step, and who asks. */
 export interface StepRef extends ExecutionRef {
   stepExecutionId: string
 }
@@ -30,34 +28,38 @@ export interface StepRef extends ExecutionRef {
 /** One step, as the workflow needs it. */
 export interface ClaimedStep {
   stepExecutionId: string
-  /** Left out in histories of before there were others: a script. */
-  type?: StepType
   name: string
   state: StepState
   hosts: number
-  /** 0: none but the order's expiry. */
-  timeoutMs: number
-  graceMs: number
-  onFailure: OnFailure
 }
 
 export type Claim =
   | { claimed: false; why: string; isTooNew?: true }
   | {
       claimed: true
-      name: string
       actor: string
       hosts: number
       steps: ClaimedStep[]
-      standing: Standing
-      /** Left out in histories of before it was told with the claim. */
-      next?: Next | undefined
+      advance: Advance
       /** Events after which the workflow continues as a new one; 0 or left out: when Temporal advises it. */
       historyMaxEvents?: number
     }
 
-/** Where a step's hosts stand, and the shards that were made for those that are ready. */
-export interface Resolution {
+/** What the workflow knows when it asks, and is told back: what it asks next follows from answers, not from when events came. */
+export interface Known {
+  /** Shards that are under way. */
+  shards: string[]
+  /** How many waits for hosts, and how many timers, have ended. */
+  waits: number
+  wakes: number
+  /** Whether the engine was asked to cancel the workflow. */
+  engineCancelled: boolean
+  /** Whether the history has become so long that a new one must go on. */
+  leave: boolean
+}
+
+/** A look at a step's hosts: the shards that were made for those that are ready, and what is still waited for. */
+export interface Look {
   shards: ShardRef[]
   /** Hosts without a session that are still waited for. */
   missing: number
@@ -65,82 +67,61 @@ export interface Resolution {
   held: number
   /** Hosts that failed and wait for the next attempt that they get by themselves. Left out: none. */
   retrying?: number
-  /** Of a step that waits: how long still, ms. */
-  wakeInMs?: number
+  /** Of a step that waits: until when, and how long that is, ms. */
+  wake?: { at: string; inMs: number }
   /** Whether hosts that fail get another attempt by themselves: then somebody must watch for it. */
   watch?: true
-  counts: HostCounts
-  /** The step's, after it; a final one was skipped or ended meanwhile, and nothing was done. */
-  state: StepState
-  standing: Standing
 }
 
-/** What comes next by the rows, decided in the transaction that made way for it. */
-export type Next =
-  | {
-      do: 'run'
-      stepExecutionId: string
-      resolution: Resolution
-      /** Of all steps, where some were ended on the way because their condition was not met. */
-      steps?: StepState[]
-    }
-  | { do: 'end'; state: ExecutionState }
+/** What was decided of an operation. `ended`: nothing, for the execution has ended; whoever asked must continue it instead. */
+export interface OperationOutcome {
+  operationId: string
+  state: 'accepted' | 'refused' | 'ended'
+  reason?: string
+}
+
+/** Where the run stands by its rows, and what its workflow is to do. */
+export interface Advance {
+  known: Known
+  /** The run has ended so. */
+  ended?: ExecutionState
+  standing: Standing
+  /** Of all steps, in their order. */
+  states: StepState[]
+  /** Hosts by state, of the steps that were looked at, by position. */
+  counts: Record<number, HostCounts>
+  outcomes: OperationOutcome[]
+  /** The look at the step whose turn it is. */
+  step?: Look & { position: number; stepExecutionId: string }
+  /** More steps than one answer goes past were ended: ask again. */
+  again?: true
+}
+
+/** What is asked with: what the workflow knows, and what it wants decided. */
+export interface Asking extends ExecutionRef, Known {
+  /** Grows with each question of the workflow's; one that comes late or again changes nothing. */
+  look: number
+  /** Operations that wait for their decision. */
+  operations: string[]
+}
 
 export interface ControlActivities {
-  /**
-   * Takes the execution for this chain of runs: the ledger decides that it starts once.
-   * @param input look: as for resolveShards, at the step that comes next
-   */
+  /** Takes the execution for this chain of runs, and advances it: the ledger decides that it starts once. */
   claimExecution(input: ExecutionRef & { look: number }): Promise<Claim>
   /**
-   * Closes every shard of the step but the active ones, ends hosts that can have no other end, and makes signed shards of
-   * those that are ready. A shard whose making was not heard of is closed like a finished one.
-   * @param input look: grows with each look of the workflow's at this step; one that comes late or again changes nothing
+   * Decides operations, gives steps that have nothing left their verdict, takes the look at the step whose turn it is, or ends
+   * the run: whatever the rows say. Closes every shard but those that are under way. Repeatable: what a lost answer made is told again.
    */
-  resolveShards(input: StepRef & { look: number; activeShards: string[] }): Promise<Resolution>
+  advance(input: Asking): Promise<Advance>
   /**
    * Returns when a host that was missing has come back or is given up, when the next attempt of one is due, or when the
    * execution is cancelled or held.
    * @param input held: hosts were held back by the step's limit; that they could be sent an order is no news then
    */
   awaitHosts(input: StepRef & { held?: boolean }): Promise<void>
-  /**
-   * Gives the step its verdict from its hosts' results; no verdict while a host has no end.
-   * @param input goOn: with the verdict, also takes the look at the next step, or ends the execution
-   */
-  closeStep(input: StepRef & { look: number; onFailure: OnFailure; goOn: boolean }): Promise<Closing>
-  /** Ends the execution if its rows say that nothing is left to do. */
-  endExecution(input: ExecutionRef): Promise<Ending>
-  /** A cancel that came through the engine's own UI or client rather than through an operation. */
-  cancelFromEngine(input: ExecutionRef): Promise<Standing>
-  /** Applies an operation to the rows and decides it; the same answer again if it was decided before. */
-  applyOperation(input: ExecutionRef & { operationId: string }): Promise<OperationOutcome>
-}
-
-export interface Closing {
-  state: StepState
-  /** Hosts without an end. */
-  open: number
-  counts: HostCounts
-  standing: Standing
-  next?: Next | undefined
-}
-
-/** `ended: false`: an operation has given it more to do meanwhile. */
-export type Ending =
-  | { ended: true; state: ExecutionState }
-  | { ended: false; steps: StepState[]; standing: Standing }
-
-export interface OperationOutcome {
-  /** `ended`: nothing was decided, for the execution has ended; whoever asked must continue it instead. */
-  state: 'accepted' | 'refused' | 'ended'
-  reason?: string | undefined
-  /** The steps' states after it. */
-  steps: StepState[]
-  standing: Standing
 }
 
 export interface GatewayActivities {
-  /** Carries one shard through on the gateway whose queue it is on. */
-  runShard(input: { shardId: string }): Promise<ShardOutcome>
+  /** Carries one shard through on the gateway whose queue it is on. @param input afterMs: how long it waits before it begins */
+  runShard(input: { shardId: string; afterMs?: number }): Promise<ShardOutcome>
 }

@@ -12,14 +12,15 @@ import {
 } from '../store/postgres/executions.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
+import type { Look } from './contract.js'
 import { type Key, superseded } from './owner.js'
 
-/** @returns how long it still waits, ms; undefined where it has ended, or nothing goes on because the run is held */
+/** @returns until when it still waits; undefined where it has ended, or nothing goes on because the run is held */
 export async function lookAtWait(
   tx: Db,
   key: Key & { stepExecutionId: StepExecutionId },
   { execution, step }: { execution: Execution; step: StepStanding },
-): Promise<number | undefined> {
+): Promise<Look['wake']> {
   if (isFinalExecutionState(execution.state)) throw superseded(key)
   if (execution.cancelRequestedAt) {
     await setStepState(tx, key, 'cancelled', 'cancelled_by_operator')
@@ -35,7 +36,7 @@ export async function lookAtWait(
   }
   await setExecutionState(tx, key, 'waiting', `until ${wakeAt.toISOString()}`)
   await setStepState(tx, key, 'waiting', `until ${wakeAt.toISOString()}`)
-  return wakeAt.getTime() - now.getTime()
+  return { at: wakeAt.toISOString(), inMs: wakeAt.getTime() - now.getTime() }
 }
 
 async function begin(

@@ -1,7 +1,7 @@
 /** Who may change an execution: the workflow that its row names, in the chain of runs that claimed it, and nobody else. */
 import { PlatformError } from '../domain/errors.js'
 import type { ExecutionId, ScopeId } from '../domain/id.js'
-import { type Execution, getExecution, lockExecution } from '../store/postgres/executions.js'
+import { type Execution, lockExecution } from '../store/postgres/executions.js'
 import type { Db } from '../store/postgres/pool.js'
 import type { ExecutionRef, Standing } from './contract.js'
 
@@ -39,13 +39,5 @@ export function standingOf(execution: Execution): Standing {
   return {
     paused: execution.pause !== null,
     cancelRequested: execution.cancelRequestedAt !== null,
-    seq: Number(execution.lastSeq),
   }
-}
-
-/** The same after changes of the transaction's own. */
-export async function readStanding(tx: Db, key: Key): Promise<Standing> {
-  const execution = await getExecution(tx, key.scopeId, key.executionId)
-  if (!execution) throw new PlatformError('execution_unknown', `there is no run r-${key.executionId}`)
-  return standingOf(execution)
 }

@@ -1,9 +1,9 @@
 /** Automatic retries, at each look at a step. */
 import type { StepExecutionId } from '../domain/id.js'
-import { retryDueHosts } from '../store/postgres/operate.js'
+import { retryDueHosts } from '../store/postgres/attempts.js'
 import type { Db } from '../store/postgres/pool.js'
 import { listRetryHosts } from '../store/postgres/retries.js'
-import type { Resolution } from './contract.js'
+import type { Look } from './contract.js'
 import type { Key } from './owner.js'
 
 /** Hosts whose wait is over get their next attempt, and are open again. */
@@ -12,7 +12,7 @@ export async function retryDue(
   key: Key & { stepExecutionId: StepExecutionId },
   delaysMs: readonly number[],
   isNew: boolean,
-): Promise<Pick<Resolution, 'retrying' | 'watch'>> {
+): Promise<Pick<Look, 'retrying' | 'watch'>> {
   const hosts = await listRetryHosts(tx, key, delaysMs)
   const due = isNew ? hosts.filter((host) => host.dueInMs <= 0) : []
   if (due.length) {

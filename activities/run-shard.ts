@@ -13,6 +13,7 @@ export function createRunShard(fleet: Fleet): GatewayActivities['runShard'] {
     const beat = setInterval(() => context.heartbeat({ settled }), BEAT_EVERY_MS)
     const stopped = context.cancelled.catch(() => {})
     try {
+      if (input.afterMs) await context.sleep(input.afterMs)
       return await fleet.runShard(input.shardId as ShardId, stopped, (count) => {
         settled = count
       })

@@ -1,11 +1,11 @@
 /** The signer: the only part that can make an order which agents obey. */
 import { createPrivateKey } from 'node:crypto'
-import type { CompiledScriptStep } from '../domain/step/script-step.js'
 import { OUTPUT_CAP_BYTES } from '../domain/script.js'
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../domain/id.js'
 import {
   DispatchOrder,
   dispatchId,
+  type ScriptTask,
   type SignedOrder,
   sha256,
   signOrder,
@@ -13,8 +13,13 @@ import {
   StopOrder,
   TaskSpec,
   UpgradeOrder,
+  type Variable,
+  VariableType,
 } from '../proto/index.js'
 import type { PrivateKey } from '../store/postgres/platform-keys.js'
+import type { StoredValue } from '../store/postgres/variables.js'
+import type { FilledScriptStep, FilledSqlStep, FilledStep } from './fill-step.js'
+import type { Input } from './step-inputs.js'
 
 export interface OrderFacts {
   scopeId: ScopeId
@@ -27,6 +32,10 @@ export interface OrderFacts {
   issuedAt: Date
   expiresAt: Date
   outputDay: string
+  /** Values of this host alone. */
+  variables: readonly StoredValue[]
+  /** Of what is sealed to the host for it; left out where there is nothing. */
+  secretsSha256?: Buffer | undefined
 }
 
 /** What one host's agent may be changed to. */
@@ -70,6 +79,8 @@ export function createSigner(signingKey: PrivateKey): Signer {
         issuedAtMs: BigInt(facts.issuedAt.getTime()),
         expiresAtMs: BigInt(facts.expiresAt.getTime()),
         outputDay: facts.outputDay,
+        variables: facts.variables.map(({ name, items }) => toVariable({ name, items, ...ofHost })),
+        secretsSha256: facts.secretsSha256 ?? Buffer.alloc(0),
       }).finish()
       return signOrder(Buffer.from(order), key)
     },
@@ -100,28 +111,62 @@ export function createSigner(signingKey: PrivateKey): Signer {
   }
 }
 
-/** The bytes of what a script step asks of a host: the same for every host of the step. */
-export function encodeSpec(step: CompiledScriptStep): Buffer {
+/** The bytes of what a step asks of a host: the same for every host of the step. */
+export function encodeSpec(step: FilledStep, inputs: readonly Input[]): Buffer {
+  const value: ScriptTask = {
+    ...(step.type === 'sql' ? sqlFields(step) : scriptFields(step, inputs)),
+    language: step.language,
+    scriptSha256: Buffer.from(step.scriptSha256, 'hex'),
+    scriptBytes: step.scriptBytes,
+    account: step.account,
+    timeoutMs: BigInt(step.timeoutMs),
+    graceMs: step.graceMs,
+    outputCapBytes: BigInt(OUTPUT_CAP_BYTES),
+    secrets: Object.keys(step.secrets ?? {}),
+  }
+  const $case = value.variables.length || value.secrets.length ? 'scriptWithMore' : 'script'
+  return Buffer.from(TaskSpec.encode({ task: { $case, value } }).finish())
+}
+
+type OwnFields = Pick<
+  ScriptTask,
+  'arguments' | 'environment' | 'workingDirectory' | 'login' | 'sql' | 'variables' | 'keepUncaptured'
+>
+
+function scriptFields(step: FilledScriptStep, inputs: readonly Input[]): OwnFields {
   const environment = Object.fromEntries(
     Object.entries(step.environment).map(([name, value]) => [name, Buffer.from(value)]),
   )
-  const spec = TaskSpec.encode({
-    task: {
-      $case: 'script',
-      value: {
-        language: step.language,
-        scriptSha256: Buffer.from(step.scriptSha256, 'hex'),
-        scriptBytes: step.scriptBytes,
-        arguments: step.arguments.map((text) => Buffer.from(text)),
-        environment,
-        workingDirectory: step.workingDirectory,
-        account: step.account,
-        login: step.login,
-        timeoutMs: BigInt(step.timeoutMs),
-        graceMs: step.graceMs,
-        outputCapBytes: BigInt(OUTPUT_CAP_BYTES),
-      },
-    },
-  }).finish()
-  return Buffer.from(spec)
+  return {
+    arguments: step.arguments,
+    environment,
+    workingDirectory: step.workingDirectory,
+    login: step.login,
+    sql: undefined,
+    variables: inputs.map(toVariable),
+    keepUncaptured: step.onUncaptured === 'keep',
+  }
 }
+
+function sqlFields({ db, format, onError, transaction }: FilledSqlStep): OwnFields {
+  const { engine, host, port, database, user, sslMode, caFile } = db
+  const sql = { engine, host, port, database, user, sslMode, caFile, format, onError, transaction }
+  const none = { arguments: [], environment: {}, workingDirectory: '', login: false, variables: [] }
+  return { ...none, keepUncaptured: false, sql }
+}
+
+const types = {
+  string: VariableType.VARIABLE_TYPE_STRING,
+  perHost: VariableType.VARIABLE_TYPE_STRING,
+  list: VariableType.VARIABLE_TYPE_LIST,
+  map: VariableType.VARIABLE_TYPE_MAP,
+}
+
+const ofHost = { type: 'perHost', changeable: true } as const
+
+const toVariable = ({ name, type, items, changeable }: Input): Variable => ({
+  name,
+  type: types[type],
+  items: [...items],
+  changeable,
+})

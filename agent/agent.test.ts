@@ -26,6 +26,18 @@ afterAll(async () => {
 })
 
 const asRoot = process.getuid?.() === 0 ? it : it.skip
+const sql = {
+  engine: 'postgresql',
+  host: '127.0.0.1',
+  port: 5432,
+  database: '',
+  user: 'ann',
+  sslMode: 'prefer',
+  caFile: '',
+  format: 'tsv',
+  onError: 'stop',
+  transaction: false,
+}
 const allBytes = Buffer.from(Array.from({ length: 255 }, (_, index) => index + 1))
 
 describe('a script', () => {
@@ -134,7 +146,7 @@ describe('a script', () => {
 
   it('leaves neither its text nor its variables on the host', async () => {
     await gateway.run({ text: 'echo tidy', environment: { TOKEN: Buffer.from('hush-hush') } })
-    const held = execFileSync('sh', ['-c', `ls -A ${agent.state}/scripts | wc -l`])
+    const held = execFileSync('sh', ['-c', `ls -A ${agent.state}/scripts | grep -vx tools | wc -l`])
       .toString()
       .trim()
     expect(held).toBe('0')
@@ -234,6 +246,11 @@ describe('an order is refused, and nothing starts,', () => {
     ['working_directory_missing', { workingDirectory: '/no/such/place' }],
     ['working_directory_missing', { workingDirectory: 'relative' }],
     ['capability_missing', { language: 'cobol' }],
+    ['sql_runner_missing', { language: 'sql', sql }],
+    ['task_invalid', { language: 'sql' }],
+    ['task_invalid', { language: 'sh', sql }],
+    ['task_invalid', { language: 'sql', sql, environment: { A: Buffer.from('b') } }],
+    ['task_invalid', { language: 'sql', sql: { ...sql, user: 'a\0b' } }],
     ['interpreter_missing', { language: 'bat' }],
     ['task_invalid', { arguments: [Buffer.from('a\0b')] }],
     ['task_invalid', { environment: { X: Buffer.from('a\0b') } }],
@@ -268,6 +285,8 @@ describe('an order is refused, and nothing starts,', () => {
     try {
       writeFileSync(policy, JSON.stringify({ languages: ['python'] }))
       expect(await refusal(makeDispatch(gateway, { text }))).toBe('policy_refused')
+      writeFileSync(policy, JSON.stringify({ capabilities: ['script'] }))
+      expect(await refusal(makeDispatch(gateway, { text, language: 'sql', sql }))).toBe('policy_refused')
       writeFileSync(policy, JSON.stringify({ pathPrefixes: ['/srv'] }))
       expect(await refusal(makeDispatch(gateway, { text, workingDirectory: '/tmp' }))).toBe('policy_refused')
       writeFileSync(policy, JSON.stringify({ languages: ['sh'] }))

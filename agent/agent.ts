@@ -1,12 +1,16 @@
 /** The agent as a whole: opens identity and journal, goes on with what it finds, and stays connected. */
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '../base/logger.js'
+import { ownNames } from '../base/normalise.js'
+import { SecretFolders } from './capability/secret-files.js'
 import type { Config } from './config.js'
 import { Connection } from './connection.js'
 import { readFacts } from './facts.js'
 import { HealthReport } from './health.js'
+import { HostKeys } from './identity/host-keys.js'
 import { joinFleet } from './identity/join.js'
 import { type Identity, readIdentity } from './identity/store.js'
 import { Journal } from './journal/journal.js'
@@ -16,6 +20,7 @@ import { findProgram, findSwitchTools, STANDARD_PATH } from './process/account.j
 import { findCgroupRoot } from './process/cgroup.js'
 import { protectSelf } from './process/oom-score.js'
 import { ServerClock } from './session/server-clock.js'
+import { makeTools } from './capability/tools.js'
 import { lockState, makeScriptsRoot, makeStateFolders } from './state-folder.js'
 import type { AcceptHost } from './task/accept.js'
 import { recoverTasks } from './task/recover-tasks.js'
@@ -114,14 +119,20 @@ async function build(parts: Parts): Promise<Built> {
     serverNowMs: () => (clock.known ? clock.now() : undefined),
     isLive: (id) => tasks.open.has(id),
   })
+  const scriptsRoot = await makeScriptsRoot(config.state, journal.id)
+  await makeTools(scriptsRoot)
   const host: AcceptHost = {
     journal,
     hostId: identity.hostId,
-    scriptsRoot: await makeScriptsRoot(config.state, journal.id),
+    names: ownNames([config.name, hostname()]),
+    keys: new HostKeys(identity),
+    scriptsRoot,
+    secretFolders: new SecretFolders(journal.id, scriptsRoot),
     cgroupRoot: config.cgroups ? findCgroupRoot() : undefined,
     tools: findSwitchTools(),
     setsid: findProgram('setsid', STANDARD_PATH),
     searchPath: config.searchPath,
+    program: config.program,
     marker: config.marker,
     maxTasks: config.maxTasks,
     minFreePercent: config.minFreePercent,

@@ -30,6 +30,8 @@ export interface Config {
   supervised: string | undefined
   /** PATH of the agent's own process: where an interpreter is looked for last. */
   searchPath: string
+  /** The file of the agent's own code: the SQL runner is packed behind it. */
+  program: string
 }
 
 type Env = Record<string, string | undefined>
@@ -56,6 +58,7 @@ export function readConfig(env: Env): Config {
     cgroups: reader.flag('DROVER_AGENT_CGROUPS', true),
     supervised: readSupervised(reader),
     searchPath: env['PATH'] ?? '',
+    program: process.argv[1] ?? '',
   }
   reader.finish()
   return config

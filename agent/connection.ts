@@ -11,6 +11,7 @@ import {
   type Welcome,
 } from '../proto/index.js'
 import { capabilityNames } from './capability/index.js'
+import { hasSqlRunner } from './capability/sql-runner.js'
 import type { Config } from './config.js'
 import { readFacts, readMachineId } from './facts.js'
 import { isOver, Renewal } from './identity/renew.js'
@@ -186,6 +187,7 @@ export class Connection {
   private async promote(proven: Credentials): Promise<void> {
     const { identity, config } = this.input
     if (identity.next !== proven) return
+    identity.former.unshift(identity.current.keyPem)
     identity.current = { ...proven, unproven: false }
     identity.next = undefined
     this.nextFailed = false
@@ -205,7 +207,10 @@ export class Connection {
       machineId: readMachineId(),
       clockMs: BigInt(Date.now()),
       facts: readFacts(config, policy.read()),
-      capabilities: [...capabilityNames(), ...(config.supervised === undefined ? [] : [UPGRADE_CAPABILITY])],
+      capabilities: [
+        ...capabilityNames(hasSqlRunner(config.program)),
+        ...(config.supervised === undefined ? [] : [UPGRADE_CAPABILITY]),
+      ],
       tasks: tasks.open.unsettled(),
       lastEpoch: this.epoch,
       conditions: this.conditions(),

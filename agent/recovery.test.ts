@@ -344,7 +344,6 @@ describe('over many crashes at random moments', () => {
     const seed = Number(process.env['DROVER_TEST_SEED'] ?? Date.now() % 100_000)
     const random = mulberry(seed)
     const dispatches: ReturnType<typeof makeDispatch>[] = []
-    let answered = 0
     for (let round = 0; round < 24; round++) {
       await gateway.sessionUp()
       for (let n = 0; n < 3; n++) {
@@ -354,10 +353,11 @@ describe('over many crashes at random moments', () => {
         dispatches.push(dispatch)
         gateway.dispatch(dispatch)
       }
-      // Every other time at some moment after an acceptance, else at any moment at all.
-      if (round % 2) await gateway.until('update', () => gateway.updates.length > answered)
+      // Every other time at some moment after an acceptance of this round's, else at any moment at all.
+      const ids = new Set(dispatches.slice(-3).map((dispatch) => dispatch.id))
+      const isAnswered = () => gateway.updates.some((update) => ids.has(update.dispatchId.toString('hex')))
+      if (round % 2) await gateway.until('update', isAnswered)
       await delay(random() * 60)
-      answered = gateway.updates.length
       await agent.kill()
       gateway.drop()
       agent.start()

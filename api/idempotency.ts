@@ -1,5 +1,5 @@
 /** Mutations, done once: the audit row first, then the work and its answer in one transaction under the key's lock. */
-import { createHash, hkdfSync } from 'node:crypto'
+import { createHash, createHmac, type Hash, hkdfSync, type Hmac } from 'node:crypto'
 import type { Request } from 'express'
 import { PlatformError } from '../domain/errors.js'
 import { seal, unseal } from '../store/seal.js'
@@ -32,7 +32,7 @@ export async function runWrite(
 ): Promise<WriteAnswer> {
   const { pool } = call.services
   const key = { scopeId: call.scope.id, principalId: call.caller.principalId, key: readKey(request) }
-  const requestSha256 = createHash('sha256')
+  const requestSha256 = hasher(op, request)
     .update(`${request.method} ${request.originalUrl}\n`)
     .update(raw)
     .digest()
@@ -54,6 +54,13 @@ export async function runWrite(
   if (stored) body = vault.open(sameRequest(stored, requestSha256).body)
   if (op.finish) body = await op.finish(call, body, replayed)
   return { status: op.status ?? 200, body, replayed }
+}
+
+/** A plain hash of a short secret is as good as the secret to who can guess: it is keyed by what the database has only a hash of. */
+function hasher(op: Operation, request: Request): Hash | Hmac {
+  if (!op.secret) return createHash('sha256')
+  const key = hkdfSync('sha256', bearerToken(request.headers), '', 'drover idempotent request', 32)
+  return createHmac('sha256', Buffer.from(key))
 }
 
 function readKey(request: Request): string {

@@ -89,7 +89,7 @@ interface Write<
   bytes?: true
   status?: 200 | 201
   response: R
-  /** True if the answer holds a secret: it is kept for repeats only under the caller's own token. */
+  /** True if the body or the answer holds a secret: what is kept of either for repeats needs the caller's own token. */
   secret?: boolean
   /** What the audit log is told before anything is done. */
   audit(call: Call<Pol, z.output<P>, z.output<Q>, z.output<B>>): {

@@ -48,8 +48,8 @@ export function parseBody(bytes: Buffer, contentType: string | undefined): unkno
   } catch (error) {
     throw new PlatformError(
       'request_invalid',
-      `the body is not JSON: ${(error as Error).message.slice(0, 200)}`,
-      { cause: error },
+      // Without the piece of the body that the message quotes: it may be of a secret.
+      `the body is not JSON: ${(error as Error).message.split(/, |"/)[0]?.slice(0, 200)}`,
     )
   }
 }

@@ -1,5 +1,6 @@
 /** Every operation of the API: a new resource is one line here. */
 import { agentBundleOperations } from './agent-bundles/index.js'
+import { dbAccountOperations } from './db-accounts/index.js'
 import { executionOperations } from './executions/index.js'
 import { groupOperations } from './groups/index.js'
 import { hostOperations } from './hosts/index.js'
@@ -10,6 +11,7 @@ import { outputOperations } from './output/index.js'
 import { platformOperations } from './platform/index.js'
 import { recoveryOperations } from './recoveries/index.js'
 import { scriptOperations } from './scripts/index.js'
+import { secretOperations } from './secrets/index.js'
 import { searchOperations } from './search/index.js'
 
 export const operations: readonly Operation[] = [
@@ -19,6 +21,8 @@ export const operations: readonly Operation[] = [
   ...groupOperations,
   ...scriptOperations,
   ...jobOperations,
+  ...dbAccountOperations,
+  ...secretOperations,
   ...joinTokenOperations,
   ...executionOperations,
   ...recoveryOperations,

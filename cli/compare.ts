@@ -20,6 +20,7 @@ interface CompareOptions {
   hosts?: string
   /** From 1, as people count. */
   step?: number
+  exact?: true
   json?: true
 }
 
@@ -51,7 +52,8 @@ async function compareRuns(
   const compared = []
   for (const [step, was] of pairs(after, before, options.step)) {
     const at = { executionId: beforeId, step: was }
-    const groups = await drover.compareSteps({ executionId: afterId, step: step.position }, at)
+    const by = options.exact ? 'output' : 'normalised'
+    const groups = await drover.compareSteps({ executionId: afterId, step: step.position }, at, by)
     compared.push({ step: step.position, name: step.name, groups })
   }
   const run = `r-${afterId}`

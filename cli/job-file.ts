@@ -1,17 +1,22 @@
 /** Jobs as YAML documents: what Git holds, `apply` sends and `export` prints. */
-import { isAlias, parseAllDocuments, stringify, visit } from 'yaml'
-import type { Job, JobContent, PlanSummary } from '../sdk/index.js'
+import { readFileSync } from 'node:fs'
+import { isAlias, parse, parseAllDocuments, stringify, visit } from 'yaml'
+import type { Job, JobContent, PlanContent, PlanSummary } from '../sdk/index.js'
 import { UsageError } from './fail.js'
+import { decode } from './script-input.js'
 
 export type Step = JobContent['steps'][number]
+export type Variable = NonNullable<JobContent['variables']>[number]
+export type Values = NonNullable<PlanContent['values']>
 
 export interface JobFile {
   job: string
   description: string
   tags: string[]
+  variables: Variable[]
   steps: Step[]
   /** By name; null chooses all steps. */
-  plans: Record<string, { description: string; steps: string[] | null }>
+  plans: Record<string, { description: string; steps: string[] | null; values: Values }>
 }
 
 /** Of one document, as of one request. */
@@ -28,6 +33,17 @@ const defaults: Record<string, unknown> = {
   timeoutMs: 3_600_000,
   graceMs: 10_000,
   onFailure: 'stop',
+  format: 'tsv',
+  onError: 'stop',
+  transaction: false,
+}
+
+const variableDefaults: Record<string, unknown> = {
+  type: 'string',
+  description: '',
+  required: false,
+  changeable: false,
+  onDisagreement: 'first',
 }
 
 /**
@@ -55,20 +71,24 @@ export function readJobFile(text: string, name: string): JobFile[] {
 
 function shapeOf(value: unknown, where: string): JobFile {
   const fields = recordOf(value, where)
-  const { job, description = '', tags = [], steps, plans = {}, ...rest } = fields
+  const { job, description = '', tags = [], variables = [], steps, plans = {}, ...rest } = fields
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined)
     throw new UsageError(
-      `${where}: there is no field "${unknown}"; there are job, description, tags, steps, plans`,
+      `${where}: there is no field "${unknown}"; there are job, description, tags, variables, steps, plans`,
     )
   if (typeof job !== 'string' || !job) throw new UsageError(`${where}: "job" must be the name of the job`)
   if (!Array.isArray(tags)) throw new UsageError(`${where}: "tags" must be a list`)
   if (typeof description !== 'string') throw new UsageError(`${where}: "description" must be a text`)
+  if (!Array.isArray(variables)) throw new UsageError(`${where}: "variables" must be a list`)
   if (!Array.isArray(steps)) throw new UsageError(`${where}: "steps" must be a list`)
   return {
     job,
     description,
     tags: tags as string[],
+    variables: variables.map((one, index) =>
+      compactVariable(recordOf(one, `${where}: variable ${index + 1}`)),
+    ),
     steps: steps.map((step, index) => compactStep(recordOf(step, `${where}: step ${index + 1}`)) as Step),
     plans: Object.fromEntries(
       Object.entries(recordOf(plans, `${where}: "plans"`)).map(([name, plan]) => [
@@ -80,14 +100,14 @@ function shapeOf(value: unknown, where: string): JobFile {
 }
 
 function planOf(value: unknown, where: string): JobFile['plans'][string] {
-  const { description = '', steps = null, ...rest } = recordOf(value, where)
+  const { description = '', steps = null, values = {}, ...rest } = recordOf(value, where)
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined)
-    throw new UsageError(`${where}: there is no field "${unknown}"; there are description and steps`)
+    throw new UsageError(`${where}: there is no field "${unknown}"; there are description, steps and values`)
   if (typeof description !== 'string') throw new UsageError(`${where}: "description" must be a text`)
   if (steps !== null && !Array.isArray(steps))
     throw new UsageError(`${where}: "steps" must be a list of names`)
-  return { description, steps }
+  return { description, steps, values: recordOf(values, `${where}: "values"`) as Values }
 }
 
 function recordOf(value: unknown, where: string): Record<string, unknown> {
@@ -97,12 +117,30 @@ function recordOf(value: unknown, where: string): Record<string, unknown> {
 }
 
 /** A step without what the server fills in. */
-function compactStep(step: object): object {
+const compactStep = (step: object) => without(step, defaults)
+
+/** The same of a variable; its value stands in it even where it is empty, as somebody wrote it. */
+export const compactVariable = (variable: object) => without(variable, variableDefaults) as Variable
+
+function without(fields: object, filledIn: Record<string, unknown>): object {
   return Object.fromEntries(
-    Object.entries(step).filter(
-      ([key, value]) => value !== undefined && JSON.stringify(defaults[key]) !== JSON.stringify(value),
+    Object.entries(fields).filter(
+      ([key, value]) => value !== undefined && JSON.stringify(filledIn[key]) !== JSON.stringify(value),
     ),
   )
+}
+
+/** Values of variables, by name: a text, a list, or a map each. @throws UsageError */
+export function readValues(file: string): Values {
+  try {
+    return recordOf(
+      parse(decode(readFileSync(file)), { schema: 'failsafe', maxAliasCount: 0 }),
+      file,
+    ) as Values
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`)
+  }
 }
 
 /** What the server has, as a document would say it. */
@@ -111,9 +149,10 @@ export function fileOf(job: Job, plans: readonly PlanSummary[]): JobFile {
     job: job.name,
     description: job.description,
     tags: job.tags,
+    variables: job.variables.map(compactVariable),
     steps: job.steps.map((step) => compactStep(step) as Step),
     plans: Object.fromEntries(
-      plans.map(({ name, description, chosen }) => [name, { description, steps: chosen }]),
+      plans.map(({ name, description, chosen, values }) => [name, { description, steps: chosen, values }]),
     ),
   }
 }
@@ -121,11 +160,11 @@ export function fileOf(job: Job, plans: readonly PlanSummary[]): JobFile {
 export const YAML_LAYOUT = { lineWidth: 0, blockQuote: 'literal' } as const
 
 // In the order in which people read them.
-const stepOrder = ['name', 'uses', 'language', 'script', 'arguments']
+const stepOrder = ['name', 'uses', 'language', 'script', 'sql', 'dbAccount', 'arguments']
 
 /** One document, the same text for the same job. */
 export function printJobFile(file: JobFile): string {
-  const { job, description, tags, steps, plans } = file
+  const { job, description, tags, variables, steps, plans } = file
   const ordered = steps.map(orderFields)
   const shownPlans = Object.entries(plans)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -134,6 +173,7 @@ export function printJobFile(file: JobFile): string {
       {
         ...(plan.description ? { description: plan.description } : {}),
         ...(plan.steps ? { steps: plan.steps } : {}),
+        ...(Object.keys(plan.values).length ? { values: plan.values } : {}),
       },
     ])
   return stringify(
@@ -141,6 +181,7 @@ export function printJobFile(file: JobFile): string {
       job,
       ...(description ? { description } : {}),
       ...(tags.length ? { tags } : {}),
+      ...(variables.length ? { variables } : {}),
       steps: ordered,
       ...(shownPlans.length ? { plans: Object.fromEntries(shownPlans) as object } : {}),
     },
@@ -148,12 +189,14 @@ export function printJobFile(file: JobFile): string {
   )
 }
 
-/** The steps that a plan runs, as its job's document would say them. */
-export function printPlan(steps: Job['steps'], chosen: readonly string[] | null): string {
-  return stringify(
-    shortSteps(steps.filter((step) => chosen === null || chosen.includes(step.name))),
-    YAML_LAYOUT,
-  )
+/** The steps that a plan runs and the variables that they have, as its job's document would say them. */
+export function printPlan(
+  { steps, variables }: Pick<Job, 'steps' | 'variables'>,
+  chosen: readonly string[] | null,
+): string {
+  const run = shortSteps(steps.filter((step) => chosen === null || chosen.includes(step.name)))
+  if (!variables.length) return stringify(run, YAML_LAYOUT)
+  return stringify({ variables: variables.map(compactVariable), steps: run }, YAML_LAYOUT)
 }
 
 /** Steps as people write them: without what the server fills in, in the order in which they read them. */

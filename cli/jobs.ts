@@ -57,7 +57,7 @@ export async function showJob(terminal: Terminal, text: string, options: Json): 
 
 function showPlan(terminal: Terminal, plan: Plan, options: Json): void {
   if (options.json) return terminal.json(plan)
-  const text = printPlan(plan.steps, plan.chosen)
+  const text = printPlan(plan, plan.chosen)
   terminal.raw(terminal.interactive ? harmless(text) : text)
   if (plan.needsSync)
     terminal.talk(`needs a sync: see what it changes with drover jobs diff --plan ${plan.job}/${plan.name}`)
@@ -69,7 +69,7 @@ export async function diffPlan(terminal: Terminal, text: string, options: Json):
   const { job: name, plan: planName } = parseJob(text)
   if (planName === undefined) throw new UsageError(`"${text}" is not a plan; write deploy-site/staging`)
   const [plan, job] = await Promise.all([drover.plan(name, planName), drover.job(name)])
-  const lines = unifiedDiff(printPlan(plan.steps, plan.chosen), printPlan(job.steps, plan.chosen))
+  const lines = unifiedDiff(printPlan(plan, plan.chosen), printPlan(job, plan.chosen))
   if (options.json) return terminal.json({ plan: text, revision: job.revision, diff: lines })
   if (!lines.length) return terminal.talk('a sync changes nothing of what it runs')
   printLines(terminal, [`--- ${text}`, `+++ ${name}, revision ${job.revision}`, ...lines])
@@ -168,26 +168,37 @@ export async function applyJobs(
 }
 
 async function apply(drover: Drover, file: JobFile, sync: boolean): Promise<Applied> {
-  const { job: name, description, tags, steps } = file
+  const { job: name, description, tags, variables, steps } = file
   const there = await find(drover, name)
   const before = there && printJobFile({ ...fileOf(there.job, []) })
   const isSame = before === printJobFile({ ...file, plans: {} })
   const seen = there ? { revision: there.job.revision } : {}
-  const job = there && isSame ? there.job : await drover.putJob(name, { description, tags, steps, ...seen })
+  const job =
+    there && isSame ? there.job : await drover.putJob(name, { description, tags, variables, steps, ...seen })
   const plans: string[] = []
   const outdated: string[] = []
-  for (const [plan, { description: about, steps: chosen }] of Object.entries(file.plans)) {
+  for (const [plan, { description: about, steps: chosen, values }] of Object.entries(file.plans)) {
     const known = there?.plans.find((one) => one.name === plan)
     // Of what is in the answer: a change that somebody else made since is not frozen unseen.
     const wasOutdated = known !== undefined && (known.needsSync || !isSame)
-    const isKept = known?.description === about && JSON.stringify(known.chosen) === JSON.stringify(chosen)
+    const isKept = known?.description === about && isSameJson([known.chosen, known.values], [chosen, values])
     if (wasOutdated && !sync) outdated.push(plan)
     if (isKept && !(wasOutdated && sync)) continue
-    const content = { description: about, chosen, ...(known ? { revision: known.revision } : {}) }
+    const content = { description: about, chosen, values, ...(known ? { revision: known.revision } : {}) }
     await drover.putPlan(name, plan, sync ? { ...content, jobRevision: job.revision } : content)
     plans.push(plan)
   }
   return { job: name, did: !there ? 'made' : isSame ? 'unchanged' : 'changed', plans, outdated }
+}
+
+// PostgreSQL keeps the keys of a map in an order of its own.
+const isSameJson = (a: unknown, b: unknown) => JSON.stringify(sortKeys(a)) === JSON.stringify(sortKeys(b))
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sortKeys(inner)]))
 }
 
 export async function exportJobs(terminal: Terminal, names: string[]): Promise<void> {
@@ -212,8 +223,9 @@ export async function syncJob(
   const answer = await drover.syncPlans(name, plans.length ? { revision, plans } : { revision })
   if (options.json) return terminal.json({ job: name, ...answer })
   const { synced, refused, more } = answer
-  for (const { plan, dropped } of synced) {
-    const without = dropped.length ? ` (without ${dropped.join(', ')}, which the job has no more)` : ''
+  for (const { plan, dropped, droppedValues } of synced) {
+    const gone = [...dropped, ...droppedValues.map((name) => `the value of ${name}`)]
+    const without = gone.length ? ` (without ${gone.join(', ')}, which the job has no more)` : ''
     terminal.talk(`${plan} is synced${without}`)
   }
   for (const plan of refused)

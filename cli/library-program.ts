@@ -1,4 +1,4 @@
-/** The commands on what people author: the script library, jobs and their plans. */
+/** The commands on what people author: the script library, jobs and their plans, database accounts. */
 import type { Command } from 'commander'
 import { all, asJson } from './options.js'
 import type { Terminal } from './terminal.js'
@@ -129,4 +129,42 @@ export function addJobs(program: Command, terminal: Terminal): void {
     .description('remove a plan (deploy-site/staging), or a job that has none')
     .addOption(asJson())
     .action(async (job, options) => (await load()).removeJob(terminal, job, options))
+}
+
+export function addDbAccounts(program: Command, terminal: Terminal): void {
+  const accounts = program.command('db-accounts').description('where SQL signs in, and as whom')
+  const load = () => import('./db-accounts.js')
+  accounts
+    .command('ls')
+    .description('list database accounts')
+    .addOption(asJson())
+    .action(async (options) => (await load()).listDbAccounts(terminal, options))
+  accounts
+    .command('show <name>')
+    .description('show a database account')
+    .addOption(asJson())
+    .action(async (name, options) => (await load()).showDbAccount(terminal, name, options))
+  accounts
+    .command('set <name>')
+    .description('make a database account, or change what is said of it')
+    .option('--engine <engine>', 'postgresql or mysql')
+    .option(
+      '--host <host>',
+      'as each target host sees it: a name, an address, the path of a socket; 127.0.0.1',
+    )
+    .option('--port <port>', "the engine's own if left out", parseCount)
+    .option('--database <name>', 'that it works in')
+    .option('--user <name>', 'that it signs in as')
+    .option('--ssl-mode <mode>', 'disable, prefer, require or verify-full')
+    .option('--ca-file <path>', 'on each host: whose certificates are good')
+    .option('--secret <name>', 'name of the secret that is the password')
+    .option('--no-secret', 'it has no password')
+    .option('--description <text>', 'what it is for')
+    .addOption(asJson())
+    .action(async (name, options) => (await load()).setDbAccount(terminal, name, options))
+  accounts
+    .command('rm <name>')
+    .description('remove a database account that no job names')
+    .addOption(asJson())
+    .action(async (name, options) => (await load()).removeDbAccount(terminal, name, options))
 }

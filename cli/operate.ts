@@ -1,6 +1,7 @@
-/** `drover runs cancel | pause | resume | retry | skip`, and `cancel-all`. */
+/** `drover runs cancel | pause | resume | retry | skip | ignore | next`, and `cancel-all`. */
 import { type CancelFilter, DroverError } from '../sdk/index.js'
 import { ask } from './ask.js'
+import { editedScript } from './edited-script.js'
 import { exitCodes } from './exit-code.js'
 import { UsageError } from './fail.js'
 import { connect } from './settings.js'
@@ -9,10 +10,17 @@ import { parseRun } from './values.js'
 
 interface OperateOptions {
   hard?: true
+  /** retry: hosts that succeeded, too. */
+  all?: true
   /** How many hosts with an unknown outcome to retry, too. */
   includeUnknown?: number
   /** From 1, as people count. */
   step?: number
+  /** skip: only these. */
+  host?: string[]
+  /** Retried or resumed hosts run what is written in an editor, or what a file holds. */
+  edit?: true
+  file?: string
   why?: string
   idempotencyKey?: string
   json?: true
@@ -24,6 +32,8 @@ const done = {
   resume: 'goes on',
   retry: 'runs its failed hosts again',
   skip: 'goes past the step',
+  ignore: 'does not end by failures of the step',
+  next: 'goes on with the next step',
 } as const
 
 export async function operate(
@@ -33,19 +43,30 @@ export async function operate(
   options: OperateOptions,
 ): Promise<void> {
   const executionId = parseRun(run)
-  const operation = await connect().operate(
-    executionId,
-    {
-      kind,
-      ...(options.hard ? { hard: true } : {}),
-      ...(options.includeUnknown ? { includeUnknown: true, unknownHosts: options.includeUnknown } : {}),
-      ...(options.step === undefined ? {} : { step: options.step - 1 }),
-      ...(options.why === undefined ? {} : { why: options.why }),
-    },
-    { idempotencyKey: options.idempotencyKey },
-  )
+  const drover = connect()
+  const edited = await editedScript(drover, executionId, options)
+  if (edited?.unchanged) return terminal.talk('unchanged: nothing was done; without --edit it runs as it was')
+  const { step, host, why } = options
+  const request = {
+    kind,
+    ...(options.hard ? { hard: true } : {}),
+    ...(options.all ? { all: true } : {}),
+    ...(options.includeUnknown ? { includeUnknown: true, unknownHosts: options.includeUnknown } : {}),
+    ...(step === undefined ? {} : { step: step - 1 }),
+    ...(edited ? { script: edited.script, step: edited.step } : {}),
+    ...(host?.length ? { hosts: host } : {}),
+    ...(why === undefined ? {} : { why }),
+  }
+  const operation = await drover
+    .operate(executionId, request, { idempotencyKey: options.idempotencyKey })
+    .catch((error: unknown) => {
+      if (edited?.file) terminal.talk(`what you wrote is kept: drover runs ${kind} … --file ${edited.file}`)
+      throw error
+    })
+  edited?.forget()
   if (options.json) return terminal.json({ run: `r-${executionId}`, operation })
-  terminal.talk(`r-${executionId} ${done[kind]}; follow it with: drover runs watch r-${executionId}`)
+  const what = host?.length ? 'leaves these hosts out' : options.all ? 'runs all its hosts again' : done[kind]
+  terminal.talk(`r-${executionId} ${what}; follow it with: drover runs watch r-${executionId}`)
 }
 
 interface CancelAllOptions {

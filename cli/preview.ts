@@ -2,6 +2,7 @@
 import { type Drover, DroverError, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
 import { ownScript } from './step-text.js'
 import { tableOf } from './table.js'
+import { valueText } from './variables.js'
 import { harmless, printLines, type Terminal } from './terminal.js'
 import { formatDuration, parseUse } from './values.js'
 
@@ -27,6 +28,10 @@ export async function showPreview(
   for (const { of, targeted, hosts } of preview.shares)
     terminal.data(`touches ${targeted} of ${hosts} hosts with ${of}`)
   terminal.data(stepTable(steps))
+  for (const { name, value } of preview.variables) terminal.data(`${name}=${harmless(valueText(value))}`)
+  for (const { name, secrets } of steps)
+    for (const [as, version] of Object.entries(secrets))
+      terminal.data(`gives ${harmless(name)} the secret ${version} as ${as}`)
   for (const name of preview.removed)
     terminal.data(`without the step ${harmless(name)}, which r-${last?.id} had`)
   for (const { step, diff } of diffs) {
@@ -56,10 +61,19 @@ function stepTable(steps: readonly PreviewedStep[]): string {
     step.uses ??
       (step.scriptSha256 ? `${step.scriptSha256.slice(0, 12)}, ${step.scriptBytes} bytes` : step.type),
     step.language,
-    step.account || null,
+    asOf(step),
     step.change === 'changed' ? `changed: ${step.fields.join(', ')}` : step.change,
   ])
   return tableOf(['STEP', 'NAME', 'SCRIPT', 'LANGUAGE', 'AS', 'SINCE THE LAST SUCCESS'], rows)
+}
+
+/** The account on the host, and the one of the database. */
+function asOf({ account, db }: PreviewedStep): string | null {
+  if (!db) return account || null
+  const place = db.host.startsWith('/') ? db.host : `${db.host}:${db.port}`
+  return [account, `${db.user} at ${db.engine} ${place}${db.database ? `/${db.database}` : ''}`]
+    .filter(Boolean)
+    .join(', ')
 }
 
 function predictionOf({ predicted, last }: LaunchPreview): string {
@@ -91,6 +105,7 @@ async function textOf(
     return (await drover.scriptVersion(use.name, use.version ?? 1)).content
   }
   if (launch.script) return launch.script.script ?? ''
+  if (launch.sql) return launch.sql.sql ?? ''
   if (launch.plan) return ownScript(launch.plan.steps[position])
   if (!launch.job) return ''
   const plan = await drover.plan(launch.job.name, launch.job.plan)

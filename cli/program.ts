@@ -1,9 +1,10 @@
 /** The commands and their options; what they do is loaded only when it is called, so that help is instant. */
 import { Command, Option } from 'commander'
 import { exitCodeHelp } from './exit-code.js'
-import { addJobs, addScripts } from './library-program.js'
+import { addDbAccounts, addJobs, addScripts } from './library-program.js'
 import { all, asJson } from './options.js'
 import { addRuns } from './runs-program.js'
+import { addSecrets } from './secrets-program.js'
 import type { Terminal } from './terminal.js'
 import { parseAmount, parseConcurrency, parseCount, parseDuration } from './values.js'
 import { cliVersion } from './version.js'
@@ -24,6 +25,8 @@ export function createProgram(terminal: Terminal): Command {
   addGroups(program, terminal)
   addScripts(program, terminal)
   addJobs(program, terminal)
+  addDbAccounts(program, terminal)
+  addSecrets(program, terminal)
   addRecoveries(program, terminal)
   addAgents(program, terminal)
   program
@@ -58,10 +61,24 @@ function addRun(program: Command, terminal: Terminal): void {
     .option('--lang <language>', 'bash, sh, python, perl, node, powershell or bat')
     .option('--cwd <folder>', 'working directory on the host')
     .option('--env <key=value>', 'environment variable; repeat for more', all, [])
+    .option(
+      '--secret <name=secret>',
+      'a secret of the store, whose file is told in NAME_FILE; repeat for more',
+      all,
+      [],
+    )
     .option('--name <text>', 'what the run is called in lists')
     .option('--file <script>', 'run this file; - is standard input')
     .option('--script <name>', 'run a script of the library: deploy, or deploy@3')
     .option('--job <plan>', 'run a plan of a job: deploy-site/staging')
+    .option('--set <name=value>', 'value of a variable of the plan; repeat for more', all, [])
+    .option('--values <file>', 'values of variables as YAML, for lists and maps, too')
+    .option('--sql <text>', 'run these statements; needs --db-account')
+    .option('--db-account <name>', 'where SQL runs, and as whom; with --sql, --file or --script')
+    .option('--database <name>', "of SQL, instead of the account's")
+    .option('--format <format>', 'of the rows of SQL: tsv, csv or jsonl')
+    .option('--on-error <what>', 'stop or continue after a statement that fails')
+    .option('--transaction', 'all statements of the SQL or none')
     .option('--expires <duration>', 'how long its orders are good, from now on; 24h', parseDuration)
     .option('--confirm <n>', 'say how many hosts you expect', parseCount)
     .option('--preview', 'show what would be done, to whom and for how long, and start nothing')

@@ -4,7 +4,7 @@ import { parse, stringify } from 'yaml'
 import type { Drover, Launch, LaunchAgain } from '../sdk/index.js'
 import { type EditedText, editText } from './editor.js'
 import { UsageError } from './fail.js'
-import { shortSteps, YAML_LAYOUT } from './job-file.js'
+import { compactVariable, shortSteps, YAML_LAYOUT } from './job-file.js'
 import { type LaunchOptions, launchAndFollow } from './run.js'
 import { connect } from './settings.js'
 import { readTarget } from './target-input.js'
@@ -77,7 +77,11 @@ async function againOf(drover: Drover, executionId: string, options: RedoOptions
 }
 
 function documentOf({ target, expiresInMs, plan }: LaunchAgain): string {
-  return stringify({ target, expiresInMs, name: plan.name, steps: shortSteps(plan.steps) }, YAML_LAYOUT)
+  const variables = plan.variables?.length ? { variables: plan.variables.map(compactVariable) } : {}
+  return stringify(
+    { target, expiresInMs, name: plan.name, ...variables, steps: shortSteps(plan.steps) },
+    YAML_LAYOUT,
+  )
 }
 
 /** @throws UsageError */
@@ -88,11 +92,11 @@ function readDocument(text: string, file: string): LaunchAgain {
   } catch (error) {
     throw new UsageError(`${file} cannot be read: ${(error as Error).message}`)
   }
-  const { target, expiresInMs, name, steps, ...rest } = document ?? {}
+  const { target, expiresInMs, name, variables, steps, ...rest } = document ?? {}
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined)
     throw new UsageError(
-      `${file}: there is no field "${unknown}"; there are target, expiresInMs, name, steps`,
+      `${file}: there is no field "${unknown}"; there are target, expiresInMs, name, variables, steps`,
     )
-  return { target, expiresInMs, plan: { name, steps } } as LaunchAgain
+  return { target, expiresInMs, plan: { name, ...(variables ? { variables } : {}), steps } } as LaunchAgain
 }

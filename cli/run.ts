@@ -7,7 +7,9 @@ import { followRun } from './follow-run.js'
 import { showPreview } from './preview.js'
 import { readScript } from './script-input.js'
 import { connect } from './settings.js'
+import { isSql, type SqlOptions, sqlStepOf } from './sql-launch.js'
 import { printSummary, summaryOf } from './summary.js'
+import { readValues } from './job-file.js'
 import { readTarget } from './target-input.js'
 import type { Terminal } from './terminal.js'
 import { parseJob, parsePair, parseRun } from './values.js'
@@ -24,7 +26,7 @@ export interface LaunchOptions {
   json?: true
 }
 
-export interface RunOptions extends LaunchOptions {
+export interface RunOptions extends LaunchOptions, SqlOptions {
   target: string
   concurrency?: number | string
   timeout?: number
@@ -33,10 +35,13 @@ export interface RunOptions extends LaunchOptions {
   lang?: string
   cwd?: string
   env: string[]
+  secret: string[]
   name?: string
   file?: string
   script?: string
   job?: string
+  set: string[]
+  values?: string
   /** ms */
   expires?: number
 }
@@ -90,19 +95,46 @@ export function launchOf(words: string[], options: RunOptions): Launch {
     ...(options.expires === undefined ? {} : { expiresInMs: options.expires }),
   }
   if (options.job !== undefined)
-    return { ...planOf(options.job, words, options), target: readTarget(options.target), ...rest }
+    return {
+      ...planOf(options.job, words, options),
+      target: readTarget(options.target),
+      ...valuesOf(options),
+      ...rest,
+    }
+  if (options.set.length || options.values !== undefined)
+    throw new UsageError('--set and --values are for plans of jobs; a script gets its values by --env')
+  const common = commonOf(options)
+  if (isSql(options))
+    return { sql: { ...sqlStepOf(words, options), ...common }, target: readTarget(options.target), ...rest }
   const script = {
     ...sourceOf(words, options),
-    ...(options.name === undefined ? {} : { name: options.name }),
+    ...common,
     environment: Object.fromEntries(options.env.map(parsePair)),
+    ...(options.secret.length ? { secrets: Object.fromEntries(options.secret.map(parsePair)) } : {}),
     ...(options.cwd === undefined ? {} : { workingDirectory: options.cwd }),
-    ...(options.as === undefined ? {} : { account: options.as }),
     ...(options.login ? { login: true } : {}),
-    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
-    ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   }
   // The server knows the languages, and says which they are.
   return { script: script as NonNullable<Launch['script']>, target: readTarget(options.target), ...rest }
+}
+
+/** Values of variables, those on the command line before those of the file. @throws UsageError */
+function valuesOf({ set, values }: RunOptions): Pick<Launch, 'variables'> {
+  const given = {
+    ...(values === undefined ? {} : readValues(values)),
+    ...Object.fromEntries(set.map(parsePair)),
+  }
+  return Object.keys(given).length ? { variables: given } : {}
+}
+
+/** What steps of every kind have. */
+function commonOf({ name, as, timeout, concurrency }: RunOptions) {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(as === undefined ? {} : { account: as }),
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+  }
 }
 
 /** A plan has all that it needs. @throws UsageError */
@@ -110,9 +142,9 @@ function planOf(text: string, words: string[], options: RunOptions): { job: { na
   const { job: name, plan } = parseJob(text)
   if (plan === undefined)
     throw new UsageError(`"${text}" is not a plan; write deploy-site/staging (see: drover jobs ls)`)
-  const { script, file, lang, cwd, as, login, timeout, concurrency, env } = options
+  const { script, file, lang, cwd, as, login, timeout, concurrency, env, secret } = options
   const own = [script, file, lang, cwd, as, login, timeout, concurrency].some((value) => value !== undefined)
-  if (own || env.length || words.length)
+  if (own || isSql(options) || env.length || secret.length || words.length)
     throw new UsageError('--job runs a plan as it is: leave out the command and the options of a step')
   return { job: { name, plan } }
 }

@@ -39,6 +39,11 @@ export function addRuns(program: Command, terminal: Terminal): void {
     .action(async (run, host, options) =>
       (await import('./verdicts.js')).showVerdicts(terminal, run, host, options),
     )
+  runs
+    .command('vars <run>')
+    .description('what the variables of a run held, and who set them')
+    .addOption(asJson())
+    .action(async (run, options) => (await import('./variables.js')).showVariables(terminal, run, options))
   addLooks(runs, terminal)
   addOperations(runs, terminal)
 }
@@ -57,11 +62,21 @@ function addLooks(runs: Command, terminal: Terminal): void {
     .addOption(asJson())
     .action(async (run, text, options) => (await import('./search.js')).search(terminal, run, text, options))
   runs
+    .command('groups <run>')
+    .description(
+      'what hosts wrote, folded: those that differ in times, ids and their names alone are one group',
+    )
+    .option('--step <n>', 'only this step, from 1', parseCount)
+    .option('--exact', 'only hosts whose output is the same byte for byte are one group')
+    .addOption(asJson())
+    .action(async (run, options) => (await import('./run-groups.js')).showGroups(terminal, run, options))
+  runs
     .command('compare <run> [other]')
     .description(
       'what became of the hosts, beside an earlier run; with --hosts, what two hosts of the run wrote',
     )
     .option('--hosts <names>', 'two hosts, with a comma between them')
+    .option('--exact', 'output is the same only byte for byte')
     .option('--step <n>', 'only this step, from 1', parseCount)
     .addOption(asJson())
     .action(async (run, other, options) =>
@@ -89,7 +104,8 @@ function addLooks(runs: Command, terminal: Terminal): void {
 }
 
 function addOperations(runs: Command, terminal: Terminal): void {
-  const act = (kind: 'cancel' | 'pause' | 'resume' | 'retry' | 'skip', description: string) =>
+  type Kind = 'cancel' | 'pause' | 'resume' | 'retry' | 'skip' | 'ignore' | 'next'
+  const act = (kind: Kind, description: string) =>
     runs
       .command(`${kind} <run>`)
       .description(description)
@@ -99,13 +115,32 @@ function addOperations(runs: Command, terminal: Terminal): void {
       .action(async (run, options) => (await import('./operate.js')).operate(terminal, kind, run, options))
   act('cancel', 'stop a run and what runs of it')
   act('pause', 'start nothing new').option('--hard', 'also stop what runs')
-  act('resume', 'go on with a paused run, or with what a cancel left')
-  act('retry', 'run the failed hosts again').option(
-    '--include-unknown <n>',
-    'also the n hosts whose script may have run',
+  const edits = (command: Command) =>
+    command
+      .option('--edit', 'open the script in your editor first: the new attempts run what you make of it')
+      .option('--file <file>', 'the new attempts run this script instead')
+  edits(act('resume', 'go on with a paused run, or with what a cancel left')).option(
+    '--step <n>',
+    'with another script: the step that goes on, from 1',
     parseCount,
   )
-  act('skip', 'go past a step').requiredOption('--step <n>', 'which, from 1', parseCount)
+  edits(act('retry', 'run the failed hosts again'))
+    .option('--all', 'also the hosts that succeeded')
+    .option('--step <n>', 'only hosts of this step, from 1', parseCount)
+    .option('--include-unknown <n>', 'also the n hosts whose script may have run', parseCount)
+  act('skip', 'go past a step, or leave hosts out of it')
+    .requiredOption('--step <n>', 'which, from 1', parseCount)
+    .option('--host <name>', 'only this host, by name or id; repeat for more', all, [])
+  act('ignore', 'go on although a step failed; of one that runs: although it may').requiredOption(
+    '--step <n>',
+    'which, from 1',
+    parseCount,
+  )
+  act('next', 'end what is left of the step, and go on with the next one').option(
+    '--step <n>',
+    'which you mean, from 1: refused if the run is past it',
+    parseCount,
+  )
   runs
     .command('cancel-all')
     .description('cancel every open run, or those that the options mean')

@@ -1,9 +1,9 @@
 /** `drover runs ls`, `show` and `export`. */
-import type { ExecutionState, HostResult } from '../sdk/index.js'
+import type { ExecutionState, HostResult, Operation } from '../sdk/index.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
-import { formatDuration, parseRun } from './values.js'
+import { formatDuration, parseRun, SHA_SHOWN } from './values.js'
 
 export async function listRuns(
   terminal: Terminal,
@@ -68,7 +68,11 @@ export async function showRun(terminal: Terminal, text: string, options: { json?
       run.steps.map((step) => [step.position + 1, step.name, step.uses, step.state, counts(step)]),
     ),
   )
+  const operations = await drover.operations(run.id)
+  if (operations.length) terminal.data(operationTable(operations))
   if (!troubled.length) return
+  // Which text an attempt ran is a question only where there were several.
+  const again = troubled.some((host) => host.attempt > 1)
   const rows = troubled
     .slice(0, HOSTS_SHOWN)
     .map((host) => [
@@ -78,9 +82,48 @@ export async function showRun(terminal: Terminal, text: string, options: { json?
       host.exitCode,
       host.reason,
       host.detail?.split('\n')[0]?.slice(0, 80) ?? null,
+      ...(again ? [host.attempt, host.scriptSha256.slice(0, SHA_SHOWN)] : []),
     ])
-  terminal.data(tableOf(['STEP', 'HOST', 'STATE', 'EXIT', 'REASON', 'DETAIL'], rows))
+  const more = again ? ['ATTEMPT', 'SCRIPT'] : []
+  terminal.data(tableOf(['STEP', 'HOST', 'STATE', 'EXIT', 'REASON', 'DETAIL', ...more], rows))
   if (troubled.length > HOSTS_SHOWN) terminal.data(`… and ${troubled.length - HOSTS_SHOWN} more; see --json`)
+}
+
+const OPERATIONS_SHOWN = 20
+
+/** The newest: who did what, when and why. */
+function operationTable(operations: readonly Operation[]): string {
+  const rows = operations
+    .slice(-OPERATIONS_SHOWN)
+    .map(({ kind, args, by, state, reason, createdAt }) => [
+      createdAt,
+      by,
+      kind,
+      argsText(args),
+      state,
+      harmless(args.why ?? reason ?? ''),
+    ])
+  return tableOf(['WHEN', 'BY', 'OPERATION', 'OF', 'STATE', 'WHY'], rows)
+}
+
+const HOSTS_NAMED = 5
+
+function argsText({ hard, all, step, hosts, scriptSha256, unknownHosts }: Operation['args']): string {
+  const named = hosts?.slice(0, HOSTS_NAMED).join(',')
+  return [
+    step === undefined ? '' : `step ${step + 1}`,
+    hosts
+      ? harmless(
+          hosts.length > HOSTS_NAMED ? `${named} and ${hosts.length - HOSTS_NAMED} more` : (named ?? ''),
+        )
+      : '',
+    hard ? 'hard' : '',
+    all ? 'all hosts' : '',
+    unknownHosts === undefined ? '' : `${unknownHosts} unknown`,
+    scriptSha256 ? `script ${scriptSha256.slice(0, SHA_SHOWN)}` : '',
+  ]
+    .filter(Boolean)
+    .join(', ')
 }
 
 export async function exportRun(

@@ -22,6 +22,7 @@ const languageOf: Record<string, string> = {
   '.ps1': 'powershell',
   '.bat': 'bat',
   '.cmd': 'bat',
+  '.sql': 'sql',
 }
 
 /** By the end of its name; undefined where that says nothing. */

@@ -4,6 +4,7 @@ import {
   type ExecutionDetail,
   foldLines,
   type FoldedLine,
+  type Grouping,
   type OutputGroup,
   type Step,
 } from '../sdk/index.js'
@@ -18,55 +19,91 @@ const OUTPUT_BYTES = 256 * 1024
 export interface SummaryGroup extends OutputGroup {
   stdout: string
   stderr: string
+  /** Both, normalised; only where groups are compared so. */
+  normalised?: string
   /** Whether there is more than was fetched. */
   cut: boolean
 }
 
-export interface Summary {
-  execution: ExecutionDetail
-  steps: { step: Step; groups: SummaryGroup[]; moreGroups: number }[]
+export interface StepGroups {
+  step: Step
+  groups: SummaryGroup[]
+  moreGroups: number
 }
 
-export async function summaryOf(drover: Drover, execution: ExecutionDetail): Promise<Summary> {
+export interface Summary {
+  execution: ExecutionDetail
+  steps: StepGroups[]
+}
+
+/** @param only position of the one step that is wanted */
+export async function summaryOf(
+  drover: Drover,
+  execution: ExecutionDetail,
+  by: Grouping = 'normalised',
+  only?: number,
+): Promise<Summary> {
   const steps = []
   for (const step of execution.steps) {
     if (step.state === 'pending' || step.state === 'skipped') continue
-    const groups = await drover.outputGroups(execution.id, step.position)
+    if (only !== undefined && step.position !== only) continue
+    const { groups, total } = await drover.outputGroupsPage(execution.id, step.position, {
+      by,
+      limit: GROUPS_MAX,
+    })
+    // Without a second group nothing is compared.
+    const normalised = by === 'normalised' && groups.length > 1
     const shown = await Promise.all(
-      groups.slice(0, GROUPS_MAX).map((group) => withOutput(drover, execution.id, step.position, group)),
+      groups.map((group) =>
+        withOutput(drover, { executionId: execution.id, step: step.position }, group, normalised),
+      ),
     )
-    steps.push({ step, groups: shown, moreGroups: Math.max(0, groups.length - GROUPS_MAX) })
+    steps.push({ step, groups: shown, moreGroups: total - groups.length })
   }
   return { execution, steps }
 }
 
 async function withOutput(
   drover: Drover,
-  executionId: string,
-  step: number,
+  at: { executionId: string; step: number },
   group: OutputGroup,
+  normalised: boolean,
 ): Promise<SummaryGroup> {
   const read = async (stream: 'stdout' | 'stderr', said: number | null) => {
-    if (!said) return { text: '', cut: false }
-    const place = { executionId, step, hostId: group.hostId, stream }
+    if (!said) return { text: '', normalised: '', cut: false }
+    const place = { ...at, hostId: group.hostId, stream }
     const text = await drover.outputText(place, OUTPUT_BYTES)
-    return { text, cut: said > OUTPUT_BYTES }
+    // After the text: what came late is there now.
+    const compared = normalised ? await drover.normalisedOutput(place, OUTPUT_BYTES) : ''
+    return { text, normalised: compared, cut: said > OUTPUT_BYTES }
   }
   const [stdout, stderr] = [await read('stdout', group.stdoutBytes), await read('stderr', group.stderrBytes)]
-  return { ...group, stdout: stdout.text, stderr: stderr.text, cut: stdout.cut || stderr.cut }
+  return {
+    ...group,
+    stdout: stdout.text,
+    stderr: stderr.text,
+    ...(normalised ? { normalised: joined(stdout.normalised, stderr.normalised) } : {}),
+    cut: stdout.cut || stderr.cut,
+  }
 }
 
-export function printSummary(terminal: Terminal, { execution, steps }: Summary): void {
+/** What the hosts of each step wrote, folded. */
+export function printGroups(terminal: Terminal, { execution, steps }: Summary): void {
   for (const { step, groups, moreGroups } of steps) {
     if (execution.steps.length > 1)
       terminal.data(terminal.tone('strong', `step ${step.position + 1} ${step.name}: ${step.state}`))
-    const folded = groups.map((group) => ({ ...group, output: outputOf(group) }))
+    const folded = groups.map((group) => ({ ...group, output: joined(group.stdout, group.stderr) }))
     for (const line of foldLines(folded)) terminal.data(paint(terminal, line))
     if (moreGroups)
       terminal.data(`… and ${moreGroups} more groups: drover runs logs r-${execution.id} --host NAME`)
     if (groups.some((group) => group.cut))
       terminal.data(`… output was cut here; all of it: drover runs logs r-${execution.id}`)
   }
+}
+
+export function printSummary(terminal: Terminal, summary: Summary): void {
+  const { execution } = summary
+  printGroups(terminal, summary)
   const took = formatDuration(
     Date.parse(execution.endedAt ?? execution.createdAt) -
       Date.parse(execution.startedAt ?? execution.createdAt),
@@ -77,10 +114,10 @@ export function printSummary(terminal: Terminal, { execution, steps }: Summary):
     terminal.talk(`next: drover runs show r-${execution.id}   or   drover runs retry r-${execution.id}`)
 }
 
-function outputOf(group: SummaryGroup): string {
-  if (!group.stderr) return group.stdout
-  const gap = group.stdout && !group.stdout.endsWith('\n') ? '\n' : ''
-  return `${group.stdout}${gap}${group.stderr}`
+function joined(stdout: string, stderr: string): string {
+  if (!stderr) return stdout
+  const gap = stdout && !stdout.endsWith('\n') ? '\n' : ''
+  return `${stdout}${gap}${stderr}`
 }
 
 function paint(terminal: Terminal, line: FoldedLine): string {

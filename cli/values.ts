@@ -1,6 +1,9 @@
 /** Values as people write them on a command line. */
 import { UsageError } from './fail.js'
 
+/** Enough of a script's hash to tell texts apart. */
+export const SHA_SHOWN = 12
+
 const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** `90s`, `2m`, `1h30m` in ms. @throws UsageError */

@@ -3,7 +3,7 @@ import { findHost } from './find-host.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
 import type { Terminal } from './terminal.js'
-import { parseRun } from './values.js'
+import { parseRun, SHA_SHOWN } from './values.js'
 
 export async function showVerdicts(
   terminal: Terminal,
@@ -22,6 +22,7 @@ export async function showVerdicts(
     verdict.amended ? `${verdict.state} (amended)` : verdict.state,
     verdict.exitCode,
     verdict.reason,
+    verdict.scriptSha256.slice(0, SHA_SHOWN),
   ])
-  terminal.data(tableOf(['ATTEMPT', 'AT', 'STATE', 'EXIT', 'REASON'], rows))
+  terminal.data(tableOf(['ATTEMPT', 'AT', 'STATE', 'EXIT', 'REASON', 'SCRIPT'], rows))
 }

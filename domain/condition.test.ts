@@ -1,10 +1,17 @@
+import type { Value } from './variable.schema'
 import { checkCondition, type ConditionFault, isMet, type Outcome } from './condition.js'
 
 const earlier: Outcome[] = [
   { name: 'deploy', state: 'ignored', hosts: 4, counts: { succeeded: 3, failed: 1 } },
   { name: 'check all', state: 'succeeded', hosts: 4, counts: { succeeded: 4 } },
 ]
-const names = earlier.map((step) => step.name)
+const variables = new Map<string, Value>([
+  ['VERSION', '1.2'],
+  ['RACKS', ['a', 'b']],
+  ['PORTS', { web: '80', constructor: '1' }],
+])
+const seen = { steps: earlier, variables }
+const known = { steps: earlier.map((step) => step.name), variables: [...variables.keys()] }
 
 describe('a condition', () => {
   it.each([
@@ -15,9 +22,14 @@ describe('a condition', () => {
     ['!(steps.deploy.succeeded * 4 >= steps.deploy.hosts * 3)', false],
     ['steps.deploy.unknown == 0 ? steps.deploy.timed_out == 0 : false', true],
     ['steps.deploy.state.startsWith("ign")', true],
+    ['variables.VERSION == "1.2" && variables["RACKS"][1] == "b"', true],
+    ['"c" in variables.RACKS || size(variables.RACKS) > 2', false],
+    ['variables.PORTS.web == "80" && "constructor" in variables.PORTS', true],
+    ['"toString" in variables.PORTS', false],
+    ['int(variables.PORTS["web"]) > 79', true],
   ])('%s is %s', (text, met) => {
-    checkCondition(text, names)
-    expect(isMet(text, earlier)).toBe(met)
+    checkCondition(text, known)
+    expect(isMet(text, seen)).toBe(met)
   })
 
   const faulty = (message: RegExp) =>
@@ -38,8 +50,10 @@ describe('a condition', () => {
     ['1 + 1', /gives a int/],
     ['"a" > 1', /./],
     ['env.HOME == "/"', /./],
+    ['variables.NOTHING == ""', /there is no variable NOTHING; there are VERSION, RACKS, PORTS/],
+    ['size(variables) > 0', /"variables" is not a value/],
   ])('%j is refused in words', (text, message) => {
-    expect(() => checkCondition(text, names)).toThrow(faulty(message))
+    expect(() => checkCondition(text, known)).toThrow(faulty(message))
   })
 
   it.each([
@@ -59,18 +73,18 @@ describe('a condition', () => {
       /no function timestamp/,
     ],
   ])('refuses %s', (_what, text, message) => {
-    expect(() => checkCondition(text, names)).toThrow(faulty(message))
+    expect(() => checkCondition(text, known)).toThrow(faulty(message))
   })
 
   it('names a step that can be told from the others', () => {
-    expect(() => checkCondition('steps.deploy.failed > 0', ['deploy', 'x', 'deploy'])).toThrow(
-      faulty(/there are 2 earlier steps "deploy"/),
-    )
+    expect(() =>
+      checkCondition('steps.deploy.failed > 0', { steps: ['deploy', 'x', 'deploy'], variables: [] }),
+    ).toThrow(faulty(/there are 2 earlier steps "deploy"/))
   })
 
   it('that gives neither yes nor no when its turn comes says so', () => {
-    expect(() => isMet('steps.deploy.hosts', earlier)).toThrow(faulty(/neither yes nor no/))
-    expect(() => isMet('steps.gone.hosts > 0', earlier)).toThrow(faulty(/No such key: gone/))
-    expect(() => isMet('steps.deploy.hosts / 0 > 1', earlier)).toThrow(faulty(/./))
+    expect(() => isMet('steps.deploy.hosts', seen)).toThrow(faulty(/neither yes nor no/))
+    expect(() => isMet('steps.gone.hosts > 0', seen)).toThrow(faulty(/No such key: gone/))
+    expect(() => isMet('steps.deploy.hosts / 0 > 1', seen)).toThrow(faulty(/./))
   })
 })

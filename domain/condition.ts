@@ -5,13 +5,16 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import { type HostCounts, type HostState, hostStates } from './host-result.js'
 import type { StepState } from './step-execution.js'
+import type { Value } from './variable.schema.js'
 
 /** Characters of a condition. */
 export const CONDITION_MAX = 1_000
 
 const environment = new Environment({
   limits: { maxAstNodes: 200, maxDepth: 20, maxListElements: 50, maxMapEntries: 0, maxCallArguments: 4 },
-}).registerVariable('steps', 'map<string, map<string, dyn>>')
+})
+  .registerVariable('steps', 'map<string, map<string, dyn>>')
+  .registerVariable('variables', 'map<string, dyn>')
 
 /** Functions that take time by the size of what is written, and by nothing else. */
 const functions = new Set([
@@ -41,14 +44,27 @@ export interface Outcome {
   counts: HostCounts
 }
 
+/** Names of what a condition may ask about. */
+export interface Known {
+  /** The steps before it. */
+  steps: readonly string[]
+  variables: readonly string[]
+}
+
+/** What they came to when its turn has come. */
+export interface Seen {
+  steps: readonly Outcome[]
+  /** A value is a text, a list of texts, or texts by their keys. */
+  variables: ReadonlyMap<string, Value>
+}
+
 /**
  * Refuses what cannot be evaluated when its turn comes.
- * @param earlier names of the steps before it
  * @throws ConditionFault in words for whoever wrote it
  */
-export function checkCondition(text: string, earlier: readonly string[]): void {
+export function checkCondition(text: string, known: Known): void {
   const parsed = parse(text)
-  checkNode(parsed.ast, earlier)
+  checkNode(parsed.ast, known)
   const { valid, type, error } = parsed.check()
   if (!valid) throw new ConditionFault(firstLine(error?.message ?? 'its types do not fit'))
   if (type !== 'bool' && type !== 'dyn')
@@ -56,10 +72,13 @@ export function checkCondition(text: string, earlier: readonly string[]): void {
 }
 
 /** @throws ConditionFault where it gives neither yes nor no */
-export function isMet(text: string, earlier: readonly Outcome[]): boolean {
+export function isMet(text: string, { steps, variables }: Seen): boolean {
   let result: unknown
   try {
-    result = parse(text)({ steps: new Map(earlier.map((step) => [step.name, valuesOf(step)])) })
+    result = parse(text)({
+      steps: new Map(steps.map((step) => [step.name, valuesOf(step)])),
+      variables: new Map([...variables].map(([name, value]) => [name, celOf(value)])),
+    })
   } catch (error) {
     if (error instanceof ConditionFault) throw error
     throw new ConditionFault(firstLine((error as Error).message))
@@ -89,7 +108,11 @@ function valuesOf({ state, hosts, counts }: Outcome): Map<string, string | bigin
   ])
 }
 
-function checkNode(node: ASTNode, earlier: readonly string[]): void {
+/** Maps of the language are Maps: a key of an object could be one of its prototype. */
+const celOf = (value: Value) =>
+  typeof value === 'string' || Array.isArray(value) ? value : new Map(Object.entries(value))
+
+function checkNode(node: ASTNode, known: Known): void {
   if (node.op === 'call' || node.op === 'rcall') {
     const [name] = node.args
     if (!functions.has(name))
@@ -97,9 +120,26 @@ function checkNode(node: ASTNode, earlier: readonly string[]): void {
   }
   if (node.op === 'id' && node.args === 'steps')
     throw new ConditionFault('"steps" is not a value: write steps.NAME.state, or steps["NAME"].failed')
+  if (node.op === 'id' && node.args === 'variables')
+    throw new ConditionFault('"variables" is not a value: write variables.NAME')
   const step = stepOf(node)
-  if (step !== undefined) return checkStep(step.name, step.field, earlier)
-  for (const inner of innerOf(node)) checkNode(inner, earlier)
+  if (step !== undefined) return checkStep(step.name, step.field, known.steps)
+  const variable = variableOf(node)
+  if (variable !== undefined) return checkVariable(variable, known.variables)
+  for (const inner of innerOf(node)) checkNode(inner, known)
+}
+
+/** `variables.NAME` and `variables["NAME"]`. */
+function variableOf(node: ASTNode): string | undefined {
+  const member = memberOf(node)
+  return member && member.of.op === 'id' && member.of.args === 'variables' ? member.key : undefined
+}
+
+function checkVariable(name: string, variables: readonly string[]): void {
+  if (variables.includes(name)) return
+  throw new ConditionFault(
+    `there is no variable ${name}${variables.length ? `; there are ${variables.join(', ')}` : ''}`,
+  )
 }
 
 /** `steps.NAME.FIELD` and `steps["NAME"].FIELD`. */

@@ -1,11 +1,14 @@
 /** What an operation on an ended execution does to its steps. */
-import { type EndedStep, planContinuation, stepsAhead } from './continuation.js'
+import { editedStep, type EndedStep, planContinuation, stepsAhead } from './continuation.js'
 
 const succeeded: EndedStep = { state: 'succeeded', counts: { succeeded: 3 } }
 const failed: EndedStep = { state: 'failed', counts: { succeeded: 2, failed: 1 } }
 const pending: EndedStep = { state: 'pending', counts: { pending: 3 } }
 const cancelled: EndedStep = { state: 'cancelled', counts: { cancelled: 3 } }
 const unknown: EndedStep = { state: 'failed', counts: { succeeded: 2, unknown: 1 } }
+const unmet: EndedStep = { state: 'skipped', reason: 'condition_not_met', counts: { skipped: 3 } }
+const untold: EndedStep = { state: 'failed', reason: 'condition_failed', counts: { skipped: 3 } }
+const left: EndedStep = { state: 'skipped', reason: 'step_skipped', counts: { skipped: 3 } }
 const ignored: EndedStep = { state: 'ignored', counts: { succeeded: 2, timed_out: 1 } }
 
 describe('planContinuation', () => {
@@ -52,6 +55,76 @@ describe('planContinuation', () => {
       ],
     ],
     ['skips the last failed step', 'skip', { step: 1 }, [succeeded, failed], [{ position: 1, do: 'skip' }]],
+    ['ignores the failed step', 'ignore', { step: 0 }, [failed, pending], [{ position: 0, do: 'ignore' }]],
+    [
+      'goes past the step that a cancel has ended, and lets those after it run',
+      'next',
+      {},
+      [succeeded, cancelled, cancelled],
+      [
+        { position: 1, do: 'ignore' },
+        { position: 2, do: 'resume' },
+      ],
+    ],
+    [
+      'goes past the named step',
+      'next',
+      { step: 0 },
+      [cancelled, cancelled],
+      [
+        { position: 0, do: 'ignore' },
+        { position: 1, do: 'resume' },
+      ],
+    ],
+    [
+      'goes past a wait that a cancel has ended',
+      'next',
+      {},
+      [{ state: 'cancelled', counts: {}, type: 'wait' }, cancelled],
+      [
+        { position: 0, do: 'skip' },
+        { position: 1, do: 'resume' },
+      ],
+    ],
+    [
+      'retries all hosts of the step that failed, and of no ignored one',
+      'retry',
+      { all: true },
+      [ignored, failed, pending],
+      [{ position: 1, do: 'retry' }],
+    ],
+    [
+      'retries all hosts of the step that is named',
+      'retry',
+      { all: true, step: 0 },
+      [succeeded, succeeded],
+      [{ position: 0, do: 'retry' }],
+    ],
+    [
+      'retries all hosts of the only step',
+      'retry',
+      { all: true },
+      [succeeded],
+      [{ position: 0, do: 'retry' }],
+    ],
+    [
+      'retries the failed hosts of one step only',
+      'retry',
+      { step: 0 },
+      [ignored, ignored],
+      [{ position: 0, do: 'retry' }],
+    ],
+    [
+      'asks conditions again that stand after retried hosts, and nothing that somebody skipped',
+      'retry',
+      { all: true, step: 1 },
+      [unmet, succeeded, unmet, left, untold],
+      [
+        { position: 1, do: 'retry' },
+        { position: 2, do: 'ask' },
+        { position: 4, do: 'ask' },
+      ],
+    ],
   ] as const)('%s', (...[, kind, args, steps, actions]) => {
     expect(planContinuation(kind, args, steps)).toEqual({ actions })
   })
@@ -68,6 +141,55 @@ describe('planContinuation', () => {
     ],
     ['a resume that would stop at a failed step again', 'resume', {}, [failed, pending], /step 1 is failed/],
     [
+      'a retry of all where several steps could be meant',
+      'retry',
+      { all: true },
+      [succeeded, succeeded],
+      /which step/,
+    ],
+    [
+      'a retry of a step where nobody failed',
+      'retry',
+      { step: 0 },
+      [succeeded, failed],
+      /no host of step 1 failed.*all/,
+    ],
+    [
+      'one script for two steps',
+      'retry',
+      { scriptSha256: 'ab' },
+      [ignored, failed],
+      /say whose script is edited by step/,
+    ],
+    [
+      'a script for a wait',
+      'resume',
+      { scriptSha256: 'ab' },
+      [{ state: 'cancelled', counts: {}, type: 'wait' }, cancelled],
+      /step 1 is a wait/,
+    ],
+    [
+      'a script for hosts of which none is left',
+      'resume',
+      { scriptSha256: 'ab' },
+      [{ state: 'cancelled', counts: { succeeded: 3 } }],
+      /left to begin/,
+    ],
+    [
+      'a next of a step before which another one was cancelled',
+      'next',
+      { step: 1 },
+      [cancelled, cancelled],
+      /step 1 is cancelled/,
+    ],
+    [
+      'an ignore that leaves a failed step before it',
+      'ignore',
+      { step: 1 },
+      [cancelled, failed],
+      /step 1 is cancelled/,
+    ],
+    [
       'a skip that leaves a failed step before it',
       'skip',
       { step: 1 },
@@ -80,10 +202,17 @@ describe('planContinuation', () => {
 })
 
 describe('stepsAhead', () => {
-  const steps = ['succeeded', 'ignored', 'failed', 'pending'] as const
+  const states = ['succeeded', 'ignored', 'failed', 'pending', 'skipped', 'skipped'] as const
+  const steps = states.map((state, position) => ({
+    state,
+    reason: position === 5 ? 'condition_not_met' : null,
+  }))
 
   it.each([
-    ['retry', true, {}, [1, 2, 3]],
+    ['retry', true, {}, [1, 2, 3, 5]],
+    ['retry', true, { step: 0 }, [0, 1, 2, 3, 5]],
+    ['ignore', true, { step: 2 }, [3]],
+    ['ignore', false, { step: 2 }, [3]],
     ['resume', true, {}, [2, 3]],
     ['resume', false, {}, [2, 3]],
     ['skip', true, { step: 2 }, [3]],
@@ -92,5 +221,44 @@ describe('stepsAhead', () => {
     ['pause', false, {}, []],
   ] as const)('of %s where the run has ended: %p', (kind, ended, args, positions) => {
     expect(stepsAhead(kind, args, { ended, steps })).toEqual(positions)
+  })
+})
+
+describe('editedStep', () => {
+  it.each([
+    [
+      [
+        { position: 2, do: 'retry' },
+        { position: 3, do: 'resume' },
+      ],
+      {},
+      2,
+    ],
+    [
+      [
+        { position: 1, do: 'resume' },
+        { position: 2, do: 'resume' },
+      ],
+      {},
+      1,
+    ],
+    [
+      [
+        { position: 1, do: 'resume' },
+        { position: 2, do: 'resume' },
+      ],
+      { step: 2 },
+      2,
+    ],
+    [
+      [
+        { position: 0, do: 'retry' },
+        { position: 2, do: 'retry' },
+      ],
+      {},
+      undefined,
+    ],
+  ] as const)('of %j with %j is %p', (actions, args, position) => {
+    expect(editedStep(actions, args)).toBe(position)
   })
 })

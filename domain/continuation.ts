@@ -1,87 +1,188 @@
 /** Continuations: what each step of an ended execution goes through when an operation takes the execution up again. */
 import { nextStep } from './execution.js'
-import { type HostCounts, type HostState, retriedStates } from './host-result.js'
-import { type OperationArgs, type OperationKind, unknownFault } from './operation.js'
+import { type HostCounts, summarize } from './host-result.js'
+import { type OperationArgs, type OperationKind, retriedBy, unknownFault } from './operation.js'
 import type { StepState } from './step-execution.js'
+import type { StepType } from './step/step.js'
 
 export interface EndedStep {
   state: StepState
   counts: HostCounts
+  reason?: string | null
+  /** Left out: a script. */
+  type?: StepType
 }
 
-/** By position: the hosts that failed again, the hosts that never began, or none of them. */
-export type StepAction = { position: number; do: 'retry' | 'resume' | 'skip' }
+/**
+ * By position: its hosts that failed run again, or those that never began; none of it does; its failures do not count; its
+ * condition is asked again.
+ */
+export interface StepAction {
+  position: number
+  do: 'retry' | 'resume' | 'skip' | 'ignore' | 'ask'
+}
 
 export type Continuation = { actions: StepAction[] } | { refuse: string }
 
+export type ContinuingKind = Exclude<OperationKind, 'cancel' | 'pause'>
+
 /** What `kind` does to the steps; refused where the execution would end again at once, with nothing done. */
 export function planContinuation(
-  kind: 'retry' | 'resume' | 'skip',
+  kind: ContinuingKind,
   args: OperationArgs,
   steps: readonly EndedStep[],
 ): Continuation {
   const actions = actionsOf(kind, args, steps)
   const retried = actions.filter((action) => action.do === 'retry')
-  const fault = unknownFault(
-    kind === 'retry' ? args : {},
-    retried.reduce((sum, { position }) => sum + (steps[position]?.counts.unknown ?? 0), 0),
-  )
+  const fault =
+    unknownFault(
+      kind === 'retry' ? args : {},
+      retried.reduce((sum, { position }) => sum + (steps[position]?.counts.unknown ?? 0), 0),
+    ) ??
+    (kind === 'retry' && !retried.length ? nothingToRetry(args, steps) : undefined) ??
+    scriptFault(kind, args, { actions, steps })
   if (fault) return { refuse: fault }
-  if (kind === 'retry' && !retried.length) {
-    const unknown = !args.includeUnknown && steps.some((step) => step.counts.unknown)
-    return {
-      refuse: unknown
-        ? 'no host failed, but the outcome of some is unknown: their script may have run; name them with includeUnknown'
-        : 'no host failed: there is nothing to retry',
-    }
-  }
   const after = steps.map((step, position): StepState => {
     const action = actions.find((item) => item.position === position)
     if (!action) return step.state
-    return action.do === 'skip' ? 'skipped' : 'pending'
+    if (action.do === 'skip') return 'skipped'
+    return action.do === 'ignore' ? 'ignored' : 'pending'
   })
-  const next = nextStep(after, false)
-  if (next.do === 'run' || next.state === 'succeeded') return { actions }
+  if (goesOn(after)) return { actions }
   const stuck = after.findIndex((state) => state === 'failed' || state === 'cancelled')
-  return { refuse: `step ${stuck + 1} is ${after[stuck]}: retry its hosts, or skip it` }
+  return { refuse: `step ${stuck + 1} is ${after[stuck]}: retry its hosts, ignore it, or skip it` }
+}
+
+/** Whether a run with such steps has something left to do, or nothing but its good end. */
+export function goesOn(steps: readonly StepState[]): boolean {
+  const next = nextStep(steps, false)
+  return next.do === 'run' || next.state === 'succeeded'
+}
+
+function nothingToRetry(args: OperationArgs, steps: readonly EndedStep[]): string {
+  if (args.all && args.step === undefined) return 'say which step: no step failed, or several did'
+  const named = args.step === undefined ? steps : steps.slice(args.step, args.step + 1)
+  const unknown = !args.includeUnknown && named.some((step) => step.counts.unknown)
+  const what = args.step === undefined ? 'no host failed' : `no host of step ${args.step + 1} failed`
+  if (unknown)
+    return `${what}, but the outcome of some is unknown: their script may have run; name them with includeUnknown`
+  return `${what}: there is nothing to retry${args.all ? '' : '; all takes the ones that succeeded, too'}`
+}
+
+/** The one step whose new attempts run an edited script. */
+export function editedStep(actions: readonly StepAction[], args: OperationArgs): number | undefined {
+  const meant = actions.filter((action) => action.do === 'retry')
+  const [first, ...others] = meant.length ? meant : actions.filter((action) => action.do === 'resume')
+  if (args.step !== undefined) return args.step
+  // Of the steps that a cancel has ended, the first is the one that goes on; of those that failed none is.
+  return others.length && meant.length ? undefined : first?.position
+}
+
+function scriptFault(
+  kind: ContinuingKind,
+  args: OperationArgs,
+  { actions, steps }: { actions: readonly StepAction[]; steps: readonly EndedStep[] },
+): string | undefined {
+  if (args.scriptSha256 === undefined) return undefined
+  const position = editedStep(actions, args)
+  if (position === undefined)
+    return 'hosts of several steps would run again: say whose script is edited by step'
+  if (steps[position]?.type === 'wait') return `step ${position + 1} is a wait: it has no script`
+  return kind === 'resume' && !steps[position]?.counts.cancelled
+    ? `no host of step ${position + 1} is left to begin: use retry for those that ran`
+    : undefined
+}
+
+const neverAsked = ['condition_not_met', 'condition_failed']
+
+/**
+ * Steps after a position that never began because of their condition: where hosts run again before them, what it asks for
+ * may be met after all when their turn comes.
+ */
+export function askedAgain(steps: readonly Pick<EndedStep, 'state' | 'reason'>[], after: number): number[] {
+  return steps.flatMap(({ state, reason }, position) =>
+    position > after && (state === 'skipped' || state === 'failed') && neverAsked.includes(reason ?? '')
+      ? [position]
+      : [],
+  )
 }
 
 /**
  * Steps whose scripts an operation may let start, by position. A skip of a run that goes on lets nothing start that would not
- * have started without it; a retry also takes up hosts that failed in a step whose failure was ignored.
+ * have started without it; a retry also takes up hosts of a step that is over, and asks conditions again.
  */
 export function stepsAhead(
   kind: OperationKind,
   args: OperationArgs,
-  run: { ended: boolean; steps: readonly StepState[] },
+  run: { ended: boolean; steps: readonly Pick<EndedStep, 'state' | 'reason'>[] },
 ): number[] {
   if (kind === 'cancel' || kind === 'pause' || (kind === 'skip' && !run.ended)) return []
-  const done: readonly StepState[] =
-    kind === 'retry' ? ['succeeded', 'skipped'] : ['succeeded', 'skipped', 'ignored']
-  return run.steps.flatMap((state, position) =>
-    done.includes(state) || position === args.step ? [] : [position],
-  )
+  const isRetry = kind === 'retry'
+  const done: readonly StepState[] = isRetry ? ['succeeded', 'skipped'] : ['succeeded', 'skipped', 'ignored']
+  const asked = isRetry ? askedAgain(run.steps, args.step ?? -1) : []
+  return run.steps.flatMap(({ state }, position) => {
+    if (isRetry && position === args.step) return [position]
+    const isAhead = asked.includes(position) || !done.includes(state)
+    return isAhead && (isRetry || kind === 'resume' || position !== leftBy(kind, args, run.steps))
+      ? [position]
+      : []
+  })
 }
 
-function actionsOf(
-  kind: 'retry' | 'resume' | 'skip',
+/** The step that an operation goes past. */
+function leftBy(
+  kind: OperationKind,
   args: OperationArgs,
-  steps: readonly EndedStep[],
-): StepAction[] {
-  const states: readonly HostState[] = args.includeUnknown ? [...retriedStates, 'unknown'] : retriedStates
-  return steps.flatMap((step, position): StepAction[] => {
-    const resumed: StepAction[] = step.state === 'cancelled' ? [{ position, do: 'resume' }] : []
-    switch (kind) {
-      case 'resume':
-        return resumed
-      case 'skip':
-        if (position === args.step) return [{ position, do: 'skip' }]
-        return position > (args.step ?? 0) ? resumed : []
-      case 'retry': {
-        const open = step.state === 'failed' || step.state === 'cancelled' || step.state === 'ignored'
-        if (open && states.some((state) => step.counts[state])) return [{ position, do: 'retry' }]
-        return resumed
-      }
+  steps: readonly Pick<EndedStep, 'state'>[],
+): number | undefined {
+  if (kind !== 'next' || args.step !== undefined) return args.step
+  return steps.findIndex(({ state }) => ['running', 'waiting', 'paused', 'cancelled'].includes(state))
+}
+
+function actionsOf(kind: ContinuingKind, args: OperationArgs, steps: readonly EndedStep[]): StepAction[] {
+  const resumed = steps.flatMap(({ state }, position): StepAction[] =>
+    state === 'cancelled' ? [{ position, do: 'resume' }] : [],
+  )
+  const past = (position: number, how: 'skip' | 'ignore'): StepAction[] => [
+    { position, do: how },
+    ...resumed.filter((action) => action.position > position),
+  ]
+  switch (kind) {
+    case 'resume':
+      return resumed
+    case 'skip':
+    case 'ignore':
+      return past(args.step ?? 0, kind)
+    case 'next': {
+      const position = leftBy(kind, args, steps) ?? 0
+      // A wait has no hosts that could be left.
+      return past(position, summarize(steps[position]?.counts ?? {}).total ? 'ignore' : 'skip')
     }
-  })
+    case 'retry': {
+      const retried = retriedSteps(args, steps)
+      const first = retried[0] ?? steps.length
+      return [
+        ...retried.map((position): StepAction => ({ position, do: 'retry' })),
+        ...resumed.filter(({ position }) => !retried.includes(position)),
+        ...askedAgain(steps, first).map((position): StepAction => ({ position, do: 'ask' })),
+      ].sort((a, b) => a.position - b.position)
+    }
+  }
+}
+
+/** Positions of the steps whose hosts a retry takes up. */
+function retriedSteps(args: OperationArgs, steps: readonly EndedStep[]): number[] {
+  const states = retriedBy(args)
+  const hasHosts = (position: number) => states.some((state) => steps[position]?.counts[state])
+  const among = (wanted: readonly StepState[]) =>
+    steps.flatMap(({ state }, position) => (wanted.includes(state) && hasHosts(position) ? [position] : []))
+  if (args.step !== undefined) return hasHosts(args.step) ? [args.step] : []
+  if (!args.all) return among(['failed', 'cancelled', 'ignored'])
+  // All hosts of several steps are more than anybody means by a word: the step that ended the run, or the only one.
+  const [ended] = among(['failed', 'cancelled'])
+  if (ended !== undefined) return [ended]
+  const ignored = among(['ignored'])
+  if (ignored.length) return ignored.length === 1 ? ignored : []
+  const ran = among(['succeeded'])
+  return ran.length === 1 ? ran : []
 }

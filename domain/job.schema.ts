@@ -1,6 +1,7 @@
 /** The shape of a job as a person writes it: the steps that its plans choose from. */
 import { z } from 'zod'
 import { stepSchema } from './plan.schema.js'
+import type { VariableInput } from './variable.schema.js'
 
 export const jobStepsSchema = z
   .array(stepSchema)
@@ -21,3 +22,9 @@ export const chosenSchema = z
   .describe('Which steps of the job, by name; null for all, also those that come later.')
 
 export type JobSteps = z.infer<typeof jobStepsSchema>
+
+/** What a plan freezes of its job. */
+export interface JobDefinition {
+  steps: JobSteps
+  variables: VariableInput[]
+}

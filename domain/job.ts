@@ -6,6 +6,8 @@ import { PlatformError } from './errors.js'
 import type { JobSteps } from './job.schema.js'
 import { parseUse } from './script-library.js'
 import { useOf } from './step/step.js'
+import { valueFault } from './variable.js'
+import type { Values, VariableInput } from './variable.schema.js'
 
 /** The steps of a plan, in their order. @throws PlatformError plan_invalid if one that it chooses is not there */
 export function chooseSteps(steps: JobSteps, chosen: readonly string[] | null): JobSteps {
@@ -34,6 +36,22 @@ export function syncChosen(steps: JobSteps, chosen: readonly string[] | null): S
   const left = chosen.filter((name) => names.has(name))
   if (!left.length) return undefined
   return { chosen: left, dropped: chosen.filter((name) => !names.has(name)) }
+}
+
+/**
+ * What a plan keeps of its own values when it is synced.
+ * @returns the values, and the names of those that the job has no more, or whose type is another one by now
+ */
+export function syncValues(
+  variables: readonly VariableInput[],
+  own: Values,
+): { values: Values; droppedValues: string[] } {
+  const kept = Object.entries(own).filter(([name, value]) => {
+    const variable = variables.find((one) => one.name === name)
+    return variable !== undefined && valueFault(variable.type, value) === undefined
+  })
+  const values = Object.fromEntries(kept)
+  return { values, droppedValues: Object.keys(own).filter((name) => !Object.hasOwn(values, name)) }
 }
 
 /**

@@ -5,7 +5,7 @@ import type { CompiledStep } from './step/step.js'
 import { sortKeys } from './sort-keys.js'
 
 /**
- * What is hashed: the compiled steps (with the hashes of their scripts), the frozen hosts in their order, and how long orders
+ * What is hashed: the compiled steps (with the hashes of their scripts), the values of variables, the frozen hosts in their order, and how long orders
  * are good. Nothing else is in it, so that a new name, a comment in a job or another way to write the target changes no digest.
  */
 export function digestText(launch: {
@@ -14,7 +14,8 @@ export function digestText(launch: {
   expiresInMs: number
 }): string {
   const { plan, hostIds, expiresInMs } = launch
-  return JSON.stringify({ irVersion: plan.irVersion, steps: sortKeys(plan.steps), hostIds, expiresInMs })
+  const { irVersion, steps, variables = [] } = plan
+  return JSON.stringify(sortKeys({ irVersion, steps, variables, hostIds, expiresInMs }))
 }
 
 /** How a step differs from the one of the same name in an earlier plan. */

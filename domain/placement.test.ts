@@ -1,6 +1,12 @@
-import { LOST_AFTER_MS, OFFLINE_AFTER_MS, placeHost, type PlacedHost } from './placement.js'
+import {
+  LOST_AFTER_MS,
+  OFFLINE_AFTER_MS,
+  placeHost,
+  type PlacedHost,
+  type PlacementRules,
+} from './placement.js'
 
-const rules = { cancelled: false, expired: false, lostAfterMs: LOST_AFTER_MS }
+const rules: PlacementRules = { cancelled: false, expired: false, lostAfterMs: LOST_AFTER_MS }
 const host: PlacedHost = {
   state: 'pending',
   journalId: null,
@@ -71,6 +77,24 @@ describe('the placement of a host', () => {
       { state: 'running', hostState: 'revoked' },
       {},
       { state: 'unknown', started: 'maybe' },
+    ],
+    [
+      'begins nothing of a step that an operator goes past',
+      {},
+      { ending: true },
+      { do: 'end', state: 'cancelled', started: 'no', reason: 'step_ended' },
+    ],
+    [
+      'waits a moment for one that is away and may still run what is to stop',
+      { state: 'running', gateway: null, awayMs: 14_000 },
+      { ending: true },
+      { do: 'wait' },
+    ],
+    [
+      'lets the run go on without one that stays away',
+      { state: 'running', gateway: null, awayMs: 15_000 },
+      { ending: true },
+      { do: 'end', state: 'unknown', started: 'maybe', reason: 'agent_lost' },
     ],
   ])('%s', (_name, more, moreRules, expected) => {
     expect(placeHost({ ...host, ...more }, { ...rules, ...moreRules })).toMatchObject(expected as object)

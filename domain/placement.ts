@@ -1,12 +1,19 @@
 /** Placement: what becomes, now, of one host that has no end yet and that no open shard holds. */
 import type { ErrorCode } from './errors.js'
 import type { HostState, Started } from './host-result.js'
+import { STEP_ENDED } from './step-execution.js'
 
 /** A host that was sent nothing is offline after this long without a session. */
 export const OFFLINE_AFTER_MS = 60_000
 
 /** A host that may be running its script is waited for this long before its outcome is called unknown. */
 export const LOST_AFTER_MS = 300_000
+
+/**
+ * The same where an operator goes past the step: long enough for a session to move to another gateway. It is told to stop
+ * when it comes back.
+ */
+export const LEFT_AFTER_MS = 15_000
 
 export interface PlacedHost {
   state: HostState
@@ -23,6 +30,8 @@ export interface PlacementRules {
   cancelled: boolean
   expired: boolean
   lostAfterMs: number
+  /** An operator has ended the step, and its run is to go on. */
+  ending?: boolean
 }
 
 export type Placement =
@@ -43,6 +52,7 @@ function placePending(host: PlacedHost, rules: PlacementRules): Placement {
     reason,
   })
   if (rules.cancelled) return never('cancelled', 'cancelled_by_operator')
+  if (rules.ending) return never('cancelled', STEP_ENDED)
   if (rules.expired) return never('rejected', 'execution_expired')
   if (host.hostState === 'revoked') return never('rejected', 'host_revoked')
   if (host.hostState === 'quarantined') return never('rejected', quarantineCode(host))
@@ -62,7 +72,8 @@ function placeSent(host: PlacedHost, rules: PlacementRules): Placement {
   // The journal that could have answered is gone: another one must never be asked to start it.
   if (host.journalId !== null && host.hostJournalId !== host.journalId) return unknown('journal_lost')
   if (host.gateway) return { do: 'dispatch', gateway: host.gateway }
-  return host.awayMs >= rules.lostAfterMs ? unknown('agent_lost') : { do: 'wait' }
+  const lostAfterMs = rules.ending ? Math.min(rules.lostAfterMs, LEFT_AFTER_MS) : rules.lostAfterMs
+  return host.awayMs >= lostAfterMs ? unknown('agent_lost') : { do: 'wait' }
 }
 
 function quarantineCode(host: PlacedHost): ErrorCode {

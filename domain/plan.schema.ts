@@ -1,15 +1,22 @@
 /** The shape of a plan as a person writes it, and of the step that an ad-hoc launch makes one of. */
 import { z } from 'zod'
 import { hasOneSource, ONE_SOURCE, scriptStepFields, scriptStepSchema } from './step/script-step.schema.js'
+import { hasOneSqlSource, ONE_SQL_SOURCE, sqlStepFields, sqlStepSchema } from './step/sql-step.schema.js'
 import { waitStepSchema } from './step/wait-step.schema.js'
+import { variablesSchema } from './variable.schema.js'
 
 /** A step of any kind; one without a `type` is a script. */
-export const stepSchema = z.discriminatedUnion('type', [scriptStepSchema, waitStepSchema])
+export const stepSchema = z.discriminatedUnion('type', [scriptStepSchema, sqlStepSchema, waitStepSchema])
 
 /** A step that is launched alone needs no name of its own. */
 export const adHocStepSchema = scriptStepFields
   .extend({ name: scriptStepFields.shape.name.optional() })
   .refine(hasOneSource, ONE_SOURCE)
+
+export const adHocSqlSchema = sqlStepFields
+  .omit({ type: true })
+  .extend({ name: sqlStepFields.shape.name.optional() })
+  .refine(hasOneSqlSource, ONE_SQL_SOURCE)
 
 /** As long as that of a plan of a job, `job/plan`. */
 const NAME_MAX = 127
@@ -17,6 +24,7 @@ const NAME_MAX = 127
 export const planSchema = z.strictObject({
   name: z.string().min(1).max(NAME_MAX),
   steps: z.array(stepSchema).min(1).max(100),
+  variables: variablesSchema.optional(),
 })
 
 export type StepInput = z.infer<typeof stepSchema>

@@ -7,7 +7,7 @@ import { SCRIPT_MAX_BYTES } from './script.js'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const compile = (step: Record<string, unknown>) =>
-  compilePlan(planSchema.parse({ name: 'p', steps: [{ name: 's', script: 'true', ...step }] }), sha256)
+  compilePlan(planSchema.parse({ name: 'p', steps: [{ name: 's', script: 'true', ...step }] }), { sha256 })
 
 function codeOf(step: Record<string, unknown>): string | undefined {
   try {
@@ -24,7 +24,7 @@ describe('compiling a plan', () => {
       name: 'p',
       steps: ['a', 'b'].map((name) => ({ name, script: 'echo same' })),
     })
-    const { plan, scripts } = compilePlan(input, sha256)
+    const { plan, scripts } = compilePlan(input, { sha256 })
     expect([...scripts.values()]).toEqual(['echo same'])
     expect(JSON.stringify(plan)).not.toContain('echo')
     expect(plan.steps.map((step) => step.type === 'script' && step.scriptSha256)).toEqual([

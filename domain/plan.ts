@@ -1,15 +1,22 @@
 /** Plans: compiling what a person wrote into the immutable list of steps that the workflow interprets. */
+import type { DbAccount } from './db-account.js'
 import { PlatformError } from './errors.js'
 import type { PlanName } from './job.js'
 import type { PlanInput } from './plan.schema.js'
+import type { FrozenSecret } from './secret.js'
 import type { Sha256, UsedScript } from './step/script-step.js'
-import { type CompiledStep, compileStep } from './step/step.js'
+import { type CompiledStep, compileStep, hostStepOf } from './step/step.js'
+import { type CompiledVariable, compileVariables } from './variable.js'
+import type { Values } from './variable.schema.js'
 
 /**
  * Version of the meaning of a compiled plan; the interpreter keeps every one that may still run.
  * 2: steps may have `retry` and `when`, and may be waits.
+ * 3: there may be variables, steps may be SQL, and they may have `secrets`. An older worker would run them without: it is given
+ * no such plan, and takes all others.
  */
-export const IR_VERSION = 2
+export const IR_VERSION = 3
+const OF_BEFORE = 2
 
 /** Largest compiled plan, in characters of JSON: Temporal warns at 512 KiB, and one workflow task must stay under 4 MiB. */
 const PLAN_MAX_CHARACTERS = 200_000
@@ -19,7 +26,29 @@ export interface CompiledPlan {
   name: string
   /** The job and its plan that it is of; left out where it came with the launch. */
   job?: PlanName
+  /** With the values that the run begins with; left out where there are none. */
+  variables?: CompiledVariable[]
   steps: CompiledStep[]
+}
+
+/** What a plan is launched with. */
+export interface LaunchValues {
+  /** The plan's own values. */
+  own?: Values | undefined
+  /** The launch's; undefined where the plan is only checked, and what is required may be missing still. */
+  launch?: Values | undefined
+}
+
+/** What the steps name, by how they name it, found beforehand: this part is pure. */
+export interface Found {
+  used: ReadonlyMap<string, UsedScript>
+  /** Of steps, and of the database accounts that they name. */
+  secrets: ReadonlyMap<string, FrozenSecret>
+  dbAccounts: ReadonlyMap<string, DbAccount>
+}
+
+export interface PlanSources extends Partial<Found> {
+  sha256: Sha256
 }
 
 export interface Compilation {
@@ -29,20 +58,30 @@ export interface Compilation {
 }
 
 /**
- * @param used by what the steps' `uses` say
- * @throws PlatformError script_too_large, plan_invalid, plan_too_large
+ * @throws PlatformError script_too_large, plan_invalid, plan_too_large, variable_unknown, variable_required
  */
 export function compilePlan(
   input: PlanInput & { job?: PlanName },
-  sha256: Sha256,
-  used: ReadonlyMap<string, UsedScript> = new Map(),
+  { sha256, used = new Map(), secrets = new Map(), dbAccounts = new Map() }: PlanSources,
+  values: LaunchValues = {},
 ): Compilation {
   const scripts = new Map<string, string>()
-  const steps = input.steps.map((_, index) =>
-    compileStep(input.steps, index, { sha256, used, texts: scripts }),
+  const variables = compileVariables(
+    input.variables ?? [],
+    [values.launch ?? {}, values.own ?? {}],
+    values.launch !== undefined,
   )
+  const sources = { sha256, used, secrets, dbAccounts, texts: scripts, variables }
+  const steps = input.steps.map((_, index) => compileStep(input.steps, index, sources))
+  const isNew = variables.length > 0 || steps.some(isOfNow)
   const { name, job } = input
-  const plan = { irVersion: IR_VERSION, name, ...(job ? { job } : {}), steps }
+  const plan = {
+    irVersion: isNew ? IR_VERSION : OF_BEFORE,
+    name,
+    ...(job ? { job } : {}),
+    ...(variables.length ? { variables } : {}),
+    steps,
+  }
   const size = JSON.stringify(plan).length
   if (size > PLAN_MAX_CHARACTERS) {
     throw new PlatformError(
@@ -52,3 +91,5 @@ export function compilePlan(
   }
   return { plan, scripts }
 }
+
+const isOfNow = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined

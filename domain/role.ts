@@ -18,6 +18,10 @@ export type Action =
   | 'script.write'
   | 'job.read'
   | 'job.write'
+  | 'db-account.read'
+  | 'db-account.write'
+  | 'secret.read'
+  | 'secret.write'
   | 'join-token.read'
   | 'join-token.write'
   | 'execution.read'
@@ -31,6 +35,8 @@ const reads: Action[] = [
   'group.read',
   'script.read',
   'job.read',
+  'db-account.read',
+  'secret.read',
   'execution.read',
   'output.read',
 ]
@@ -58,6 +64,9 @@ const grants: Record<Role, ReadonlySet<Action>> = {
     'group.write',
     'script.write',
     'job.write',
+    // Whoever changes where an account signs in has its password sent there.
+    'db-account.write',
+    'secret.write',
     'join-token.read',
     'join-token.write',
   ]),

@@ -1,6 +1,9 @@
 /** Scripts: languages and limits. */
 
-export const languages = ['bash', 'sh', 'python', 'perl', 'node', 'powershell', 'bat'] as const
+/** What a script step may be in. */
+export const scriptLanguages = ['bash', 'sh', 'python', 'perl', 'node', 'powershell', 'bat'] as const
+/** What a script of the library may be in: SQL is for steps of the kind `sql`. */
+export const languages = [...scriptLanguages, 'sql'] as const
 export type Language = (typeof languages)[number]
 
 /** Largest script, in bytes of UTF-8. */

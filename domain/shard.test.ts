@@ -15,6 +15,14 @@ describe('shards', () => {
     ])
   })
 
+  it('hold hosts of one task each', () => {
+    const tasks = hosts(4).map((host, index) => ({ ...host, task: index % 2 ? 'edited' : '' }))
+    expect(splitShards(tasks).map((shard) => shard.hostIds)).toEqual([
+      ['a0', 'a2'],
+      ['a1', 'a3'],
+    ])
+  })
+
   it('lose no host and hold none twice', () => {
     fc.assert(
       fc.property(

@@ -4,18 +4,19 @@ import type { HostId, ShardId } from './id.js'
 /** Most hosts of one shard: its orders stay under 1 MB and its activity under a second of signing. */
 export const SHARD_MAX_HOSTS = 1_000
 
-/** Splits hosts with a session into shards of one gateway each, keeping the order of `hosts`. */
+/** Splits hosts with a session into shards of one gateway and one task each, keeping the order of `hosts`. @param hosts task: what it is to do, where that is not the same for all */
 export function splitShards(
-  hosts: readonly { hostId: HostId; gateway: string }[],
+  hosts: readonly { hostId: HostId; gateway: string; task?: string }[],
   max = SHARD_MAX_HOSTS,
 ): { gateway: string; hostIds: HostId[] }[] {
   const open = new Map<string, HostId[]>()
   const shards: { gateway: string; hostIds: HostId[] }[] = []
-  for (const { hostId, gateway } of hosts) {
-    let hostIds = open.get(gateway)
+  for (const { hostId, gateway, task } of hosts) {
+    const like = task === undefined ? gateway : `${gateway} ${task}`
+    let hostIds = open.get(like)
     if (!hostIds || hostIds.length >= max) {
       hostIds = []
-      open.set(gateway, hostIds)
+      open.set(like, hostIds)
       shards.push({ gateway, hostIds })
     }
     hostIds.push(hostId)

@@ -2,8 +2,8 @@
  * One visit of one step inside an execution.
  *
  *   pending → running ⇄ paused, waiting → succeeded | failed | ignored | cancelled
- *      └→ skipped          running → cancelling → cancelled
- *   A retry or a skip takes a failed one back: always with an operation's row and a new attempt.
+ *      └→ skipped          running → cancelling → cancelled, or ignored where an operator goes past it
+ *   A retry, a skip or an ignore takes a failed one back: always with an operation's row, hosts with a new attempt.
  */
 import { type HostCounts, summarize } from './host-result.js'
 
@@ -20,6 +20,9 @@ export const stepStates = [
   'ignored',
 ] as const
 export type StepState = (typeof stepStates)[number]
+
+/** Reason of what an operator's `next` ended. */
+export const STEP_ENDED = 'step_ended'
 
 export type OnFailure = 'stop' | 'ignore'
 

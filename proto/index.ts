@@ -17,12 +17,15 @@ export {
   DispatchOrder,
   OutputChunk,
   OutputStream,
+  OutputSummary,
   ScriptTask,
   Started,
   StopOrder,
   TaskSpec,
   TaskState,
   TaskUpdate,
+  Variable,
+  VariableType,
 } from './generated/drover/agent/v1/task.js'
 export {
   type UpgradeAgent,
@@ -31,6 +34,7 @@ export {
   UpgradeState,
 } from './generated/drover/agent/v1/upgrade.js'
 export { dispatchId } from './dispatch-id.js'
+export { openSecrets, type SealRecipient, sealSecrets } from './sealed-secrets.js'
 export { gatewayProof, joinProof, renewalProof, signingKeyProof } from './proof.js'
 export { type SignedOrder, sha256, signOrder, signUpgrade, verifyOrder, verifyUpgrade } from './order.js'
 

@@ -130,6 +130,13 @@ export class Drover extends RunCalls {
     }
   }
 
+  /** The begin of a stream as it is compared: times, ids and the host's own name stand as `<time>`, `<id>`, `<host>`; lines stay. */
+  async normalisedOutput(place: OutputPlace, firstBytes: number): Promise<string> {
+    const attempt = place.attempt === undefined ? '' : `&attempt=${place.attempt}`
+    const path = `/executions/${place.executionId}/steps/${place.step}/hosts/${place.hostId}/output/${place.stream}?normalised=true&first=${firstBytes}${attempt}`
+    return (await get(this.connection, this.root() + path, {})).text()
+  }
+
   private opener(path: string) {
     return (after: string | undefined, signal: AbortSignal) =>
       get({ ...this.connection, retries: 0 }, this.root() + path, {

@@ -1,5 +1,5 @@
 /** Folding: output that many hosts share is printed once, and what differs is shown by how it differs. */
-import { changedLines, unifiedDiff } from './line-diff.js'
+import { changedLines, type LineKeys, unifiedDiff } from './line-diff.js'
 
 /** Hosts with the same outcome and output. */
 export interface FoldedOutput {
@@ -8,8 +8,14 @@ export interface FoldedOutput {
   nodeset: string
   state: string
   exitCode: number | null
-  /** What they wrote: standard output, then standard error. */
+  /** What their scripts said the outcome is called. */
+  tag?: string | null
+  /** Whether they are equal byte for byte, or after normalising. */
+  identical?: 'output' | 'normalised' | null
+  /** What one of them wrote: standard output, then standard error. */
   output: string
+  /** The same, normalised, line for line: only lines that differ there are shown as differing. */
+  normalised?: string | undefined
 }
 
 /** A line, and what it is: a terminal may colour it. */
@@ -33,7 +39,7 @@ export function foldLines(groups: readonly FoldedOutput[]): FoldedLine[] {
   lines.push(header(usual), ...textLines(usual.output))
   for (const group of others) {
     lines.push(header(group))
-    const changes = alike ? unifiedDiff(usual.output, group.output) : []
+    const changes = alike ? unifiedDiff(usual.output, group.output, keysOf(usual, group)) : []
     // A difference longer than the output itself explains nothing.
     if (alike && usual.output && changes.length <= group.output.split('\n').length + 3)
       lines.push(...changes.map(diffLine))
@@ -41,6 +47,15 @@ export function foldLines(groups: readonly FoldedOutput[]): FoldedLine[] {
   }
   return lines
 }
+
+function keysOf(usual: FoldedOutput, group: FoldedOutput): LineKeys | undefined {
+  const [before, after] = [usual.normalised, group.normalised]
+  if (before === undefined || after === undefined) return undefined
+  // Alike, and yet in two groups, though they ended the same: an old agent's output is compared byte by byte.
+  return before === after && endedSame(usual, group) ? undefined : { before, after }
+}
+
+const BUT_FOR = 'identical but for times, ids and names'
 
 /** Groups that are compared in the summary; more are counted. */
 const COMPARED = 5
@@ -54,32 +69,39 @@ function summarize(usual: FoldedOutput, others: readonly FoldedOutput[]): string
 function describe(group: FoldedOutput): string {
   const how = outcome(group)
   if (group.hosts === 1) return how ? `${group.nodeset} ${how}` : group.nodeset
-  return `${group.hosts} hosts ${how ? `${how} ` : ''}identical [${group.nodeset}]`
+  const same = group.identical === 'normalised' ? BUT_FOR : 'identical'
+  return `${group.hosts} hosts ${how ? `${how} ` : ''}${same} [${group.nodeset}]`
 }
 
 function compare(usual: FoldedOutput, group: FoldedOutput): string {
   const who = group.hosts === 1 ? group.nodeset : `${group.hosts} hosts [${group.nodeset}]`
-  const lines = changedLines(usual.output, group.output)
+  const lines = changedLines(usual.output, group.output, keysOf(usual, group))
   const differs = lines
     ? `${group.hosts === 1 ? 'differs' : 'differ'} in ${lines} line${lines === 1 ? '' : 's'}`
     : ''
-  const ended =
-    group.state === usual.state && group.exitCode === usual.exitCode ? '' : outcome(group) || group.state
+  const ended = endedSame(usual, group) ? '' : outcome(group) || group.state
   // Two outputs may look the same and not be: one in both streams, or beyond what was read.
   return `${who} ${[ended, differs].filter(Boolean).join(' and ') || 'differs in what is not shown'}`
 }
 
+const endedSame = (one: FoldedOutput, two: FoldedOutput) =>
+  one.state === two.state && one.exitCode === two.exitCode && (one.tag ?? null) === (two.tag ?? null)
+
 /** What is worth saying of an outcome: nothing if all went well. */
 function outcome(group: FoldedOutput): string {
-  if (group.state === 'succeeded') return ''
+  const tag = group.tag ? `"${group.tag}"` : ''
+  if (group.state === 'succeeded') return tag
   const words = group.state.replaceAll('_', ' ')
-  return group.exitCode === null ? words : `${words} (exit ${group.exitCode})`
+  const ended = group.exitCode === null ? words : `${words} (exit ${group.exitCode})`
+  return tag ? `${ended} ${tag}` : ended
 }
 
 function header(group: FoldedOutput): FoldedLine {
   const hosts = group.hosts === 1 ? '' : ` · ${group.hosts} hosts`
   const how = outcome(group)
-  return { kind: 'header', text: `── ${group.nodeset}${hosts}${how ? ` · ${how}` : ''}` }
+  // Below stands what one of them wrote.
+  const same = group.identical === 'normalised' ? ` · ${BUT_FOR}` : ''
+  return { kind: 'header', text: `── ${group.nodeset}${hosts}${how ? ` · ${how}` : ''}${same}` }
 }
 
 function textLines(output: string): FoldedLine[] {

@@ -9,6 +9,18 @@ interface Line {
 const CELLS_MAX = 4_000_000
 const CONTEXT = 3
 
+/** A line as it is shown, and as it is compared. */
+interface Compared {
+  text: string
+  key: string
+}
+
+/** By what the lines of two texts are compared, if not by themselves: as many lines as each text has. */
+export interface LineKeys {
+  before: string
+  after: string
+}
+
 function linesOf(text: string): string[] {
   const lines = text.split('\n')
   // A line break ends a line; it does not begin another one.
@@ -16,31 +28,42 @@ function linesOf(text: string): string[] {
   return lines
 }
 
-/** Both texts as one list: common lines, and those of only one of them. */
-function diff(before: string, after: string): Line[] {
-  const a = linesOf(before)
-  const b = linesOf(after)
+function compared(before: string, after: string, given?: LineKeys): [Compared[], Compared[]] {
+  const texts = [linesOf(before), linesOf(after)] as const
+  const keys = [linesOf(given?.before ?? before), linesOf(given?.after ?? after)] as const
+  const fits = texts.every((lines, side) => lines.length === keys[side]?.length)
+  const pair = (side: 0 | 1) =>
+    texts[side].map((text, at) => ({ text, key: (fits ? keys[side][at] : undefined) ?? text }))
+  return [pair(0), pair(1)]
+}
+
+/** Both texts as one list: common lines, and those of only one of them. What is common is shown as the later text has it. */
+function diff(before: string, after: string, keys?: LineKeys): Line[] {
+  const [a, b] = compared(before, after, keys)
   let head = 0
-  while (head < a.length && head < b.length && a[head] === b[head]) head++
+  while (head < a.length && head < b.length && a[head]?.key === b[head]?.key) head++
   let tail = 0
   while (
     tail < a.length - head &&
     tail < b.length - head &&
-    a[a.length - 1 - tail] === b[b.length - 1 - tail]
+    a[a.length - 1 - tail]?.key === b[b.length - 1 - tail]?.key
   )
     tail++
-  const common = (lines: string[]): Line[] => lines.map((text) => ({ sign: ' ', text }))
+  const common = (lines: Compared[]): Line[] => lines.map(({ text }) => ({ sign: ' ', text }))
   return [
-    ...common(a.slice(0, head)),
+    ...common(b.slice(0, head)),
     ...diffMiddle(a.slice(head, a.length - tail), b.slice(head, b.length - tail)),
-    ...common(a.slice(a.length - tail)),
+    ...common(b.slice(b.length - tail)),
   ]
 }
 
-function diffMiddle(a: string[], b: string[]): Line[] {
+function diffMiddle(a: Compared[], b: Compared[]): Line[] {
   // Too much to compare line by line: all of it differs.
   if (a.length * b.length > CELLS_MAX) {
-    return [...a.map((text): Line => ({ sign: '-', text })), ...b.map((text): Line => ({ sign: '+', text }))]
+    return [
+      ...a.map(({ text }): Line => ({ sign: '-', text })),
+      ...b.map(({ text }): Line => ({ sign: '+', text })),
+    ]
   }
   const width = b.length + 1
   const longest = longestCommon(a, b)
@@ -51,15 +74,15 @@ function diffMiddle(a: string[], b: string[]): Line[] {
   while (i < a.length || j < b.length) {
     const left = a[i]
     const right = b[j]
-    if (left !== undefined && left === right) {
-      lines.push({ sign: ' ', text: left })
+    if (left && right && left.key === right.key) {
+      lines.push({ sign: ' ', text: right.text })
       i++
       j++
-    } else if (right === undefined || (left !== undefined && at(i + 1, j) >= at(i, j + 1))) {
-      lines.push({ sign: '-', text: left ?? '' })
+    } else if (!right || (left && at(i + 1, j) >= at(i, j + 1))) {
+      lines.push({ sign: '-', text: left?.text ?? '' })
       i++
     } else {
-      lines.push({ sign: '+', text: right })
+      lines.push({ sign: '+', text: right.text })
       j++
     }
   }
@@ -67,7 +90,7 @@ function diffMiddle(a: string[], b: string[]): Line[] {
 }
 
 /** Row by row: the length of the longest common sequence of lines from i and from j on. */
-function longestCommon(a: string[], b: string[]): Uint32Array {
+function longestCommon(a: Compared[], b: Compared[]): Uint32Array {
   const width = b.length + 1
   const table = new Uint32Array((a.length + 1) * width)
   for (let i = a.length - 1; i >= 0; i--) {
@@ -75,23 +98,23 @@ function longestCommon(a: string[], b: string[]): Uint32Array {
       const below = table[(i + 1) * width + j] ?? 0
       const right = table[i * width + j + 1] ?? 0
       table[i * width + j] =
-        a[i] === b[j] ? (table[(i + 1) * width + j + 1] ?? 0) + 1 : Math.max(below, right)
+        a[i]?.key === b[j]?.key ? (table[(i + 1) * width + j + 1] ?? 0) + 1 : Math.max(below, right)
     }
   }
   return table
 }
 
 /** How many lines differ: a changed line is one, not a removed and an added one. */
-export function changedLines(before: string, after: string): number {
-  const lines = diff(before, after)
+export function changedLines(before: string, after: string, keys?: LineKeys): number {
+  const lines = diff(before, after, keys)
   const removed = lines.filter((line) => line.sign === '-').length
   const added = lines.filter((line) => line.sign === '+').length
   return Math.max(removed, added)
 }
 
 /** The lines of a unified diff, with three lines around each change; empty if the texts are the same. */
-export function unifiedDiff(before: string, after: string): string[] {
-  const lines = diff(before, after)
+export function unifiedDiff(before: string, after: string, keys?: LineKeys): string[] {
+  const lines = diff(before, after, keys)
   const near = lines.map((_, at) =>
     lines.slice(Math.max(0, at - CONTEXT), at + CONTEXT + 1).some((line) => line.sign !== ' '),
   )

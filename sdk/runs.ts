@@ -2,7 +2,7 @@
 import { defined, PAGE } from './calls.js'
 import { dataOf } from './client.js'
 import { DroverError } from './error.js'
-import { allItems } from './paging.js'
+import { allItems, allPages } from './paging.js'
 import { SearchCalls } from './search.js'
 import { get } from './transport.js'
 import type {
@@ -10,11 +10,14 @@ import type {
   Execution,
   ExecutionDetail,
   ExecutionState,
+  Grouping,
   HostResult,
   HostState,
   LaunchAgain,
   Operation,
   OutputGroup,
+  OutputGroups,
+  RunVariable,
   StepScript,
   Verdict,
 } from './vocabulary.js'
@@ -56,6 +59,15 @@ export class RunCalls extends SearchCalls {
     )
   }
 
+  /** What the variables of a run held, step by step. */
+  async runVariables(executionId: string): Promise<RunVariable[]> {
+    const answer = this.api.GET(
+      '/api/v1/scopes/{scope}/executions/{executionId}/variables',
+      this.at(executionId),
+    )
+    return (await dataOf(answer)).items
+  }
+
   /** All that was said of a host in a step, oldest first: the end of each attempt, and what became known later. */
   async verdicts(executionId: string, step: number, hostId: string): Promise<Verdict[]> {
     const path = { scope: this.scope, executionId, position: step, hostId }
@@ -66,13 +78,26 @@ export class RunCalls extends SearchCalls {
     return (await dataOf(answer)).items
   }
 
-  /** A step's hosts, grouped by equal outcome and output, largest first. */
-  async outputGroups(executionId: string, step: number): Promise<OutputGroup[]> {
+  /** All groups of a step's hosts, by equal outcome and output, largest first. */
+  async outputGroups(executionId: string, step: number, by?: Grouping): Promise<OutputGroup[]> {
+    const groups: OutputGroup[] = []
+    const pages = allPages((after) => this.outputGroupsPage(executionId, step, { by, limit: PAGE, after }))
+    for await (const page of pages) groups.push(...page.groups)
+    return groups
+  }
+
+  /** The first groups, or those after them, and how many there are. */
+  outputGroupsPage(
+    executionId: string,
+    step: number,
+    query: { by?: Grouping | undefined; limit?: number | undefined; after?: string | undefined } = {},
+  ): Promise<OutputGroups> {
     const path = { scope: this.scope, executionId, position: step }
-    const answer = this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/groups', {
-      params: { path },
-    })
-    return (await dataOf(answer)).groups
+    return dataOf(
+      this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/groups', {
+        params: { path, query: defined(query) as object },
+      }),
+    )
   }
 
   async operations(executionId: string): Promise<Operation[]> {
@@ -83,12 +108,16 @@ export class RunCalls extends SearchCalls {
     return (await dataOf(answer)).items
   }
 
-  /** The text that a step runs, as it was frozen at the launch. */
-  stepScript(executionId: string, step: number): Promise<StepScript> {
+  /** The text that a step runs, as it was frozen at the launch; or that of a host's attempt, its latest if none is named. */
+  stepScript(
+    executionId: string,
+    step: number,
+    of: { hostId?: string; attempt?: number } = {},
+  ): Promise<StepScript> {
     const path = { scope: this.scope, executionId, position: step }
     return dataOf(
       this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/script', {
-        params: { path },
+        params: { path, query: defined({ ...of }) as object },
       }),
     )
   }
@@ -104,9 +133,10 @@ export class RunCalls extends SearchCalls {
   async compareSteps(
     after: { executionId: string; step: number },
     before: { executionId: string; step: number },
+    by?: Grouping,
   ): Promise<ComparedGroup[]> {
     const path = { scope: this.scope, executionId: after.executionId, position: after.step }
-    const query = { with: before.executionId, step: before.step }
+    const query = { with: before.executionId, step: before.step, ...(by === undefined ? {} : { by }) }
     const answer = this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/compare', {
       params: { path, query },
     })

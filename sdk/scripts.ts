@@ -1,8 +1,8 @@
 /** Methods on the script library. */
 import { defined, keyOf, PAGE } from './calls.js'
 import { dataOf } from './client.js'
-import { FleetCalls } from './fleet.js'
 import { allItems } from './paging.js'
+import { SecretCalls } from './secrets.js'
 import type {
   NewScript,
   NewScriptVersion,
@@ -27,7 +27,7 @@ interface Seen {
   revision: number
 }
 
-export class ScriptCalls extends FleetCalls {
+export class ScriptCalls extends SecretCalls {
   /** Scripts by name. */
   scripts(query: ScriptQuery = {}): AsyncGenerator<Script> {
     return allItems((after) =>

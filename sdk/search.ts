@@ -1,7 +1,7 @@
 /** Search in a run's output. */
 import { defined } from './calls.js'
 import { dataOf } from './client.js'
-import { JobCalls } from './jobs.js'
+import { DbAccountCalls } from './db-accounts.js'
 import { allPages } from './paging.js'
 import type { SearchCounts, SearchHits } from './vocabulary.js'
 
@@ -18,7 +18,7 @@ export interface SearchQuery {
 }
 
 /** A page comes after a second of search at the latest, also without an item. */
-export class SearchCalls extends JobCalls {
+export class SearchCalls extends DbAccountCalls {
   /** The lines that match, page by page, in the order of steps, hosts, streams and lines. */
   searchOutput(executionId: string, query: SearchQuery): AsyncGenerator<SearchHits> {
     return allPages((after) =>

@@ -14,7 +14,11 @@ export type Step = Schemas['Step']
 export type HostResult = Schemas['HostResult']
 export type Operation = Schemas['Operation']
 export type Verdict = Schemas['Verdict']
-export type OutputGroup = Schemas['OutputGroups']['groups'][number]
+export type RunVariable = Schemas['RunVariable']
+export type OutputGroups = Schemas['OutputGroups']
+export type OutputGroup = OutputGroups['groups'][number]
+/** What is compared of outputs: bytes, or what is left without times, ids and the host's own name. */
+export type Grouping = NonNullable<OutputGroup['identical']>
 export type LaunchPreview = Schemas['LaunchPreview']
 export type LaunchAgain = Schemas['LaunchAgain']
 export type StepScript = Schemas['StepScript']
@@ -26,6 +30,8 @@ export type Whoami = Schemas['Whoami']
 export type Script = Schemas['Script']
 export type ScriptVersion = Schemas['ScriptVersion']
 export type ScriptVersionText = Schemas['ScriptVersionText']
+export type Secret = Schemas['Secret']
+export type SecretVersion = Schemas['SecretVersion']
 type Scoped = '/api/v1/scopes/{scope}'
 type Body<P extends keyof paths, M extends 'post' | 'put' | 'patch'> = paths[P][M] extends {
   requestBody?: { content: { 'application/json': infer B } }
@@ -44,15 +50,20 @@ export type Job = Schemas['Job']
 export type JobSummary = Schemas['JobSummary']
 export type Plan = Schemas['Plan']
 export type PlanSummary = Schemas['PlanSummary']
+export type DbAccount = Schemas['DbAccount']
 export type ScriptCitation = Schemas['ScriptCitations']['items'][number]
 /** What a job is made of; with `revision`, in place of what is there. */
 export type JobContent = Body<`${Scoped}/jobs/{job}`, 'put'>
 /** What a plan chooses of its job; with `revision`, in place of what it did. */
 export type PlanContent = Body<`${Scoped}/jobs/{job}/plans/{plan}`, 'put'>
+/** Where a database account signs in; with `revision`, in place of what is there. */
+export type DbAccountContent = Body<`${Scoped}/db-accounts/{dbAccount}`, 'put'>
 /** A script and its first version. */
 export type NewScript = Body<`${Scoped}/scripts`, 'post'>
 /** A text, or the version whose text it gets. */
 export type NewScriptVersion = Body<`${Scoped}/scripts/{script}/versions`, 'post'>
+/** A secret and its first value. */
+export type NewSecret = Body<`${Scoped}/secrets`, 'post'>
 export type NewJoinToken = Body<`${Scoped}/join-tokens`, 'post'>
 export type ExecutionState = Execution['state']
 export type HostState = HostResult['state']

@@ -98,7 +98,11 @@ async function makeBucket(s3Url: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function createWorker(config: ControlConfig, pool: Pool, { signer }: PlatformKeys): Promise<Worker> {
+async function createWorker(
+  config: ControlConfig,
+  pool: Pool,
+  { signer, vault }: PlatformKeys,
+): Promise<Worker> {
   const { lostAfterMs, shardMaxHosts, historyMaxEvents, workflowBundle } = config
   return Worker.create({
     connection: await NativeConnection.connect({ address: config.temporalAddress }),
@@ -107,7 +111,14 @@ async function createWorker(config: ControlConfig, pool: Pool, { signer }: Platf
     ...(workflowBundle
       ? { workflowBundle: { codePath: path.resolve(workflowBundle) } }
       : { workflowsPath: require.resolve('../workflows/index.js') }),
-    activities: createControlActivities({ pool, signer, lostAfterMs, shardMaxHosts, historyMaxEvents }),
+    activities: createControlActivities({
+      pool,
+      signer,
+      vault,
+      lostAfterMs,
+      shardMaxHosts,
+      historyMaxEvents,
+    }),
     maxCachedWorkflows: 500,
     // Each step that waits for hosts, or watches them for failures, has one for as long as it does.
     maxConcurrentActivityTaskExecutions: 2_000,

@@ -2,7 +2,6 @@
 import {
   ActivityFailure,
   ApplicationFailure,
-  condition,
   proxyActivities,
   proxyLocalActivities,
 } from '@temporalio/workflow'
@@ -24,47 +23,12 @@ function local<Name extends keyof ControlActivities>(name: Name, summary: string
 }
 
 /**
- * The ledger's decisions, by name, one at a time for a workflow. Local activities that are under way together are resolved in
- * the order of their completion when they run and in that of their start when a history is replayed: what each of them
- * leads to would stand in another order there, and the replay would fail (scenario 13).
+ * What is asked of the ledger, one question at a time. Which one comes next follows from the answers alone: events may come while
+ * a question is under way, or after its answer, and stand before both of them in the history that a replay goes by (ADR 17).
  */
-export function openLedger() {
-  let last: Promise<unknown> = Promise.resolve()
-  let asked = 0
-  const inTurn =
-    <I, O>(work: (input: I) => Promise<O>) =>
-    (input: I): Promise<O> => {
-      asked++
-      const mine = last.then(() => atEnd(work(input))).finally(() => asked--)
-      last = mine.catch(() => undefined)
-      return mine
-    }
-  return {
-    /**
-     * Resolves when nothing is asked of the ledger any more. What decides on what happened waits for it: an event that comes
-     * while the ledger is being asked is seen before its answer when it happens, and together with it when it is replayed
-     * (chaos, seed 500, run 2256).
-     */
-    quiet: () => condition(() => asked === 0),
-    claimExecution: inTurn(local('claimExecution', 'take the run')),
-    resolveShards: inTurn(local('resolveShards', 'which hosts are ready, on which gateways')),
-    closeStep: inTurn(local('closeStep', 'the verdict of the step')),
-    endExecution: inTurn(local('endExecution', 'the end of the run')),
-    cancelFromEngine: inTurn(local('cancelFromEngine', 'a cancel from the Temporal UI')),
-    applyOperation: inTurn(local('applyOperation', 'what an operator asked for')),
-  }
-}
-
-/**
- * The answer, once everything else that came with it was taken in: an event that comes while the ledger is being asked is
- * seen before its answer when it happens, and in any order with it when it is replayed.
- */
-async function atEnd<T>(answer: Promise<T>): Promise<T> {
-  const value = await answer
-  // A condition that is not met at once is looked at again when nothing else of this activation is left to do.
-  let looked = false
-  await condition(() => looked || !(looked = true))
-  return value
+export const ledger = {
+  claimExecution: local('claimExecution', 'take the run'),
+  advance: local('advance', 'what comes next'),
 }
 
 /** Whether the ledger refused, because another workflow carries the execution on or it was ended from outside. */
@@ -102,7 +66,7 @@ const NOBODY_POLLS = '6 s'
 const SHARD_LIMIT = '50 h'
 
 /** Carries a shard through on its gateway. One attempt: what comes after a failure is decided from the ledger. */
-export function runShard(shard: ShardRef, step: string): Promise<ShardOutcome> {
+export function runShard(shard: ShardRef, step: string, afterMs: number): Promise<ShardOutcome> {
   const gateway = proxyActivities<GatewayActivities>({
     taskQueue: gatewayQueue(shard.gateway),
     scheduleToStartTimeout: NOBODY_POLLS,
@@ -112,5 +76,5 @@ export function runShard(shard: ShardRef, step: string): Promise<ShardOutcome> {
     retry: { maximumAttempts: 1 },
     summary: `${step} · ${hostsText(shard.hosts)} · ${shard.gateway}`,
   })
-  return gateway.runShard({ shardId: shard.shardId })
+  return gateway.runShard({ shardId: shard.shardId, ...(afterMs ? { afterMs } : {}) })
 }

@@ -6,14 +6,13 @@ import {
   continueAsNew,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { ExecutionRef } from '../activities/contract.js'
-import { nextStep } from '../domain/execution.js'
-import { isSuperseded } from './activities.js'
+import type { Advance, ExecutionRef } from '../activities/contract.js'
+import { isSuperseded, ledger } from './activities.js'
 import type { ExecutePlanInput } from './messages.js'
 import { handleOperations } from './operate.js'
 import { RunState } from './run-state.js'
-import { runStep } from './run-step.js'
 import { Display } from './show.js'
+import { UnderWay } from './under-way.js'
 
 /** How the run ended, for whoever looks at the workflow's result; the ledger is what counts. */
 export interface ExecutePlanResult {
@@ -23,90 +22,79 @@ export interface ExecutePlanResult {
 
 export async function executePlan(input: ExecutePlanInput): Promise<ExecutePlanResult> {
   const run = new RunState()
-  const { workflowId, firstExecutionRunId } = workflowInfo()
-  const { scopeId, executionId } = input
-  const ref = { scopeId, executionId, workflowId, firstRunId: firstExecutionRunId }
-  handleOperations(ref, run)
+  handleOperations(run)
   // A cancel from the engine's own UI must not tear the run down: it becomes a cancel like any other.
-  let engineCancels = false
+  let engineCancelled = false
   CancellationScope.current().cancelRequested.catch(() => {
-    engineCancels = true
-    run.changes++
+    engineCancelled = true
   })
   return CancellationScope.nonCancellable(async () => {
-    let cancelWritten = false
-    void condition(() => engineCancels && run.claim === 'taken')
-      .then(() => cancel(ref, run))
-      .then(() => {
-        cancelWritten = true
-      })
+    let result: ExecutePlanResult | undefined
     try {
-      const result = await interpret(input, ref, run)
-      if (result) return result
-      // What was asked of this run is done by this run: the next one knows only the rows.
-      run.leaving = true
-      await condition(() => allHandlersFinished() && engineCancels === cancelWritten)
-      return await continueAsNew<typeof executePlan>(input)
+      result = await carry(input, run, () => engineCancelled)
     } catch (error) {
       if (!isSuperseded(error)) throw error
-      await condition(allHandlersFinished)
-      return { state: 'superseded' }
+      result = { state: 'superseded' }
     }
+    run.over = result ? 'ended' : 'moved'
+    await condition(allHandlersFinished)
+    return result ?? continueAsNew<typeof executePlan>(input)
   })
 }
 
-async function cancel(ref: ExecutionRef, run: RunState): Promise<void> {
-  try {
-    run.adopt(await run.ledger.cancelFromEngine(ref), new Map())
-  } catch (error) {
-    if (!isSuperseded(error)) throw error
-  }
-  run.changes++
+/**
+ * Resolves when those whose operations were decided have their answers. An answer to them is a command like any other: whatever
+ * comes after it in a history must come after it whenever the update came.
+ */
+async function toldToAskers(): Promise<void> {
+  // Their conditions are looked at first, and what they lead to comes before the second look.
+  await nextPass()
+  await nextPass()
+}
+
+/** A condition that is not met at once is looked at again when nothing else of this activation is left to do. */
+async function nextPass(): Promise<void> {
+  let looked = false
+  await condition(() => looked || !(looked = true))
 }
 
 /** @returns how the run ended; undefined when its history has become too long and a new one must go on */
-async function interpret(
-  input: ExecutePlanInput,
-  ref: ExecutionRef,
+async function carry(
+  { scopeId, executionId }: ExecutePlanInput,
   run: RunState,
+  engineCancelled: () => boolean,
 ): Promise<ExecutePlanResult | undefined> {
-  const claim = await run.ledger.claimExecution({ ...ref, look: run.nextLook() })
+  const { workflowId, firstExecutionRunId } = workflowInfo()
+  const ref: ExecutionRef = { scopeId, executionId, workflowId, firstRunId: firstExecutionRunId }
+  const claim = await ledger.claimExecution({ ...ref, look: run.nextLook() })
   // Not the workflow fails with it but its task, which another worker may take.
   if (!claim.claimed && claim.isTooNew) throw new Error(claim.why)
-  run.claim = claim.claimed ? 'taken' : 'refused'
-  if (!claim.claimed) {
-    await condition(allHandlersFinished)
-    return { state: 'not claimed', why: claim.why }
-  }
-  run.actor = claim.actor
-  run.historyMaxEvents = claim.historyMaxEvents ?? 0
-  run.hosts = claim.hosts
-  run.steps = claim.steps
-  run.adopt(claim.standing, new Map())
-  run.keepAhead(claim.next)
+  if (!claim.claimed) return { state: 'not claimed', why: claim.why }
+  const { actor, hosts, steps, historyMaxEvents = 0 } = claim
+  Object.assign(run, { actor, hosts, steps, historyMaxEvents })
+  const underWay = new UnderWay(ref)
   const display = new Display()
-  display.show(run)
-  while (!run.ended) {
-    await run.ledger.quiet()
-    const next = nextStep(run.stepStates, run.cancelRequested)
-    const step = next.do === 'run' ? run.steps[next.index] : undefined
-    if (step) {
-      const isDone = await runStep(ref, step, run, display)
-      display.show(run)
-      if (run.ended) break
-      if (!isDone || run.isLong) return undefined
-      continue
-    }
-    // An operation that came with the last step's end may have changed what comes next.
-    const seen = run.changes
-    await condition(allHandlersFinished)
-    await run.ledger.quiet()
-    if (seen !== run.changes) continue
-    const ending = await run.ledger.endExecution(ref)
-    if (ending.ended) run.keepAhead({ do: 'end', state: ending.state })
-    else run.adopt(ending.standing, run.byStep(ending.steps))
+  for (let answer: Advance = claim.advance; ; ) {
+    run.adopt(answer)
+    if (answer.outcomes.length) await toldToAskers()
+    display.show(run, answer.ended)
+    if (answer.ended) return { state: answer.ended }
+    if (answer.known.leave) return undefined
+    underWay.begin(answer, steps[answer.step?.position ?? -1]?.name ?? '')
+    const { known, again } = answer
+    const hasNews = () =>
+      again === true ||
+      run.asked.size > 0 ||
+      underWay.hasNews(answer) ||
+      (engineCancelled() && !known.engineCancelled)
+    await condition(hasNews)
+    answer = await ledger.advance({
+      ...ref,
+      ...underWay.known,
+      look: run.nextLook(),
+      operations: [...run.asked],
+      engineCancelled: engineCancelled(),
+      leave: run.isLong,
+    })
   }
-  await condition(allHandlersFinished)
-  display.show(run, run.ended)
-  return { state: run.ended }
 }

@@ -1,18 +1,15 @@
-/** Operations on a running execution: refused before anything is written, or applied to the ledger first. */
+/** Operations on a running execution: refused before anything is written, or decided by the ledger with its next answer. */
 import { ApplicationFailure, condition, defineUpdate, setHandler } from '@temporalio/workflow'
 import { routeOperation } from '../domain/operation.js'
-import type { ExecutionRef } from '../activities/contract.js'
-import { isSuperseded } from './activities.js'
 import { OPERATE, OPERATION_REFUSED, type OperateInput, type OperateResult } from './messages.js'
 import type { RunState } from './run-state.js'
 
 const operate = defineUpdate<OperateResult, [OperateInput]>(OPERATE)
 
 /** Answers operations for as long as the workflow lives. */
-export function handleOperations(ref: ExecutionRef, run: RunState): void {
-  setHandler(operate, (input) => apply(ref, run, input), {
-    description:
-      'cancel, pause, resume, retry or skip; through the API only, which writes the operation first',
+export function handleOperations(run: RunState): void {
+  setHandler(operate, (input) => decide(run, input), {
+    description: 'an operation on the run; through the API only, which writes it first',
     validator: (input) => {
       // Before the claim nothing is known here: the rows decide.
       if (!run.steps.length) return
@@ -24,21 +21,11 @@ export function handleOperations(ref: ExecutionRef, run: RunState): void {
   })
 }
 
-async function apply(ref: ExecutionRef, run: RunState, input: OperateInput): Promise<OperateResult> {
-  await condition(() => run.claim !== 'open')
-  if (run.leaving) return { state: 'moved' }
-  if (run.claim === 'refused') return { state: 'ended' }
-  try {
-    const outcome = await run.ledger.applyOperation({ ...ref, operationId: input.operationId })
-    const before = run.holds
-    // Never from the operation's kind: one that was decided long ago may be asked again.
-    run.adopt(outcome.standing, run.byStep(outcome.steps))
-    // One that was refused has changed nothing: hosts need no look for it.
-    if (outcome.state !== 'refused' || run.holds !== before) run.changes++
-    return { state: outcome.state, reason: outcome.reason }
-  } catch (error) {
-    run.changes++
-    if (isSuperseded(error)) return { state: 'ended' }
-    throw error
-  }
+async function decide(run: RunState, { operationId }: OperateInput): Promise<OperateResult> {
+  run.outcomes.delete(operationId)
+  run.asked.add(operationId)
+  await condition(() => run.outcomes.has(operationId) || run.over !== undefined)
+  const outcome = run.outcomes.get(operationId)
+  if (outcome) return { state: outcome.state, reason: outcome.reason }
+  return { state: run.over ?? 'ended' }
 }

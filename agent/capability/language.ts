@@ -9,6 +9,9 @@ export interface Language {
   platform: 'any' | 'win32'
 }
 
+/** Carried out by the runner that the agent brings: see sql.ts. */
+export const SQL: Language = { name: 'sql', programs: [], options: [], extension: '.sql', platform: 'any' }
+
 // powershell and bat are written from their manuals and were not tested here: no machine with them was at hand.
 const languages: Language[] = [
   { name: 'bash', programs: ['bash'], options: [], extension: '.sh', platform: 'any' },
@@ -27,7 +30,7 @@ const languages: Language[] = [
 ]
 
 export function findLanguage(name: string): Language | undefined {
-  return languages.find((language) => language.name === name)
+  return name === SQL.name ? SQL : languages.find((language) => language.name === name)
 }
 
 /** Interpreter and options, or undefined when the host has none. */

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, mkdirSync } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import type { ScriptTask } from '../../proto/index.js'
+import { type ScriptTask, type Variable, VariableType } from '../../proto/index.js'
 import { makeFile } from '../files.js'
 import { type PolicyState, policyRefusal } from '../policy.js'
 import {
@@ -16,16 +16,23 @@ import {
   STANDARD_PATH,
   type SwitchTools,
 } from '../process/account.js'
-import { commandFile } from '../process/command.js'
+import { commandFile, VARIABLES } from '../process/command.js'
 import { type Refusal, refuse } from '../task/refusal.js'
-import { findLanguage, interpreterFor, type Language } from './language.js'
-import { checkArguments, checkEnvironment } from './script-input.js'
+import { findLanguage, interpreterFor, type Language, SQL } from './language.js'
+import { PRELUDE, preludeFor, SAID, SHELL } from './prelude.js'
+import { checkArguments, checkEnvironment, checkSecretNames } from './script-input.js'
+import { removeSecrets, secretVariable, writeSecrets } from './secret-files.js'
+import { checkSql, noRunner, runnerInterpreter, runnerOptions } from './sql.js'
+import { hasSqlRunner, unpackSqlRunner } from './sql-runner.js'
+import { checkVariables, environmentOf, toFile } from './variables.js'
 
 export interface ScriptHost {
   policy: PolicyState
   tools: SwitchTools
   /** PATH of the agent: where an interpreter is looked for after the standard places. */
   searchPath: string
+  /** The agent's own file: the SQL runner is packed behind its code. */
+  program: string
 }
 
 /** How a script will run here; made anew after a restart, because the host may have changed. */
@@ -41,9 +48,15 @@ export interface ScriptPlan {
 
 /** Everything that can be known before a start. */
 export async function planScript(task: ScriptTask, host: ScriptHost): Promise<ScriptPlan | Refusal> {
-  const invalid = checkArguments(task.arguments) ?? checkEnvironment(task.environment)
-  if (invalid) return refuse('task_invalid', invalid)
   const language = findLanguage(task.language)
+  const invalid =
+    checkArguments(task.arguments) ??
+    checkEnvironment(task.environment) ??
+    checkEnvironment(environmentOf(task.variables)) ??
+    checkVariables(task.variables) ??
+    checkSecretNames(task.secrets) ??
+    checkSql(task)
+  if (invalid) return refuse('task_invalid', invalid)
   if (!language)
     return refuse('capability_missing', `this agent does not know the language "${task.language}"`)
   const own = await ownAccount()
@@ -63,16 +76,16 @@ export async function planScript(task: ScriptTask, host: ScriptHost): Promise<Sc
         : `the agent runs as "${own.name}", not as root`
     return refuse('account_denied', `the agent may not run scripts as "${account.name}": ${why}`)
   }
-  const interpreter = interpreterFor(language, (name) =>
-    findProgram(name, `${STANDARD_PATH}:${host.searchPath}`),
-  )
-  if (!interpreter) {
-    return refuse(
-      'interpreter_missing',
-      `install ${language.programs.join(' or ')} on this host to run ${language.name} scripts`,
-    )
-  }
+  const interpreter = findInterpreter(language, host)
+  if (!Array.isArray(interpreter)) return interpreter
   return { account, own: isOwn, language, interpreter, workingDirectory: directory, login: task.login }
+}
+
+function findInterpreter(language: Language, host: ScriptHost): string[] | Refusal {
+  if (language === SQL) return hasSqlRunner(host.program) ? runnerInterpreter() : noRunner()
+  const find = (name: string) => findProgram(name, `${STANDARD_PATH}:${host.searchPath}`)
+  const missing = `install ${language.programs.join(' or ')} on this host to run ${language.name} scripts`
+  return interpreterFor(language, find) ?? refuse('interpreter_missing', missing)
 }
 
 function checkPolicy(
@@ -86,7 +99,7 @@ function checkPolicy(
     )
   }
   const reason = policyRefusal(state.policy, {
-    capability: 'script',
+    capability: seen.task.language === SQL.name ? SQL.name : 'script',
     language: seen.task.language,
     account: seen.account.name,
     uid: seen.account.uid,
@@ -112,40 +125,114 @@ export function newScriptFolder(root: string): string {
   return join(root, randomBytes(16).toString('hex'))
 }
 
+/** The SQL runner, in the folder of a task that needs it. */
+const RUNNER = 'runner.cjs'
+
 // For nobody but its owner, and never to be changed.
 const SECRET_MODE = 0o400
+
+/** What is laid down for a task, and where. */
+export interface StagedFiles {
+  folder: string
+  content: Buffer
+  /** As they hold on this host. */
+  variables: readonly Variable[]
+  secrets: { folder: string; values: ReadonlyMap<string, Uint8Array> } | undefined
+  /** Folder of the commands that scripts find on their PATH. */
+  tools: string
+  /** The agent's own, which brings the SQL runner. */
+  program: string
+}
 
 /**
  * Writes script and command file where only the account can read them. Not flushed: a crash of the agent loses nothing of it,
  * and after a crash of the host nothing is started.
+ * @returns whether its shell will tell values of variables at its exit
  */
 export async function stageScript(
   plan: ScriptPlan,
   task: ScriptTask,
-  files: { folder: string; content: Uint8Array },
-): Promise<void> {
-  const { folder } = files
+  files: StagedFiles,
+): Promise<{ captures: boolean }> {
+  const { folder, variables, secrets } = files
   const script = scriptPath(plan, folder)
+  const made = [folder]
+  const make = (path: string, content: Uint8Array) => {
+    makeFile(path, content, SECRET_MODE)
+    made.push(path)
+  }
   mkdirSync(folder, { mode: 0o700 })
   try {
-    makeFile(script, files.content, SECRET_MODE)
+    make(script, files.content)
+    const runner = plan.language === SQL ? join(folder, RUNNER) : undefined
+    if (runner) make(runner, unpackSqlRunner(files.program))
+    const prelude = preludeFor({ language: plan.language.name, text: files.content, variables }, folder)
+    if (prelude) make(join(folder, PRELUDE), prelude.text)
+    if (prelude) made.push(...makeFolders(join(folder, SAID), join(folder, SAID, SHELL)))
+    if (variables.length) made.push(...stageVariables(folder, variables))
+    if (secrets) writeSecrets(secrets.folder, secrets.values, plan.own ? undefined : plan.account)
     const command = commandFile({
-      interpreter: plan.interpreter,
+      interpreter: [
+        ...plan.interpreter,
+        ...(runner ? [runner, ...runnerOptions(task, secrets?.folder)] : []),
+      ],
+      prelude: prelude && { file: join(folder, PRELUDE), shell: plan.language.name },
       script,
       arguments: task.arguments,
-      environment: new Map(Object.entries(task.environment)),
+      environment: environmentFor(task, files),
+      folder,
+      tools: files.tools,
       workingDirectory: plan.workingDirectory,
     })
-    makeFile(join(folder, 'command'), command, SECRET_MODE)
+    make(join(folder, 'command'), command)
     chmodSync(script, 0o500)
-    if (!plan.own) {
-      for (const path of [script, join(folder, 'command'), folder])
-        chownSync(path, plan.account.uid, plan.account.gid)
-    }
+    if (!plan.own) for (const path of made) chownSync(path, plan.account.uid, plan.account.gid)
+    return { captures: prelude?.captures ?? false }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
+    removeSecrets(secrets?.folder)
     throw error
   }
+}
+
+/** The values as files, for `drover-get`; and beside each, what `drover-set` must know of it. @returns what was made */
+function stageVariables(folder: string, variables: readonly Variable[]): string[] {
+  const root = join(folder, VARIABLES)
+  const made = makeFolders(root)
+  const make = (name: string, content: Uint8Array) => {
+    makeFile(join(root, name), content, SECRET_MODE)
+    made.push(join(root, name))
+  }
+  for (const variable of variables) {
+    const { name, type, changeable } = variable
+    make(name, toFile(variable))
+    if (type === VariableType.VARIABLE_TYPE_STRING) make(`.${name}.string`, Buffer.alloc(0))
+    if (type === VariableType.VARIABLE_TYPE_MAP) make(`.${name}.map`, Buffer.alloc(0))
+    if (changeable) make(`.${name}.changeable`, Buffer.alloc(0))
+  }
+  return made
+}
+
+function makeFolders(...paths: string[]): string[] {
+  for (const path of paths) mkdirSync(path, { mode: 0o700 })
+  return paths
+}
+
+/** What a script is given, the step's own before the run's. The runner of SQL is told by its own words where its password is. */
+function environmentFor(
+  { environment, sql }: ScriptTask,
+  { variables, secrets }: StagedFiles,
+): Map<string, Uint8Array> {
+  const given = Object.entries({ ...environmentOf(variables), ...environment })
+  return new Map([...given, ...(sql ? [] : secretPaths(secrets))])
+}
+
+/** Where each secret is: the value itself stands in no environment, which other processes of the account could read. */
+function secretPaths(secrets: StagedFiles['secrets']): [string, Uint8Array][] {
+  return [...(secrets?.values.keys() ?? [])].map((name) => [
+    secretVariable(name),
+    Buffer.from(join(secrets?.folder ?? '', name)),
+  ])
 }
 
 /** The words that the wrapper runs. */

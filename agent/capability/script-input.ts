@@ -31,6 +31,11 @@ export function checkEnvironment(environment: Record<string, Uint8Array>): strin
   return undefined
 }
 
+/** Names of secrets: they become names of files and, with an ending, of variables. @returns what is wrong, or undefined */
+export function checkSecretNames(names: string[]): string | undefined {
+  return checkEnvironment(Object.fromEntries(names.map((name) => [name, new Uint8Array()])))
+}
+
 /** @returns what is wrong, or undefined */
 export function checkArguments(values: Uint8Array[]): string | undefined {
   const index = values.findIndex((value) => value.includes(0))

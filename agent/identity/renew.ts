@@ -74,6 +74,7 @@ export class Renewal {
       return log.error({ problem: problem ?? 'none was asked for' }, 'a renewed certificate was not taken')
     }
     await this.save(this.keyPem, certificatePem)
+    if (this.identity.next) this.identity.former.unshift(this.identity.next.keyPem)
     this.identity.next = { keyPem: this.keyPem, certificatePem, unproven: true }
     this.keyPem = undefined
     log.info('a renewed certificate has come')

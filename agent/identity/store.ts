@@ -1,11 +1,13 @@
 /**
  * The identity folder: key, certificate, CA, signing keys and host id. A renewed key and certificate wait in `next/`
- * until a session has worked with them, so that a bad renewal never costs the host its old identity.
+ * until a session has worked with them, so that a bad renewal never costs the host its old identity. Keys that were replaced
+ * stay in `former/` for a while.
  */
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder, readIfPresent, readJson, syncFolder, writeFileAtomic } from '../files.js'
+import { keepFormer, readFormer } from './former-keys.js'
 
 export interface Credentials {
   keyPem: string
@@ -19,6 +21,8 @@ export interface Identity {
   caPem: string
   current: Credentials
   next: Credentials | undefined
+  /** Private keys (PEM) that were replaced, for what was sealed for them. */
+  former: string[]
   signingKeys: Map<string, KeyObject>
 }
 
@@ -46,6 +50,7 @@ export async function readIdentity(folder: string): Promise<Identity | undefined
     caPem,
     current,
     next: next === current ? undefined : next,
+    former: await readFormer(folder, Date.now()),
     signingKeys: new Map(keys.map((key) => [key.keyId, toPublicKey(Buffer.from(key.publicKey, 'base64'))])),
   }
 }
@@ -76,6 +81,7 @@ export async function writeNext(folder: string, keyPem: string, certificatePem: 
   await makeFolder(fresh)
   await writeFileAtomic(join(fresh, 'key.pem'), keyPem, { durable: true })
   await writeFileAtomic(join(fresh, 'cert.pem'), certificatePem, { durable: true })
+  await keepFormer(folder, join(next, 'key.pem'))
   await rm(next, { recursive: true, force: true })
   await rename(fresh, next)
   await syncFolder(folder)
@@ -87,6 +93,7 @@ export async function writeNext(folder: string, keyPem: string, certificatePem: 
  */
 export async function promoteNext(folder: string): Promise<void> {
   const next = join(folder, 'next')
+  await keepFormer(folder, join(folder, 'key.pem'))
   await rename(join(next, 'key.pem'), join(folder, 'key.pem'))
   await rename(join(next, 'cert.pem'), join(folder, 'cert.pem'))
   await syncFolder(folder)

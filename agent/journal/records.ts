@@ -1,5 +1,6 @@
 /** The records of one task in the journal, as docs/reference/spool.md describes them; bytes stand in base64. */
-import type { Started, TaskState, TaskUpdate } from '../../proto/index.js'
+import { RULES_VERSION } from '../../base/normalise-rules.js'
+import type { Started, TaskState, TaskUpdate, VariableType } from '../../proto/index.js'
 
 /** `intent.json`: written and flushed before the task is accepted, never changed. */
 export interface Intent {
@@ -13,6 +14,11 @@ export interface Intent {
   acceptedUptimeMs: number
   /** Folder that holds the script and the command file until the end. */
   scriptFolder: string
+  /** Whether the script's shell is to tell values of variables at its exit. */
+  captures?: boolean
+  /** Of a task with secrets: what was sealed to this host, as it came; and the folder that holds the values until the end. */
+  secrets?: string
+  secretsFolder?: string
 }
 
 /** `cancel.json` */
@@ -39,6 +45,8 @@ export interface StreamResult {
   /** Hex; empty when it cannot be known. */
   sha256: string
   truncated: boolean
+  /** The same of the output as it is normalised, in hex, and by which rules; missing in records of old agents. */
+  normalised?: { sha256: string; rules: number }
 }
 
 /** `result.json`: the verdict; once it is there, nothing about the task changes. */
@@ -58,12 +66,23 @@ export interface Result {
   reason: string
   detail: string
   started: Started
+  /** Exited with 0 and failed all the same, for `reason`. */
+  failed?: boolean
+  /** What the script said of itself. */
+  tag?: string
+  variables?: RecordedVariable[]
   durationMs: number
   stdout: StreamResult
   stderr: StreamResult
   endedAtMs: number
   /** The signed expiry: until then, and a day longer, the id must be remembered. */
   expiresAtMs: number
+}
+
+export interface RecordedVariable {
+  name: string
+  type: VariableType
+  items: string[]
 }
 
 /** `acked.json`: how much output the server had; a hint, written lazily. */
@@ -93,11 +112,13 @@ export interface WrapperRecord {
 // Numbers are fixed, not counted, so that a repeat after a restart carries the number it had.
 export const UPDATE_SEQUENCE = { accepted: 1n, running: 2n, final: 3n } as const
 
+const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+
 export const EMPTY_STREAM: StreamResult = {
   bytes: 0,
-  // sha256 of nothing.
-  sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+  sha256: SHA256_OF_NOTHING,
   truncated: false,
+  normalised: { sha256: SHA256_OF_NOTHING, rules: RULES_VERSION },
 }
 
 /** The final update that tells a recorded result. */
@@ -119,6 +140,14 @@ export function toFinalUpdate(dispatchId: Buffer, result: Result, acked: Acked):
     stdout: toSummary(result.stdout, acked.stdout),
     stderr: toSummary(result.stderr, acked.stderr),
     startedAgoMs: 0n,
+    variables: (result.variables ?? []).map(({ name, type, items }) => ({
+      name,
+      type,
+      items: items.map((item) => Buffer.from(item, 'base64')),
+      changeable: true,
+    })),
+    tag: result.tag ?? '',
+    failed: result.failed ?? false,
   }
 }
 
@@ -128,6 +157,8 @@ function toSummary(stream: StreamResult, acked: number) {
     sha256: Buffer.from(stream.sha256, 'hex'),
     truncated: stream.truncated,
     acknowledged: BigInt(acked),
+    normalisedSha256: Buffer.from(stream.normalised?.sha256 ?? '', 'hex'),
+    normalisedRules: stream.normalised?.rules ?? 0,
   }
 }
 

@@ -11,7 +11,7 @@ import {
   syncFolder,
   writeFileAtomic,
 } from '../files.js'
-import { copierFile, PIPES, RESERVED_BYTES } from '../process/wrapper.js'
+import { copierFile, PIPES, RESERVED_BYTES, SECRETS } from '../process/wrapper.js'
 import {
   type Acked,
   type Cancel,
@@ -53,6 +53,7 @@ export class TaskFolder {
       for (const name of ['pid', 'group', 'exit', ...STREAMS.map(copierFile)])
         makeFile(join(this.path, name), blank)
       for (const name of STREAMS) makeFile(join(this.path, name), '')
+      if (intent.secretsFolder !== undefined) makeFile(join(this.path, SECRETS), `${intent.secretsFolder}\n`)
       mkdirSync(join(this.path, PIPES), { mode: 0o700 })
       await this.write('intent.json', intent, true)
       await syncFolder(join(this.path, '..'))

@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { RULES_VERSION } from '../../base/normalise-rules.js'
 import type { Capped, Result } from '../journal/records.js'
 import { TaskOutput } from './task-output.js'
 
+const reading = { perspective: { names: ['web-1'], aroundMs: Date.now() } }
 let folder: string
 let capped: Capped | undefined
 const saveCap = (at: Capped) => {
@@ -25,7 +27,7 @@ const sha256 = (text: string | Buffer) => createHash('sha256').update(text).dige
 
 describe('the output of a task', () => {
   it('is counted and hashed as it grows', async () => {
-    const output = TaskOutput.open(folder, 1e9, undefined)
+    const output = TaskOutput.open(folder, 1e9, undefined, reading)
     for (let n = 0; n < 5; n++) {
       write('stdout', `piece ${n}\n`)
       await output.advance(saveCap)
@@ -34,12 +36,40 @@ describe('the output of a task', () => {
     const end = await output.end(saveCap)
     output.close()
     const text = readFileSync(join(folder, 'stdout'))
-    expect(end.stdout).toEqual({ bytes: text.length, sha256: sha256(text), truncated: false })
-    expect(end.stderr).toEqual({ bytes: 4, sha256: sha256('last'), truncated: false })
+    // Nothing is taken out of these: their normalised hash is their own.
+    const plain = (hash: string) => ({ sha256: hash, normalised: { sha256: hash, rules: RULES_VERSION } })
+    expect(end.stdout).toEqual({ bytes: text.length, ...plain(sha256(text)), truncated: false })
+    expect(end.stderr).toEqual({ bytes: 4, ...plain(sha256('last')), truncated: false })
+  })
+
+  it('has the same normalised hash where only times, ids and the name of the host differ, however it came', async () => {
+    const hashes: string[] = []
+    const written = [
+      ['web-1', ['2026-11-22 00:42:46 WEB', '-1 app[17]: up', 'grade\n']],
+      ['db-20', ['2026-11-22 00:4', '2:47 db-20 app[4711]: upgrade\n']],
+      ['db-21', ['2026-11-22 00:42:47 db-21 app[4711]: downgrade\n']],
+    ] as const
+    for (const [name, pieces] of written) {
+      writeFileSync(join(folder, 'stdout'), '')
+      const output = TaskOutput.open(folder, 1e9, undefined, {
+        perspective: { names: [name], aroundMs: Date.now() },
+      })
+      for (const piece of pieces) {
+        write('stdout', piece)
+        await output.advance(saveCap)
+      }
+      const { stdout } = await output.end(saveCap)
+      output.close()
+      expect(stdout.sha256).toBe(sha256(readFileSync(join(folder, 'stdout'))))
+      hashes.push(stdout.normalised?.sha256 ?? '')
+    }
+    expect(hashes[0]).toMatch(/^[0-9a-f]{64}$/)
+    expect(hashes[1]).toBe(hashes[0])
+    expect(hashes[2]).not.toBe(hashes[0])
   })
 
   it('is cut at the cap, both streams together, and the disk gets its space back', async () => {
-    const output = TaskOutput.open(folder, 3_000_000, undefined)
+    const output = TaskOutput.open(folder, 3_000_000, undefined, reading)
     write('stderr', Buffer.alloc(1_000_000, 1))
     await output.advance(saveCap)
     for (let n = 0; n < 3; n++) {
@@ -60,7 +90,7 @@ describe('the output of a task', () => {
   })
 
   it('that is just as long as the cap is not marked', async () => {
-    const output = TaskOutput.open(folder, 10, undefined)
+    const output = TaskOutput.open(folder, 10, undefined, reading)
     write('stdout', '0123456789')
     expect((await output.end(saveCap)).stdout).toMatchObject({ bytes: 10, truncated: false })
     output.close()
@@ -69,14 +99,14 @@ describe('the output of a task', () => {
   it('is cut after a restart where it was cut before', async () => {
     write('stdout', 'x'.repeat(100))
     write('stderr', 'y'.repeat(100))
-    const output = TaskOutput.open(folder, 100, { stdout: 30, stderr: 70 })
+    const output = TaskOutput.open(folder, 100, { stdout: 30, stderr: 70 }, reading)
     const end = await output.end(saveCap)
     output.close()
     expect([end.stdout.bytes, end.stderr.bytes]).toEqual([30, 70])
   })
 
   it('is marked when its copier had to throw some away', async () => {
-    const output = TaskOutput.open(folder, 1e9, undefined)
+    const output = TaskOutput.open(folder, 1e9, undefined, reading)
     write('stdout', 'what there was room for')
     write('stdout.copier', 'lost          \n')
     write('stderr.copier', '4711          \n')
@@ -86,7 +116,7 @@ describe('the output of a task', () => {
   })
 
   it('that grew while no agent ran is taken in by turns: others are not held up', async () => {
-    const output = TaskOutput.open(folder, 1e9, undefined)
+    const output = TaskOutput.open(folder, 1e9, undefined, reading)
     write('stdout', Buffer.alloc(20 << 20))
     let turns = 0
     let over = false
@@ -102,7 +132,7 @@ describe('the output of a task', () => {
   })
 
   it('is sent from where the server says, and nothing before it says so', async () => {
-    const output = TaskOutput.open(folder, 1e9, undefined)
+    const output = TaskOutput.open(folder, 1e9, undefined, reading)
     write('stdout', '0123456789')
     await output.advance(saveCap)
     expect(output.nextChunk(100)).toBeUndefined()

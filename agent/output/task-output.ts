@@ -1,8 +1,10 @@
 /** Both output streams of a task under one cap: what is kept, cut, sent and acknowledged. */
 import { join } from 'node:path'
+import { RULES_VERSION } from '../../base/normalise-rules.js'
 import { CHUNK_BYTES, type OutputChunk, OutputStream } from '../../proto/index.js'
 import type { Acked, Capped, Result, StreamResult } from '../journal/records.js'
-import { KeptStream } from './kept-stream.js'
+import { KeptStream, type Reading } from './kept-stream.js'
+import type { Mask } from './mask.js'
 
 // What a flood may lay on the disk beyond the cap between two looks, before it is cut away. The copier holds each file to
 // the cap by itself; only both together are cut here, and to the byte.
@@ -44,10 +46,10 @@ export class TaskOutput {
   }
 
   /** Output that still grows. `capped` is what an earlier life of the agent decided. */
-  static open(folder: string, capBytes: number, capped: Capped | undefined): TaskOutput {
+  static open(folder: string, capBytes: number, capped: Capped | undefined, reading: Reading): TaskOutput {
     const streams = {
-      stdout: new KeptStream(join(folder, 'stdout')),
-      stderr: new KeptStream(join(folder, 'stderr')),
+      stdout: new KeptStream(join(folder, 'stdout'), reading),
+      stderr: new KeptStream(join(folder, 'stderr'), reading),
     }
     const output = new TaskOutput(streams, capBytes, false)
     output.capped = capped
@@ -55,10 +57,10 @@ export class TaskOutput {
   }
 
   /** Output whose end is recorded. */
-  static ended(folder: string, result: Result): TaskOutput {
+  static ended(folder: string, result: Result, mask?: Mask): TaskOutput {
     const streams = {
-      stdout: KeptStream.ended(join(folder, 'stdout'), result.stdout),
-      stderr: KeptStream.ended(join(folder, 'stderr'), result.stderr),
+      stdout: KeptStream.ended(join(folder, 'stdout'), result.stdout, mask),
+      stderr: KeptStream.ended(join(folder, 'stderr'), result.stderr, mask),
     }
     return new TaskOutput(streams, 0, true)
   }
@@ -72,11 +74,11 @@ export class TaskOutput {
     if (this.ended) return 0
     let taken = 0
     for (const [stream, other, name] of this.pairs()) {
-      const limit = this.capped ? this.capped[name] : this.capBytes - other.kept
-      taken += await takeIn(stream, Math.max(0, limit - stream.kept))
+      const limit = this.capped ? this.capped[name] : this.capBytes - other.read
+      taken += await takeIn(stream, Math.max(0, limit - stream.read))
     }
-    if (!this.capped && this.stdout.kept + this.stderr.kept >= this.capBytes && this.excess() > 0) {
-      this.capped = { stdout: this.stdout.kept, stderr: this.stderr.kept }
+    if (!this.capped && this.stdout.read + this.stderr.read >= this.capBytes && this.excess() > 0) {
+      this.capped = { stdout: this.stdout.read, stderr: this.stderr.read }
       await saveCap(this.capped)
     }
     if (this.capped) this.cutExcess(SLACK_BYTES)
@@ -89,11 +91,13 @@ export class TaskOutput {
     await this.advance(saveCap)
     if (this.capped) this.cutExcess(0)
     for (const [stream] of this.pairs()) await stream.noteLoss()
+    for (const [stream] of this.pairs()) stream.end()
     this.ended = true
     const describe = (stream: KeptStream): StreamResult => ({
       bytes: stream.kept,
       sha256: stream.digest(),
       truncated: stream.truncated,
+      normalised: { sha256: stream.normalisedDigest(), rules: RULES_VERSION },
     })
     return { stdout: describe(this.stdout), stderr: describe(this.stderr) }
   }
@@ -133,16 +137,16 @@ export class TaskOutput {
   }
 
   private excess(): number {
-    const beyond = (stream: KeptStream) => Math.max(0, stream.size() - stream.kept)
+    const beyond = (stream: KeptStream) => Math.max(0, stream.size() - stream.read)
     return beyond(this.stdout) + beyond(this.stderr)
   }
 
   private cutExcess(slack: number): void {
     for (const [stream] of this.pairs()) {
       const size = stream.size()
-      if (size <= stream.kept) continue
+      if (size <= stream.read) continue
       stream.truncated = true
-      if (size > stream.kept + slack) stream.cut()
+      if (size > stream.read + slack) stream.cut()
     }
   }
 

@@ -5,13 +5,22 @@
 
 export interface Command {
   interpreter: string[]
+  /** What the shell reads before the script, if there is such a thing. */
+  prelude: { file: string; shell: string } | undefined
   script: string
+  /** The script's own, where variables stand and where it says what it sets. */
+  folder: string
+  /** Folder of commands, the last on its PATH. */
+  tools: string
   arguments: Uint8Array[]
   environment: Map<string, Uint8Array>
   workingDirectory: string
 }
 
 const SINGLE_QUOTE = 0x27
+
+/** Folder of the variables' values, in the script's own. */
+export const VARIABLES = 'variables'
 
 /** `bytes` as one sh word: within single quotes every byte but NUL and the quote stands for itself. */
 export function quote(bytes: Uint8Array): Buffer {
@@ -41,11 +50,31 @@ export function commandFile(command: Command): Buffer {
   for (const [name, value] of sorted(command.environment)) {
     lines.push(Buffer.concat([Buffer.from(`export ${name}=`), quote(value), Buffer.from('\n')]))
   }
-  const words = [...command.interpreter, command.script].map((word) => Buffer.from(word))
+  // After the step's own: a PATH of its choosing has these commands at its end, too.
+  lines.push(assign('PATH', '"$PATH":', command.tools), assign('DROVER_SCRIPT_FOLDER', '', command.folder))
+  lines.push(assign('DROVER_VARIABLES', '', `${command.folder}/${VARIABLES}`))
+  const { prelude } = command
+  if (prelude?.shell === 'bash') lines.push(assign('BASH_ENV', '', prelude.file))
   lines.push(Buffer.from('exec'))
-  for (const word of [...words, ...command.arguments]) lines.push(Buffer.from(' '), quote(word))
+  const words = [...command.interpreter, ...wordsBefore(prelude), command.script]
+  for (const word of [...words.map((text) => Buffer.from(text)), ...command.arguments])
+    lines.push(Buffer.from(' '), quote(word))
   lines.push(Buffer.from('\n'))
   return Buffer.concat(lines)
+}
+
+function assign(name: string, before: string, value: string): Buffer {
+  return Buffer.concat([
+    Buffer.from(`export ${name}=${before}`),
+    quote(Buffer.from(value)),
+    Buffer.from('\n'),
+  ])
+}
+
+/** bash reads what BASH_ENV names by itself; another shell reads both files, and calls itself by the script's name. */
+function wordsBefore(prelude: Command['prelude']): string[] {
+  if (!prelude || prelude.shell === 'bash') return []
+  return ['-c', `. ${quote(Buffer.from(prelude.file)).toString()}; . "$0"`]
 }
 
 // Locale last: a shell may change how it reads the rest of the file as soon as one is set.

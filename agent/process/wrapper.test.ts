@@ -260,7 +260,10 @@ for (const [name, shell] of shells) {
       ]
       const text = commandFile({
         interpreter: ['/usr/bin/perl', '-e', 'print join("\\0", $ENV{A}, $ENV{B}, @ARGV)'],
+        prelude: undefined,
         script: '--',
+        folder,
+        tools: '/tools',
         arguments: awkward,
         environment: new Map([
           ['A', bytes],

@@ -16,6 +16,9 @@ export const RESERVED_BYTES = 48
 /** Folder in a task's folder in which a wrapper makes the FIFOs that its script writes into. */
 export const PIPES = 'pipes'
 
+/** File in a task's folder with the path of its folder of secrets, which goes with the end of the script. */
+export const SECRETS = 'secrets'
+
 /** File beside an output file that has the pid of its copier, and over it whatever the copier complains of. */
 export function copierFile(stream: string): string {
   return `${stream}.copier`
@@ -84,6 +87,8 @@ fi
   read -r L R < /proc/self/stat
   note "$L" group || exit ${NO_RECORD}
   [ "$G" = - ] || { echo 0 > "$G"; }
+  # A dump of its memory would have them; a limit does not hold for dumps that go into a pipe.
+  [ ! -f "$D/${SECRETS}" ] || { ulimit -c 0; echo 0 > /proc/self/coredump_filter; }
   umask 022
   exec >&3 2>&4 3>&- 4>&-
   if [ "$S" = - ]; then exec "$@"; fi
@@ -142,6 +147,11 @@ if [ -n "$P" ]; then
   (:)
   drain "$P" stdout
   drain "$Q" stderr
+fi
+if [ -f "$D/${SECRETS}" ]; then
+  X=
+  read -r X < "$D/${SECRETS}"
+  [ -z "$X" ] || rm -rf "$X"
 fi
 note "$R $U" exit
 exit 0

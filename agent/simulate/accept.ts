@@ -4,6 +4,7 @@ import { checkArguments, checkEnvironment } from '../capability/script-input.js'
 import { type Dispatch, type DispatchOrder, type ScriptTask, sha256 } from '../../proto/index.js'
 import { checkOrder, decodeSpec, type OrderContext } from '../task/order.js'
 import { type Refusal, refuse } from '../task/refusal.js'
+import { checkSealed } from '../task/secrets.js'
 
 export interface Accepted {
   script: ScriptTask
@@ -21,6 +22,9 @@ export async function acceptOrder(
   if (wrong) return wrong
   const task = decodeSpec(dispatch.spec)?.task
   if (!task) return refuse('capability_missing', 'this agent does not know that kind of task; upgrade it')
+  // Nothing is run, so nothing is opened; but an order without its secrets is none here either.
+  const unsealed = checkSealed(dispatch, order, task)
+  if (unsealed) return unsealed
   const script = task.value
   const invalid = checkArguments(script.arguments) ?? checkEnvironment(script.environment)
   if (invalid) return refuse('task_invalid', invalid)

@@ -9,7 +9,7 @@ import { checkGroups, type Group, GroupError, parseGroup, parseGroups } from './
 
 export const HELP = `npm run simulate -- --agents N [options]: joins N simulated hosts to a running platform, until Ctrl-C
   --agents N         how many hosts: of the group "sim", or of the one --group that names no count
-  --group KEY=…,…    a group of hosts, again and again: name, count, latency, fail, lag, disconnect, output, label.KEY
+  --group KEY=…,…    a group of hosts, again and again: name, count, latency, fail, lag, disconnect, output, noise, label.KEY
   --groups FILE      the groups as JSON
   --seed N           what chance decides is the same for the same seed (1)
   --ramp N           how many hosts begin to connect in a second (500)

@@ -3,7 +3,7 @@ import { GroupError, hostNames, labelsOf, parseGroup, parseGroups } from './grou
 describe('a group of simulated hosts', () => {
   it('is read from the command line', () => {
     const group = parseGroup(
-      'name=web,count=3,latency=50ms-2s,fail=0.25,lag=200,disconnect=1.5m,output=64k,label.rack=a',
+      'name=web,count=3,latency=50ms-2s,fail=0.25,lag=200,disconnect=1.5m,output=64k,noise=yes,label.rack=a',
     )
     expect(group).toEqual({
       name: 'web',
@@ -14,6 +14,7 @@ describe('a group of simulated hosts', () => {
       lagMs: 200,
       disconnectMs: 90_000,
       outputBytes: 65_536,
+      noise: true,
     })
     expect(hostNames(group)).toEqual(['web-00001', 'web-00002', 'web-00003'])
     expect(labelsOf(group)).toEqual({ simulated: 'true', group: 'web', rack: 'a' })

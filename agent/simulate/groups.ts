@@ -21,6 +21,8 @@ export interface Group {
   disconnectMs: number
   /** Bytes that each start writes to standard output, beside what the script's own text says. */
   outputBytes: number
+  /** Whether each start's output begins with a line that no other has: a time, the host's name, a pid and an id. */
+  noise: boolean
 }
 
 export class GroupError extends Error {
@@ -31,7 +33,7 @@ const MAX_COUNT = 50_000
 const MAX_OUTPUT = 64 * 2 ** 20
 
 const form =
-  'name=web,count=100,latency=50ms-2s,fail=0.01,lag=200ms,disconnect=30s,output=64k,label.rack=a (all but count may be left out)'
+  'name=web,count=100,latency=50ms-2s,fail=0.01,lag=200ms,disconnect=30s,output=64k,noise=yes,label.rack=a (all but count may be left out)'
 
 /** A host of a group: `web-00001`. */
 export function hostNames(group: Group): string[] {
@@ -102,6 +104,7 @@ function toGroup(values: Record<string, unknown>, defaultCount?: number): Group 
     lagMs: 0,
     disconnectMs: 0,
     outputBytes: 0,
+    noise: false,
   }
   for (const [key, value] of Object.entries(values)) setKey(group, key, String(value))
   if (group.count < 1) throw new GroupError(`the group ${group.name} has no count`)
@@ -137,6 +140,10 @@ function setKey(group: Group, key: string, text: string): void {
       return
     case 'output':
       group.outputBytes = parseBytes(text)
+      return
+    case 'noise':
+      if (!/^(yes|no|true|false)$/.test(text)) throw new GroupError(`noise is yes or no, not "${text}"`)
+      group.noise = text === 'yes' || text === 'true'
       return
     default:
       throw new GroupError(`a group has no "${key}"; it looks like ${form}`)

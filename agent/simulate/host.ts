@@ -55,7 +55,7 @@ export class SimulatedHost {
     this.world = world
     const { hostId, keyPem, certificatePem } = known
     const current = { keyPem, certificatePem, unproven: false }
-    this.identity = { hostId, current, next: undefined, ...world.trust }
+    this.identity = { hostId, current, next: undefined, former: [], ...world.trust }
     this.renewal = new Renewal(
       this.identity,
       async () => undefined,
@@ -173,7 +173,7 @@ export class SimulatedHost {
       machineId: createHash('sha256').update(this.known.journalId).digest('hex').slice(0, 32),
       clockMs: BigInt(Date.now()),
       facts: factsOf(this.known.name),
-      capabilities: capabilityNames(),
+      capabilities: capabilityNames(true),
       tasks: this.tasks.open.unsettled(),
       lastEpoch: this.epoch,
       conditions: [],

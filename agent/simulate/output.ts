@@ -1,5 +1,7 @@
 /** Output that is never kept: the few bytes that a script's text named, then filler that can be made again at any offset. */
 import { createHash } from 'node:crypto'
+import { RULES_VERSION } from '../../base/normalise-rules.js'
+import { Normaliser, type Perspective } from '../../base/normalise.js'
 import { CHUNK_BYTES, type OutputChunk, OutputStream } from '../../proto/index.js'
 import type { StreamResult } from '../journal/records.js'
 
@@ -23,7 +25,11 @@ export class SimulatedStream {
   private text: Buffer
   private filled: number
 
-  constructor(seed: StreamSeed = { text: '', filler: 0 }) {
+  private readonly perspective: Perspective | undefined
+
+  /** @param perspective by which output is normalised; none for what is known by its end alone */
+  constructor(seed: StreamSeed = { text: '', filler: 0 }, perspective?: Perspective) {
+    this.perspective = perspective
     this.text = Buffer.from(seed.text, 'base64')
     this.filled = seed.filler
   }
@@ -71,21 +77,29 @@ export class SimulatedStream {
   }
 
   describe(): StreamResult {
-    return { bytes: this.kept, sha256: this.digest(), truncated: this.truncated }
+    const { kept, filled, truncated, perspective } = this
+    const result = { bytes: kept, sha256: digestOf(this.text, filled), truncated }
+    if (!perspective) return result
+    const parts: Buffer[] = []
+    const normaliser = new Normaliser(perspective, (part) => parts.push(part))
+    normaliser.update(this.text)
+    normaliser.end()
+    // The filler holds nothing that could be taken out.
+    return { ...result, normalised: { sha256: digestOf(Buffer.concat(parts), filled), rules: RULES_VERSION } }
   }
+}
 
-  private digest(): string {
-    const key = `${this.filled}:${this.text.toString('latin1')}`
-    const known = digests.get(key)
-    if (known) return known
-    const hash = createHash('sha256').update(this.text)
-    for (let left = this.filled; left > 0; left -= CHUNK_BYTES)
-      hash.update(filler.subarray(0, Math.min(left, CHUNK_BYTES)))
-    const digest = hash.digest('hex')
-    if (digests.size >= MAX_DIGESTS) digests.clear()
-    digests.set(key, digest)
-    return digest
-  }
+function digestOf(text: Buffer, filled: number): string {
+  const key = `${filled}:${text.toString('latin1')}`
+  const known = digests.get(key)
+  if (known) return known
+  const hash = createHash('sha256').update(text)
+  for (let left = filled; left > 0; left -= CHUNK_BYTES)
+    hash.update(filler.subarray(0, Math.min(left, CHUNK_BYTES)))
+  const digest = hash.digest('hex')
+  if (digests.size >= MAX_DIGESTS) digests.clear()
+  digests.set(key, digest)
+  return digest
 }
 
 export class SimulatedOutput {
@@ -95,10 +109,14 @@ export class SimulatedOutput {
   sendable = false
   private readonly capBytes: number
 
-  constructor(capBytes: number, seeds: { stdout?: StreamSeed; stderr?: StreamSeed } = {}) {
+  constructor(
+    capBytes: number,
+    seeds: { stdout?: StreamSeed; stderr?: StreamSeed } = {},
+    perspective?: Perspective,
+  ) {
     this.capBytes = capBytes
-    this.stdout = new SimulatedStream(seeds.stdout)
-    this.stderr = new SimulatedStream(seeds.stderr)
+    this.stdout = new SimulatedStream(seeds.stdout, perspective)
+    this.stderr = new SimulatedStream(seeds.stderr, perspective)
   }
 
   write(name: 'stdout' | 'stderr', text: string): void {

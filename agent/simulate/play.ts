@@ -17,13 +17,19 @@ export interface Moment {
 // Filler comes in so many pieces over a script's time, as a real log would.
 const PIECES = 8
 
-/** The text's own output first, then the group's filler over the group's latency, then the end. */
+/** The line that is nobody else's and the text's own output first, then the group's filler over the group's latency, then the end. */
 export function planMoments(task: ScriptTask, run: ScriptRun, draw: Draw, group: Group): Moment[] {
   const endMs = run.durationMs + draw.latencyMs
   const moments: Moment[] = run.steps.map(({ atMs, stream, text }) => ({
     atMs,
     write: (output) => output.write(stream, text),
   }))
+  const { noise } = draw
+  if (noise !== undefined)
+    moments.unshift({
+      atMs: 0,
+      write: (output) => output.write('stdout', `${new Date().toISOString()} ${noise}\n`),
+    })
   const piece = Math.ceil(group.outputBytes / PIECES)
   for (let done = 0, n = 1; done < group.outputBytes; done += piece, n++) {
     const bytes = Math.min(piece, group.outputBytes - done)

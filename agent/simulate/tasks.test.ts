@@ -11,6 +11,7 @@ import {
   type TaskUpdate,
 } from '../../proto/index.js'
 import { changeOrder, makeCancel, makeDispatch } from '../testing/orders.js'
+import { generateKey } from '../identity/csr.js'
 import { parseGroup } from './groups.js'
 import { Records } from './records.js'
 import { SimulatedTasks } from './tasks.js'
@@ -101,6 +102,36 @@ describe('the tasks of a simulated host', () => {
     expect(startLog()[0]?.split(' ').slice(1, 6)).toEqual(
       ['sim-00001', dispatch.id, order.executionId, order.stepExecutionId, 1].map(String),
     )
+  })
+
+  it('write a line that is nobody else’s where the group is noisy, and tell what is left without it', async () => {
+    const tell = async (group: string) => {
+      relive(group)
+      await tasks.dispatch(makeDispatch(by, { text: 'echo same' }))
+      return (await until(TASK_STATE_EXITED)).stdout
+    }
+    const quiet = await tell('count=1,latency=0,output=4k')
+    const one = await tell('count=1,latency=0,output=4k,noise=yes')
+    const two = await tell('count=1,latency=0,output=4k,noise=yes')
+    expect(quiet?.normalisedSha256).toEqual(quiet?.sha256)
+    expect(one?.bytes).toBeGreaterThan(quiet?.bytes ?? 0n)
+    expect(one?.sha256).not.toEqual(two?.sha256)
+    expect(one?.normalisedSha256).toEqual(two?.normalisedSha256)
+    expect(one?.normalisedSha256).not.toEqual(quiet?.normalisedSha256)
+    expect(one?.normalisedSha256).not.toEqual(one?.sha256)
+  })
+
+  it('play an order with secrets without opening them, and none that came without', async () => {
+    const secrets = { values: { TOKEN: 'a-secret' }, keys: [generateKey()] }
+    const dispatch = makeDispatch(by, { text: 'exit 0', secrets })
+    await tasks.dispatch({ ...dispatch, secrets: Buffer.alloc(0) })
+    expect(await until(TASK_STATE_REJECTED)).toMatchObject({ reason: 'order_secrets_mismatch' })
+    await tasks.dispatch(dispatch)
+    expect(await until(TASK_STATE_EXITED)).toMatchObject({ exitCode: 0 })
+    const gone = makeDispatch(by, { text: 'exit 0', secrets }, { secretsSha256: Buffer.alloc(0) })
+    told.length = 0
+    await tasks.dispatch(gone)
+    expect(await until(TASK_STATE_REJECTED)).toMatchObject({ reason: 'secret_unavailable' })
   })
 
   it.each([

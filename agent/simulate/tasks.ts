@@ -1,6 +1,7 @@
 /** All tasks of one simulated host: orders are read, refused, answered and cancelled as on a real one; nothing is run. */
 import { delay } from '../../base/backoff.js'
 import { createLogger } from '../../base/logger.js'
+import { ownNames } from '../../base/normalise.js'
 import { type CancelTask, type Dispatch, type DispatchOrder, StopOrder } from '../../proto/index.js'
 import type { SessionTasks } from '../session/session.js'
 import { KeyedLock } from '../task/lock.js'
@@ -113,7 +114,12 @@ export class SimulatedTasks implements SessionTasks {
     if (this.stopped) return
     const { host } = this
     const id = order.dispatchId.toString('hex')
-    const output = new SimulatedOutput(Number(script.outputCapBytes) || Number.MAX_SAFE_INTEGER)
+    const perspective = { names: ownNames([host.name]), aroundMs: Number(order.issuedAtMs) }
+    const output = new SimulatedOutput(
+      Number(script.outputCapBytes) || Number.MAX_SAFE_INTEGER,
+      {},
+      perspective,
+    )
     output.sendable = true
     const task = new SimulatedTask({ id, order, output })
     const draw = drawStart(host.seed, host.name, host.records.startCount(host.name), host.group)

@@ -1,7 +1,12 @@
 /** Taking an order on: every check in its order, then the files, then the intent. Nothing is promised before that is on disk. */
 import { rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type Dispatch, type DispatchOrder, sha256 } from '../../proto/index.js'
 import { newScriptFolder, planScript, type ScriptPlan, stageScript } from '../capability/run-script.js'
+import { removeSecrets } from '../capability/secret-files.js'
+import { SqlRunnerFault } from '../capability/sql-runner.js'
+import { TOOLS } from '../capability/tools.js'
+import { checkVariables, variablesOf } from '../capability/variables.js'
 import { hasErrno } from '../files.js'
 import type { Intent } from '../journal/records.js'
 import type { TaskFolder } from '../journal/task-folder.js'
@@ -9,6 +14,7 @@ import { uptimeMs } from '../process/proc.js'
 import type { TaskHost } from './host.js'
 import { checkOrder, decodeSpec } from './order.js'
 import { isRefusal, type Refusal, refuse } from './refusal.js'
+import { openSealed, type SecretValues } from './secrets.js'
 
 // A script is held in memory while its hash is taken.
 const MAX_SCRIPT_BYTES = 16 << 20
@@ -43,6 +49,8 @@ export async function acceptDispatch(
   if (!task) return refuse('capability_missing', 'this agent does not know that kind of task; upgrade it')
   const plan = await planScript(task.value, { ...host, policy: host.policy() })
   if (isRefusal(plan)) return plan
+  const secrets = openSealed(dispatch, order, task, host.keys)
+  if (secrets && isRefusal(secrets)) return secrets
   const noRoom = await checkRoom(host)
   if (noRoom) return noRoom
   const content = await readContent(dispatch, {
@@ -51,7 +59,7 @@ export async function acceptDispatch(
     host,
   })
   if (isRefusal(content)) return content
-  return writeIntent({ dispatch, plan, content, folder, host })
+  return writeIntent({ dispatch, order, plan, content, secrets, folder, host })
 }
 
 async function checkRoom(host: AcceptHost): Promise<Refusal | undefined> {
@@ -94,14 +102,20 @@ async function readContent(
 
 async function writeIntent(input: {
   dispatch: Dispatch
+  order: DispatchOrder
   plan: ScriptPlan
   content: Buffer
+  secrets: SecretValues | undefined
   folder: TaskFolder
   host: AcceptHost
 }): Promise<Intent | Refusal> {
-  const { dispatch, plan, content, folder, host } = input
+  const { dispatch, order, plan, content, folder, host } = input
   const task = decodeSpec(dispatch.spec)?.task
   if (!task) return refuse('capability_missing', 'this agent does not know that kind of task; upgrade it')
+  const variables = variablesOf(task.value, order)
+  const invalid = checkVariables(variables)
+  if (invalid) return refuse('task_invalid', invalid)
+  const secrets = input.secrets && { folder: host.secretFolders.next(), values: input.secrets }
   const intent: Intent = {
     version: 1,
     order: dispatch.order.toString('base64'),
@@ -112,9 +126,19 @@ async function writeIntent(input: {
     acceptedAtMs: Date.now(),
     acceptedUptimeMs: uptimeMs(),
     scriptFolder: newScriptFolder(host.scriptsRoot),
+    // Sealed still: what is on the disk opens only with the key of this host.
+    ...(secrets ? { secrets: dispatch.secrets.toString('base64'), secretsFolder: secrets.folder } : {}),
   }
   try {
-    await stageScript(plan, task.value, { folder: intent.scriptFolder, content })
+    const { captures } = await stageScript(plan, task.value, {
+      folder: intent.scriptFolder,
+      content,
+      variables,
+      secrets,
+      tools: join(host.scriptsRoot, TOOLS),
+      program: host.program,
+    })
+    if (captures) intent.captures = true
     await folder.create(intent)
     await host.journal.advance().catch(async (error: unknown) => {
       await folder.remove()
@@ -123,6 +147,8 @@ async function writeIntent(input: {
     return intent
   } catch (error) {
     await rm(intent.scriptFolder, { recursive: true, force: true })
+    removeSecrets(intent.secretsFolder)
+    if (error instanceof SqlRunnerFault) return refuse('sql_runner_missing', error.message)
     if (hasErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EIO')) return diskFull((error as Error).message)
     throw error
   }

@@ -3,18 +3,22 @@
  * output it has not got. What is neither lives on disk alone, as a tombstone.
  */
 import type { OutputChunk, OutputStream, TaskUpdate } from '../../proto/index.js'
+import type { HostKeys } from '../identity/host-keys.js'
 import type { Journal } from '../journal/journal.js'
 import { TaskFolder } from '../journal/task-folder.js'
 import { TaskOutput } from '../output/task-output.js'
 import { uptimeMs } from '../process/proc.js'
+import { maskOfIntent } from './secrets.js'
 import { Task } from './task.js'
 
 export class OpenTasks {
   private readonly live = new Map<string, Task>()
   private readonly journal: Journal
+  private readonly keys: HostKeys
 
-  constructor(journal: Journal) {
+  constructor(journal: Journal, keys: HostKeys) {
     this.journal = journal
+    this.keys = keys
   }
 
   /** Whether somebody works with that id. */
@@ -108,11 +112,12 @@ export class OpenTasks {
     const folder = new TaskFolder(this.journal.taskFolder(id))
     const result = await folder.readResult()
     if (!result) return undefined
-    const output = TaskOutput.ended(folder.path, result)
+    const intent = await folder.readIntent()
+    const output = TaskOutput.ended(folder.path, result, maskOfIntent(intent, id, this.keys))
     const acked = await folder.readAcked()
     output.stdout.resume(acked.stdout)
     output.stderr.resume(acked.stderr)
-    const task = new Task({ id, folder, intent: await folder.readIntent(), output, result })
+    const task = new Task({ id, folder, intent, output, result })
     task.settled = (await folder.readSettled()) !== 'no'
     return task
   }

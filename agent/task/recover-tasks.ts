@@ -5,9 +5,7 @@ import { Started, TaskState } from '../../proto/index.js'
 import type { Journal } from '../journal/journal.js'
 import { decideRecovery, type Evidence } from '../journal/recover.js'
 import { TaskFolder } from '../journal/task-folder.js'
-import { TaskOutput } from '../output/task-output.js'
 import { findProcessesOfTask, isRunning, taskMarker, ticksToMs } from '../process/proc.js'
-import { capOf } from './result.js'
 import { isScriptRunning } from './runner.js'
 import { isUnclaimed, Task } from './task.js'
 import type { Tasks } from './tasks.js'
@@ -45,7 +43,7 @@ async function readTask(tasks: Tasks, folder: TaskFolder, id: string): Promise<T
     await folder.remove()
     return undefined
   }
-  const output = TaskOutput.open(folder.path, capOf(intent.spec), await folder.readCapped())
+  const output = tasks.openOutput(folder, id, intent, await folder.readCapped())
   const acked = await folder.readAcked()
   output.stdout.resume(acked.stdout)
   output.stderr.resume(acked.stderr)

@@ -1,8 +1,12 @@
 /** From a verdict to the record that is kept and the update that is sent. */
 import { type DispatchOrder, Started, TaskState, TaskUpdate } from '../../proto/index.js'
 import { EMPTY_STREAM, type Result, toFinalUpdate, UPDATE_SEQUENCE } from '../journal/records.js'
+import { variablesOf } from '../capability/variables.js'
 import { decodeSpec } from './order.js'
+import type { Mask } from '../output/mask.js'
 import type { Refusal } from './refusal.js'
+import { readSaid } from './said.js'
+import type { Task } from './task.js'
 import { rejected, type Verdict } from './verdict.js'
 
 /** The rows of the ledger that an order is about. */
@@ -39,6 +43,33 @@ export function toResult(verdict: Verdict, order: DispatchOrder | undefined): Re
   }
 }
 
+/** A record with what the script said of itself, masked like its output, and with what the loss of its values makes of a success. */
+export function withSaid(
+  result: Result,
+  task: Pick<Task, 'intent' | 'order' | 'script'>,
+  mask: Mask | undefined,
+): Result {
+  const { intent, order, script } = task
+  if (!intent || result.started === Started.STARTED_NO) return result
+  const isGood = result.state === TaskState.TASK_STATE_EXITED && result.exitCode === 0 && !result.signal
+  const { tag, variables, lost } = readSaid(intent.scriptFolder, variablesOf(script, order), {
+    expected: isGood && intent.captures === true,
+    mask,
+  })
+  const told = variables.map(({ name, type, items }) => ({
+    name,
+    type,
+    items: items.map((item) => item.toString('base64')),
+  }))
+  return {
+    ...result,
+    ...(tag ? { tag } : {}),
+    ...(isGood && told.length ? { variables: told } : {}),
+    ...(isGood && lost ? { reason: 'variable_not_captured', detail: lost } : {}),
+    ...(isGood && lost && !script.keepUncaptured ? { failed: true } : {}),
+  }
+}
+
 /** The answer to an order that was refused. */
 export function refusedUpdate(order: DispatchOrder, refusal: Refusal): TaskUpdate {
   const result = toResult(rejected(refusal.code, refusal.detail), order)
@@ -72,6 +103,9 @@ export function toLiveUpdate(
     stdout: undefined,
     stderr: undefined,
     startedAgoMs: BigInt(Math.max(0, runningForMs ?? 0)),
+    variables: [],
+    tag: '',
+    failed: false,
   }
 }
 

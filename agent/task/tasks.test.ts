@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../../base/backoff'
 import { Started, type TaskUpdate, TaskState } from '../../proto/index'
+import { SecretFolders } from '../capability/secret-files'
+import { generateKey } from '../identity/csr'
+import { HostKeys } from '../identity/host-keys'
 import { Journal } from '../journal/journal'
 import { TaskFolder } from '../journal/task-folder'
 import { findProgram, findSwitchTools, STANDARD_PATH } from '../process/account'
@@ -16,6 +19,8 @@ import { Tasks } from './tasks'
 
 const HOST_ID = '7'
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+const signingKeys = new Map([['k1', publicKey]])
+const current = { keyPem: generateKey(), certificatePem: '', unproven: false }
 
 describe('the tasks of a host', () => {
   let state: string
@@ -31,11 +36,15 @@ describe('the tasks of a host', () => {
     tasks = new Tasks(
       {
         journal,
+        names: [],
         hostId: HOST_ID,
         scriptsRoot: await makeScriptsRoot(state, journal.id),
+        secretFolders: new SecretFolders(journal.id, join(state, 'scripts')),
+        keys: new HostKeys({ hostId: HOST_ID, caPem: '', current, next: undefined, former: [], signingKeys }),
         cgroupRoot: undefined,
         tools: findSwitchTools(),
         setsid: findProgram('setsid', STANDARD_PATH),
+        program: '',
         searchPath: STANDARD_PATH,
         marker: '',
         maxTasks: 8,
@@ -46,7 +55,7 @@ describe('the tasks of a host', () => {
         isSpoolFull: () => Promise.resolve(false),
         fetchScript: () => Promise.reject(new Error('nothing to fetch')),
       },
-      new Map([['k1', publicKey]]),
+      signingKeys,
     )
     tasks.listener = { update: (update) => told.push(update), output: () => undefined }
   })

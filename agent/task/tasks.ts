@@ -3,13 +3,14 @@ import { createLogger } from '../../base/logger.js'
 import {
   type CancelTask,
   type Dispatch,
-  type DispatchOrder,
+  DispatchOrder,
   StopOrder,
   type TaskUpdate,
 } from '../../proto/index.js'
 import { hasErrno } from '../files.js'
-import { type Cancel, type Result, toFinalUpdate } from '../journal/records.js'
+import { type Cancel, type Capped, type Intent, type Result, toFinalUpdate } from '../journal/records.js'
 import { TaskFolder } from '../journal/task-folder.js'
+import type { Mask } from '../output/mask.js'
 import { TaskOutput } from '../output/task-output.js'
 import { uptimeMs } from '../process/proc.js'
 import { type AcceptHost, acceptDispatch } from './accept.js'
@@ -18,8 +19,9 @@ import { OpenTasks } from './open-tasks.js'
 import { readDispatch, readStop, type SigningKeys, stopApplies } from './order.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import { Runner } from './runner.js'
+import { maskOfIntent } from './secrets.js'
 import { isSameTask, isUnclaimed, Task } from './task.js'
-import { absentUpdate, capOf, refusedUpdate, rowsOf, toResult } from './result.js'
+import { absentUpdate, capOf, refusedUpdate, rowsOf, toResult, withSaid } from './result.js'
 import { tidyCgroups, tidyScripts, tidyTask } from './tidy.js'
 import { cancelledUnstarted, rejected, type Verdict } from './verdict.js'
 
@@ -40,7 +42,7 @@ export class Tasks {
   listener: TaskListener | undefined
   readonly open: OpenTasks
   private readonly host: AcceptHost
-  private readonly keys: SigningKeys
+  private readonly signingKeys: SigningKeys
   private readonly runners = new Map<string, Runner>()
   private readonly queue: { task: Task; slot: number }[] = []
   private readonly lock = new KeyedLock()
@@ -48,18 +50,28 @@ export class Tasks {
   private stopping = false
   private tidying: NodeJS.Timeout | undefined
 
-  constructor(host: AcceptHost, keys: SigningKeys) {
+  constructor(host: AcceptHost, signingKeys: SigningKeys) {
     this.host = host
-    this.keys = keys
-    this.open = new OpenTasks(host.journal)
+    this.signingKeys = signingKeys
+    this.open = new OpenTasks(host.journal, host.keys)
   }
 
   get runningCount(): number {
     return this.runners.size
   }
 
+  /** The output of a task that has no end. @param capped what an earlier life of the agent decided */
+  openOutput(folder: TaskFolder, id: string, intent: Intent, capped: Capped | undefined): TaskOutput {
+    const { issuedAtMs } = DispatchOrder.decode(Buffer.from(intent.order, 'base64'))
+    const perspective = { names: this.host.names, aroundMs: Number(issuedAtMs) }
+    return TaskOutput.open(folder.path, capOf(intent.spec), capped, {
+      perspective,
+      mask: this.maskOf(id, intent),
+    })
+  }
+
   async dispatch(dispatch: Dispatch): Promise<void> {
-    const { order, authentic } = readDispatch(dispatch, this.keys)
+    const { order, authentic } = readDispatch(dispatch, this.signingKeys)
     if (!order) return log.error('a dispatch holds no order; ignored')
     if (!authentic) {
       const detail = `the order is not signed by a key that this host knows (key "${dispatch.keyId}"); check the gateway and the signing keys`
@@ -80,7 +92,7 @@ export class Tasks {
     if (known && !(await this.dropForeignCancel(known, order))) return this.answerKnown(known, order)
     const intent = await acceptDispatch(dispatch, order, { folder, host: this.host })
     if (isRefusal(intent)) return this.turnDown(order, intent, folder)
-    const output = TaskOutput.open(folder.path, capOf(intent.spec), undefined)
+    const output = this.openOutput(folder, id, intent, undefined)
     output.sendable = true
     const task = new Task({ id, folder, intent, output })
     this.open.add(task)
@@ -151,7 +163,7 @@ export class Tasks {
   }
 
   async cancel(cancel: CancelTask): Promise<void> {
-    const stop = readStop(cancel, this.keys)
+    const stop = readStop(cancel, this.signingKeys)
     if (!stop)
       return log.error({ code: 'order_signature_invalid' }, 'a cancel is not signed by a known key; ignored')
     const id = cancel.dispatchId.toString('hex')
@@ -229,7 +241,8 @@ export class Tasks {
     const comparable = exit !== undefined || task.intent?.bootId === this.host.journal.bootId
     const startedUptimeMs = comparable ? task.startedUptimeMs : undefined
     const durationMs = startedUptimeMs === undefined ? 0 : Math.max(0, endedUptimeMs - startedUptimeMs)
-    task.result = { ...toResult(verdict, task.order), ...ends, durationMs }
+    const mask = this.maskOf(task.id, task.intent)
+    task.result = withSaid({ ...toResult(verdict, task.order), ...ends, durationMs }, task, mask)
     task.phase = 'ended'
     await this.persistResult(task)
     await tidyTask(this.host, task)
@@ -309,6 +322,10 @@ export class Tasks {
       return false
     })
     return isOvertaken ? runner.reconsider() : undefined
+  }
+
+  private maskOf(id: string, intent: Intent | undefined): Mask | undefined {
+    return maskOfIntent(intent, id, this.host.keys)
   }
 
   private tell(update: TaskUpdate): void {

@@ -1,11 +1,13 @@
 /** Orders for the tests: good ones, signed, with whatever a test wants to be different laid over them. */
 import { createHash, type KeyObject } from 'node:crypto'
+import { createSender, encrypt, pointId, pointOf } from '../../base/sealed-box.js'
 import {
   type CancelTask,
   type Dispatch,
   DispatchOrder,
   dispatchId,
   type ScriptTask,
+  sealSecrets,
   sha256,
   signOrder,
   StopOrder,
@@ -22,7 +24,13 @@ export interface Orderer {
   now(): number
 }
 
-export type ScriptInput = Partial<ScriptTask> & { text: string | Buffer }
+export type ScriptInput = Partial<Omit<ScriptTask, 'secrets'>> & {
+  text: string | Buffer
+  /** Values by names, and the keys (PEM, of a certificate or a key) that they are sealed for. */
+  secrets?: { values: Record<string, string | Buffer>; keys: string[] }
+  /** What the task says that it is given; the names of the values if left out. */
+  secretNames?: string[]
+}
 
 let nextStep = 1
 
@@ -33,7 +41,7 @@ export function makeDispatch(
   change: Partial<DispatchOrder> = {},
 ): Dispatch & { id: string } {
   const content = Buffer.from(task.text)
-  const { text: _text, ...rest } = task
+  const { text: _text, secrets, secretNames, ...rest } = task
   const script: ScriptTask = {
     language: 'sh',
     scriptSha256: sha256(content),
@@ -46,10 +54,16 @@ export function makeDispatch(
     timeoutMs: 0n,
     graceMs: 2_000,
     outputCapBytes: 0n,
+    variables: [],
+    keepUncaptured: false,
+    sql: undefined,
+    secrets: secretNames ?? Object.keys(secrets?.values ?? {}),
     ...rest,
   }
-  const spec = Buffer.from(TaskSpec.encode({ task: { $case: 'script', value: script } }).finish())
+  const $case = script.variables.length || secrets ? 'scriptWithMore' : 'script'
+  const spec = Buffer.from(TaskSpec.encode({ task: { $case, value: script } }).finish())
   const step = nextStep++
+  const sealed = seal(dispatchId(String(step), 1, by.hostId), secrets)
   const order: DispatchOrder = {
     dispatchId: dispatchId(String(step), 1, by.hostId),
     scopeId: 1n,
@@ -62,12 +76,25 @@ export function makeDispatch(
     issuedAtMs: BigInt(by.now()),
     expiresAtMs: BigInt(by.now() + 3_600_000),
     outputDay: '20261121',
+    variables: [],
+    secretsSha256: sealed.length ? sha256(sealed) : sealed,
     ...change,
   }
   const signed = signOrder(encodeOrder(order), { keyId: by.signingKeyId, privateKey: by.signingKey })
   const inline = content.length <= 65_536 ? content : Buffer.alloc(0)
   if (inline.length === 0) by.blobs.set(createHash('sha256').update(content).digest('hex'), content)
-  return { ...signed, spec, content: inline, id: order.dispatchId.toString('hex') }
+  return { ...signed, spec, content: inline, secrets: sealed, id: order.dispatchId.toString('hex') }
+}
+
+function seal(id: Buffer, secrets: ScriptInput['secrets']): Buffer {
+  if (!secrets) return Buffer.alloc(0)
+  const { close } = createSender()
+  const recipients = secrets.keys.map(pointOf).map((point) => ({
+    keyId: pointId(point),
+    close: (context: string, plain: Buffer) => close(point, context, plain),
+  }))
+  const values = new Map(Object.entries(secrets.values).map(([name, value]) => [name, Buffer.from(value)]))
+  return sealSecrets({ dispatchId: id, recipients, values }, encrypt)
 }
 
 /** A signed cancel for what a dispatch ordered. */

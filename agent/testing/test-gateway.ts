@@ -8,11 +8,11 @@ import { keyOfSecret, publicKeyOf } from '../../base/secret-key.js'
 import {
   AgentGatewayServiceService,
   type Dispatch,
+  type DispatchOrder,
   type Hello,
   joinProof,
   type OutputChunk,
   type OutputStream,
-  type ScriptTask,
   type SessionRequest,
   type SessionResponse,
   type StopOrder,
@@ -22,7 +22,7 @@ import {
   type TaskUpdate,
 } from '../../proto/index.js'
 import { TestCa } from './certificates.js'
-import { makeCancel, makeDispatch } from './orders.js'
+import { makeCancel, makeDispatch, type ScriptInput } from './orders.js'
 import { Waiter } from './waiter.js'
 
 type Stream = ServerDuplexStream<SessionRequest, SessionResponse>
@@ -65,6 +65,8 @@ export class TestGateway extends Waiter {
   /** Output in the order in which it came, by `<id>:<stream>`; `gaps` tells where that was not the order of the bytes. */
   private readonly output = new Map<string, { length: number; pieces: Buffer[] }>()
   readonly gaps: string[] = []
+  /** Of the host, PEM, oldest first: what secrets are sealed for. */
+  readonly certificates: string[] = []
   readonly signingKeyId = 'test-1'
   readonly signingKey: KeyObject
   joins = 0
@@ -157,13 +159,15 @@ export class TestGateway extends Waiter {
     const key = { keyId: this.signingKeyId, publicKey: this.signingPublic }
     const caSignature = this.ca.sign(signingKeyProof(key.keyId, key.publicKey))
     this.ca.issueHost(csr, this.hostId, this.options.hostCertificateMs ?? 7 * 86_400_000).then(
-      (certificate) =>
+      (certificate) => {
+        this.certificates.push(certificate)
         done(null, {
           hostId: this.hostId,
           certificate,
           ca: this.ca.pem,
           signingKeys: [{ ...key, caSignature: this.options.foreignKey ? Buffer.alloc(70, 1) : caSignature }],
-        }),
+        })
+      },
       (error: Error) => done({ code: status.INVALID_ARGUMENT, details: error.message }),
     )
   }
@@ -215,9 +219,10 @@ export class TestGateway extends Waiter {
     else if (part?.$case === 'outputChunk') this.noteChunk(part.value)
     else if (part?.$case === 'heartbeat') this.noteHeartbeat(part.value.conditions)
     else if (part?.$case === 'certificateRequest') {
-      void this.ca
-        .issueHost(part.value.csr, this.hostId, 7 * 86_400_000)
-        .then((certificate) => this.send({ $case: 'certificate', value: { certificate, ca: '' } }))
+      void this.ca.issueHost(part.value.csr, this.hostId, 7 * 86_400_000).then((certificate) => {
+        this.certificates.push(certificate)
+        this.send({ $case: 'certificate', value: { certificate, ca: '' } })
+      })
     }
   }
 
@@ -281,9 +286,10 @@ export class TestGateway extends Waiter {
 
   /** Runs a script to its end. */
   async run(
-    task: Partial<ScriptTask> & { text: string | Buffer },
+    task: ScriptInput,
+    change: Partial<DispatchOrder> = {},
   ): Promise<{ id: string; update: TaskUpdate; stdout: Buffer; stderr: Buffer }> {
-    const dispatch = makeDispatch(this, task)
+    const dispatch = makeDispatch(this, task, change)
     this.dispatch(dispatch)
     const update = await this.final(dispatch.id)
     await this.outputOf(dispatch.id, update)

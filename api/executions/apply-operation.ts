@@ -1,29 +1,22 @@
 /** What an operation does at once, in the transaction that writes its row: refuse, cancel, or reopen what has ended. */
-import { planContinuation, type StepAction, stepsAhead } from '../../domain/continuation.js'
+import { stepsAhead } from '../../domain/continuation.js'
 import { isFinalExecutionState, isHeldByRecovery } from '../../domain/execution.js'
-import type { ExecutionId, ScopeId } from '../../domain/id.js'
+import type { ExecutionId } from '../../domain/id.js'
 import { type OperationArgs, type OperationKind, routeOperation } from '../../domain/operation.js'
 import {
   type Execution,
   listSteps,
   lockExecution,
-  overrideStepState,
   type StepExecution,
 } from '../../store/postgres/executions.js'
 import { releaseExecution } from '../../store/postgres/held-runs.js'
 import { sendHint } from '../../store/postgres/hints.js'
-import {
-  reopenExecution,
-  requestCancel,
-  resumeHosts,
-  retryHosts,
-  skipStep,
-  statesToRetry,
-} from '../../store/postgres/operate.js'
+import { reopenExecution, requestCancel } from '../../store/postgres/operate.js'
 import { decideOperation, getOperation, markTold } from '../../store/postgres/operations.js'
 import { listDisabled } from '../../store/postgres/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
 import type { Scope } from '../../store/postgres/scopes.js'
+import { applyToEnded } from './apply-to-ended.js'
 import { executionUnknown } from './find-execution.js'
 
 export interface Request {
@@ -60,23 +53,16 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
   if (kind === 'cancel') return cancel(tx, scope, execution, request)
   if (route.route === 'live') return 'live'
   if (kind === 'pause') return refuse(tx, scope, request, `the run has already ended (${execution.state})`)
-  const plan = planContinuation(kind, args, steps)
-  if ('refuse' in plan) return refuse(tx, scope, request, plan.refuse)
-  const key = { scopeId: scope.id, executionId: execution.id }
-  for (const action of plan.actions) {
-    const step = steps[action.position]
-    if (step) await applyToStep(tx, { ...key, step }, action.do, args)
+  const done = await applyToEnded(tx, { execution, steps, kind, args })
+  if ('refuse' in done) return refuse(tx, scope, request, done.refuse)
+  if (done.goesOn) {
+    const key = { scopeId: scope.id, executionId: execution.id }
+    await reopenExecution(tx, key, scope.name, execution.continuation + 1)
   }
-  await reopenExecution(
-    tx,
-    { scopeId: scope.id, executionId: execution.id },
-    scope.name,
-    execution.continuation + 1,
-  )
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
   // Whoever takes the run up goes by its rows.
   await markTold(tx, scope.id, request.operationId)
-  return 'continued'
+  return done.goesOn ? 'continued' : 'decided'
 }
 
 /** Why a run may not go on after all: a script of a step that is still to run was disabled since. */
@@ -87,7 +73,7 @@ async function disabledAhead(
   { kind, args }: Request,
 ): Promise<string | undefined> {
   const ended = isFinalExecutionState(state)
-  const ahead = stepsAhead(kind, args, { ended, steps: steps.map((step) => step.state) })
+  const ahead = stepsAhead(kind, args, { ended, steps })
   const uses = ahead.length ? await listDisabled(tx, scopeId, planHash, ahead) : []
   if (!uses.length) return undefined
   return `${uses.join(', ')} ${uses.length === 1 ? 'was' : 'were'} disabled: skip that step, or launch anew`
@@ -121,18 +107,4 @@ async function cancel(tx: Db, scope: Scope, execution: Execution, request: Reque
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
   await sendHint(tx, 'flags', execution.id)
   return 'cancelling'
-}
-
-/** Takes the step back to pending, or past its end. */
-async function applyToStep(
-  tx: Db,
-  step: { scopeId: ScopeId; executionId: ExecutionId; step: StepExecution },
-  action: StepAction['do'],
-  args: OperationArgs,
-): Promise<void> {
-  const { step: row, ...key } = step
-  if (action === 'skip') return skipStep(tx, key, row)
-  if (action === 'retry') await retryHosts(tx, key, row, statesToRetry(args.includeUnknown ?? false))
-  else await resumeHosts(tx, key, row)
-  await overrideStepState(tx, { ...key, stepExecutionId: row.id }, 'pending')
 }

@@ -5,7 +5,7 @@ import { idField } from '../fields.js'
 import { operation } from '../operation.js'
 import { queryInteger } from '../paging.js'
 import { mustFindStep } from './find-execution.js'
-import { groupView, hostStateField, stepParams } from './schema.js'
+import { groupingField, groupView, hostStateField, stepParams } from './schema.js'
 
 const outcomeSchema = z
   .object({ state: hostStateField, exitCode: z.int().nullable() })
@@ -24,6 +24,7 @@ export const compareSteps = operation({
   query: z.strictObject({
     with: idField.describe('The run that is `before`.'),
     step: queryInteger(0, 9_999).optional().describe('Position of its step; the same one if left out.'),
+    by: groupingField,
   }),
   response: z
     .object({
@@ -44,7 +45,7 @@ export const compareSteps = operation({
     const other = { executionId: query.with, position: query.step ?? params.position }
     const after = await mustFindStep(pool, scope.id, params)
     const before = await mustFindStep(pool, scope.id, other)
-    const groups = await readGroups(pool, scope.id, { before, after })
+    const groups = await readGroups(pool, scope.id, { before, after, by: query.by })
     return { groups: groups.map(groupView) }
   },
 })

@@ -31,7 +31,9 @@ const columns = [
   'stdoutBytes',
   'stderrBytes',
   'truncated',
+  'tag',
   'resolvedAt',
+  'scriptSha256',
 ] as const
 type Row = Record<(typeof columns)[number], Cell>
 

@@ -1,13 +1,16 @@
-/** The scripts of the library that a plan's steps use, as they are at the launch. */
+/** The scripts of the library, the database accounts and the secrets that a plan's steps name, as they are at the launch. */
 import { createHash } from 'node:crypto'
 import { PlatformError } from '../../domain/errors.js'
 import type { ScopeId } from '../../domain/id.js'
+import type { Found } from '../../domain/plan.js'
 import type { UsedScript } from '../../domain/step/script-step.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
 import { useOf } from '../../domain/step/step.js'
 import { parseUse, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { findUse, holdScripts } from '../../store/postgres/script-library.js'
+import { findNamedDbAccounts } from '../db-accounts/find-db-account.js'
+import { findSecrets, holdFrozen, namedSecrets } from './find-secrets.js'
 
 /** Hex. */
 export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -19,18 +22,35 @@ export const stepErrors = [
   'script_version_refused',
   'script_too_large',
   'plan_invalid',
+  'db_account_unknown',
   'plan_too_large',
+  'variable_unknown',
+  'secret_unknown',
+  'secret_version_unknown',
+  'secret_version_refused',
 ] as const
+
+/** @throws PlatformError as findUsed, findNamedDbAccounts and findSecrets */
+export async function findNamed(db: Db, scopeId: ScopeId, plan: PlanInput): Promise<Found> {
+  const used = await findUsed(db, scopeId, plan)
+  const dbAccounts = await findNamedDbAccounts(db, scopeId, plan)
+  return { used, dbAccounts, secrets: await findSecrets(db, scopeId, namedSecrets(plan, dbAccounts)) }
+}
+
+/**
+ * Makes sure at the end of a launch that what it names is still what it was, and stays so until the launch is written.
+ * @throws PlatformError as findNamed
+ */
+export async function holdNamed(tx: Db, scopeId: ScopeId, plan: PlanInput, found: Found): Promise<void> {
+  await holdUsed(tx, scopeId, plan, found.used)
+  await holdFrozen(tx, scopeId, found.secrets)
+}
 
 /**
  * @returns by what the steps say
  * @throws PlatformError script_unknown, script_version_unknown, script_version_refused
  */
-export async function findUsed(
-  db: Db,
-  scopeId: ScopeId,
-  plan: PlanInput,
-): Promise<ReadonlyMap<string, UsedScript>> {
+async function findUsed(db: Db, scopeId: ScopeId, plan: PlanInput): Promise<ReadonlyMap<string, UsedScript>> {
   const uses = new Set(plan.steps.flatMap((step) => useOf(step) ?? []))
   const found = new Map<string, UsedScript>()
   for (const text of uses) {
@@ -63,11 +83,8 @@ export async function mustUse(db: Db, scopeId: ScopeId, { name, version }: Scrip
   return { script: name, version: found.version, language, sha256, bytes }
 }
 
-/**
- * Makes sure at the end of a launch that what it uses is still what it was, and stays so until the launch is written.
- * @throws PlatformError as findUsed
- */
-export async function holdUsed(
+/** @throws PlatformError as findUsed */
+async function holdUsed(
   tx: Db,
   scopeId: ScopeId,
   plan: PlanInput,

@@ -11,6 +11,7 @@ import { listExecutionHosts } from './list-execution-hosts.js'
 import { listExecutions } from './list-executions.js'
 import { listOperations } from './list-operations.js'
 import { listOutputGroups } from './list-output-groups.js'
+import { listVariables } from './list-variables.js'
 import { listVerdicts } from './list-verdicts.js'
 import { previewLaunch } from './preview-launch.js'
 import { operateExecution } from './operate-execution.js'
@@ -25,6 +26,7 @@ export const executionOperations: readonly Operation[] = [
   getStepScript,
   listExecutionHosts,
   listVerdicts,
+  listVariables,
   listOutputGroups,
   compareSteps,
   exportResults,

@@ -1,12 +1,12 @@
 /** POST /executions: launches a plan, or one ad-hoc step, on hosts that are found once and then frozen. */
 import { PlatformError } from '../../domain/errors.js'
 import { checkConfirm } from '../../domain/launch.js'
-import { auditOf } from '../../domain/step/step.js'
+import { auditOf, dbAccountOf, secretsOf } from '../../domain/step/step.js'
 import { cutText } from '../../domain/text.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
-import { holdUsed, sha256 } from './find-used.js'
+import { holdNamed, sha256 } from './find-used.js'
 import {
   type CompiledLaunch,
   compileLaunch,
@@ -37,12 +37,15 @@ export const launchExecution = operation({
       name: nameOf(body),
       target: cutText(body.target, 500),
       job: body.job ?? null,
+      variables: Object.keys(body.variables ?? {}),
       scripts: stepsOf(body).map((step) => auditOf(step, sha256)),
+      secrets: [...new Set(stepsOf(body).flatMap(secretsOf))],
+      dbAccounts: [...new Set(stepsOf(body).flatMap((step) => dbAccountOf(step) ?? []))],
     },
   }),
   async write({ scope, caller, body }, tx) {
     const launch = await compileLaunch(tx, scope.id, body)
-    const { plan, hosts, used, compilation } = launch
+    const { plan, hosts, found, compilation } = launch
     // A digest says more than the number of hosts; where both are given, both hold.
     if (body.digest === undefined || body.confirm !== undefined)
       checkConfirm(hosts.length, launch.shares, body.confirm)
@@ -57,7 +60,7 @@ export const launchExecution = operation({
       hosts,
       expiresInMs: body.expiresInMs,
     })
-    await holdUsed(tx, scope.id, plan, used)
+    await holdNamed(tx, scope.id, plan, found)
     return executionView(await mustFindExecution(tx, scope.id, executionId))
   },
   async finish({ services, scope }, answer, replayed) {

@@ -4,16 +4,16 @@ import type { ScopeId } from '../../domain/id.js'
 import { chooseSteps, type PlanName } from '../../domain/job.js'
 import { checkSize, type LabelShare } from '../../domain/launch.js'
 import { digestText } from '../../domain/launch-digest.js'
-import { type Compilation, compilePlan } from '../../domain/plan.js'
-import { adHocStepSchema, type PlanInput, planSchema } from '../../domain/plan.schema.js'
-import type { UsedScript } from '../../domain/step/script-step.js'
+import { type Compilation, compilePlan, type Found } from '../../domain/plan.js'
+import { adHocSqlSchema, adHocStepSchema, type PlanInput, planSchema } from '../../domain/plan.schema.js'
+import { type Values, valuesSchema } from '../../domain/variable.schema.js'
 import { checkWaits } from '../../domain/step/wait-step.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { labelShares, type TargetHost } from '../../store/postgres/targets.js'
 import { nameField } from '../fields.js'
 import { findTargetHosts, targetField } from '../hosts/targets.js'
 import { mustFindPlan } from '../jobs/find-job.js'
-import { findUsed, sha256, stepErrors } from './find-used.js'
+import { findNamed, sha256, stepErrors } from './find-used.js'
 
 const HOUR_MS = 3_600_000
 
@@ -21,10 +21,14 @@ export const launchSchema = z
   .strictObject({
     plan: planSchema.optional(),
     script: adHocStepSchema.optional().describe('One step, instead of a plan.'),
+    sql: adHocSqlSchema.optional().describe('One SQL step, instead of a plan.'),
     job: z
       .strictObject({ name: nameField, plan: nameField })
       .optional()
       .describe('A plan of a job, instead of one that is given here.'),
+    variables: valuesSchema
+      .optional()
+      .describe('Values of variables that count before those of the plan, by their names.'),
     target: targetField,
     confirm: z
       .int()
@@ -44,8 +48,8 @@ export const launchSchema = z
       .describe('How long orders of this execution may be carried out.'),
   })
   .refine(
-    ({ plan, script, job }) => [plan, script, job].filter((one) => one !== undefined).length === 1,
-    'give one of plan, script and job',
+    ({ plan, script, sql, job }) => [plan, script, sql, job].filter((one) => one !== undefined).length === 1,
+    'give one of plan, script, sql and job',
   )
 
 export type LaunchBody = z.output<typeof launchSchema>
@@ -55,6 +59,7 @@ export const launchErrors = [
   'job_unknown',
   'plan_unknown',
   ...stepErrors,
+  'variable_required',
   'target_invalid',
   'target_empty',
   'target_too_large',
@@ -63,12 +68,15 @@ export const launchErrors = [
   'execution_unknown',
 ] as const
 
+/** What is launched, with the values that its plan gives. */
+type Planned = PlanInput & { job?: PlanName; own?: Values }
+
 export interface CompiledLaunch {
-  plan: PlanInput & { job?: PlanName }
+  plan: Planned
   hosts: TargetHost[]
   shares: LabelShare[]
-  /** Scripts of the library, by what the steps say. */
-  used: ReadonlyMap<string, UsedScript>
+  /** What the steps name, by how they say it. */
+  found: Found
   compilation: Compilation
   expiresInMs: number
 }
@@ -80,10 +88,11 @@ export async function compileLaunch(db: Db, scopeId: ScopeId, body: LaunchBody):
   const hostIds = hosts.map((host) => host.id)
   const shares = await labelShares(db, scopeId, hostIds)
   const plan = await planOf(db, scopeId, body)
-  const used = await findUsed(db, scopeId, plan)
-  const compilation = compilePlan(plan, sha256, used)
+  const found = await findNamed(db, scopeId, plan)
+  const values = { own: plan.own, launch: body.variables ?? {} }
+  const compilation = compilePlan(plan, { sha256, ...found }, values)
   checkWaits(compilation.plan.steps, new Date(), body.expiresInMs)
-  return { plan, hosts, shares, used, compilation, expiresInMs: body.expiresInMs }
+  return { plan, hosts, shares, found, compilation, expiresInMs: body.expiresInMs }
 }
 
 /** Hex; what is in it: domain/launch-digest.ts. */
@@ -95,20 +104,25 @@ export function digestOf({ compilation, hosts, expiresInMs }: CompiledLaunch): s
 /** What a run of a script is called that was given no name. */
 export const UNNAMED = 'script'
 
-export const nameOf = ({ plan, script, job }: LaunchBody): string =>
-  job ? `${job.name}/${job.plan}` : (plan?.name ?? script?.name ?? script?.uses ?? UNNAMED)
+export function nameOf({ plan, script, sql, job }: LaunchBody): string {
+  if (job) return `${job.name}/${job.plan}`
+  const step = script ?? sql
+  return plan?.name ?? step?.name ?? step?.uses ?? UNNAMED
+}
 
 /** The steps that came with the launch. */
 export function stepsOf(body: LaunchBody): PlanInput['steps'] {
-  const { plan, script } = body
-  return plan?.steps ?? (script ? [{ ...script, name: script.name ?? nameOf(body) }] : [])
+  const { plan, script, sql } = body
+  const name = script?.name ?? sql?.name ?? nameOf(body)
+  if (script) return [{ ...script, name }]
+  return sql ? [{ ...sql, type: 'sql', name }] : (plan?.steps ?? [])
 }
 
 /** What is launched: a plan of a job as it was frozen, or what came with the launch. @throws PlatformError job_unknown, plan_unknown, plan_invalid */
-async function planOf(db: Db, scopeId: ScopeId, body: LaunchBody): Promise<PlanInput & { job?: PlanName }> {
+async function planOf(db: Db, scopeId: ScopeId, body: LaunchBody): Promise<Planned> {
   const name = nameOf(body)
-  if (!body.job) return { name, steps: stepsOf(body) }
+  if (!body.job) return { name, steps: stepsOf(body), variables: body.plan?.variables }
   const job = { job: body.job.name, plan: body.job.plan }
-  const { steps, chosen } = await mustFindPlan(db, { scopeId, ...job })
-  return { name, job, steps: chooseSteps(steps, chosen) }
+  const { steps, chosen, variables, values } = await mustFindPlan(db, { scopeId, ...job })
+  return { name, job, steps: chooseSteps(steps, chosen), variables, own: values }
 }

@@ -1,9 +1,12 @@
-/** POST /executions/{executionId}/operations: pause, resume, cancel, retry, skip; each accepted or refused with a reason. */
+/** POST /executions/{executionId}/operations: what an operator does to a run; each accepted or refused with a reason. */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import { isDeepStrictEqual } from 'node:util'
 import { PlatformError } from '../../domain/errors.js'
 import type { ExecutionId } from '../../domain/id.js'
-import { ENGINE_AWAY, operationKinds, seenRuns } from '../../domain/operation.js'
+import { ENGINE_AWAY, type OperationArgs } from '../../domain/operation.js'
+import { canDo } from '../../domain/role.js'
+import { SCRIPT_MAX_BYTES } from '../../domain/script.js'
+import { utf8Length } from '../../domain/text.js'
 import { lockExecution } from '../../store/postgres/executions.js'
 import {
   decideOperation,
@@ -11,92 +14,49 @@ import {
   insertOperation,
   type Operation,
 } from '../../store/postgres/operations.js'
+import type { Db } from '../../store/postgres/pool.js'
+import { insertScripts } from '../../store/postgres/scripts.js'
 import { transaction } from '../../store/postgres/transaction.js'
 import { operation, type ScopedCall } from '../operation.js'
 import { type Applied, applyOperation, type Request } from './apply-operation.js'
 import { executionUnknown } from './find-execution.js'
-import { executionParams, operationSchema, operationView, whyField } from './schema.js'
+import { sha256 } from './find-used.js'
+import { type OperateBody, operateSchema } from './operate.schema.js'
+import { executionParams, operationSchema, operationView } from './schema.js'
 import { startWorkflow } from './start-workflow.js'
 import { CANCEL_WITHIN_MS, tellWorkflow } from './tell-workflow.js'
 
 /** A person waits for this answer. */
 const LIVE_WITHIN_MS = 2_000
 
-const operateSchema = z
-  .strictObject({
-    kind: z.enum(operationKinds),
-    hard: z.boolean().optional().describe('pause: also stop what runs.'),
-    step: z.int().min(0).max(99).optional().describe('skip: which step, by its position from 0.'),
-    includeUnknown: z
-      .boolean()
-      .optional()
-      .describe('retry: also hosts whose outcome is unknown; their script may have run.'),
-    unknownHosts: z
-      .int()
-      .min(1)
-      .optional()
-      .describe('With includeUnknown: how many these are; refused if it is another number by now.'),
-    seen: z
-      .enum(seenRuns)
-      .optional()
-      .describe('What you saw, a run still open or one that had ended: refused if it is the other by now.'),
-    why: whyField,
-    operationId: z.uuid().optional().describe('Left out: made from the Idempotency-Key.'),
-  })
-  .refine((body) => body.kind === 'pause' || body.hard === undefined, {
-    path: ['hard'],
-    message: 'is for pause only',
-  })
-  .refine((body) => (body.kind === 'skip') === (body.step !== undefined), {
-    path: ['step'],
-    message: 'is needed for skip, and for skip only',
-  })
-  .refine((body) => body.kind === 'retry' || body.includeUnknown === undefined, {
-    path: ['includeUnknown'],
-    message: 'is for retry only',
-  })
-  .refine((body) => (body.includeUnknown === true) === (body.unknownHosts !== undefined), {
-    path: ['unknownHosts'],
-    message: 'is needed with includeUnknown, and with it only: how many hosts you know to be unknown',
-  })
-
 export const operateExecution = operation({
   name: 'operate-execution',
   method: 'post',
   path: '/executions/{executionId}/operations',
   policy: 'execution.operate',
-  summary: 'Pause, resume, cancel, retry or skip',
+  summary: 'Pause, resume, cancel, retry, skip, ignore or go to the next step',
   description:
-    'On a run that has ended, retry, resume and skip take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.',
+    'On a run that has ended, retry, resume, skip, ignore and next take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.',
   params: executionParams,
   body: operateSchema,
   response: operationSchema,
-  errors: ['execution_unknown', 'operation_refused'],
-  audit: ({ params, body }) => {
-    const { kind, hard, step, includeUnknown, unknownHosts, seen, why } = body
-    return {
-      resource: `execution/${params.executionId}`,
-      detail: { kind, hard, step, includeUnknown, unknownHosts, seen, why },
-    }
-  },
+  errors: ['execution_unknown', 'operation_refused', 'script_too_large'],
+  audit: ({ params, body }) => ({
+    resource: `execution/${params.executionId}`,
+    detail: { kind: body.kind, ...argsOf(body) },
+  }),
   async write(call, tx) {
     const { scope, caller, params, body } = call
-    const { kind, hard, step, includeUnknown, unknownHosts, seen, why } = body
+    const { kind } = body
     // Before the operation's row: whoever locks both does it in this order.
     const execution = await lockExecution(tx, scope.id, params.executionId as ExecutionId)
     if (!execution) throw executionUnknown(params.executionId)
     const id = body.operationId ?? operationIdOf(call)
-    const args = { hard, step, includeUnknown, unknownHosts, seen, why }
-    const row = {
-      scopeId: scope.id,
-      id,
-      executionId: execution.id,
-      kind,
-      args,
-      principalId: caller.principalId,
-    }
-    const known = await insertOperation(tx, row)
-    if (known.executionId !== execution.id || known.kind !== kind) {
+    const args = argsOf(body)
+    await keepScript(call, tx)
+    const row = { scopeId: scope.id, id, executionId: execution.id, kind, args }
+    const known = await insertOperation(tx, { ...row, principalId: caller.principalId })
+    if (known.executionId !== execution.id || known.kind !== kind || !isSame(known.args, args)) {
       throw new PlatformError('idempotency_conflict', `operation ${id} is another one; use a new operationId`)
     }
     if (known.state === 'requested')
@@ -115,6 +75,36 @@ export const operateExecution = operation({
     return operationView(answerFor(await mustFindOperation(call, operationId), replayed))
   },
 })
+
+/** What is kept and told of it: a script is named by its hash. */
+function argsOf({ kind: _kind, operationId: _id, script, ...args }: OperateBody): OperationArgs {
+  return { ...args, ...(script === undefined ? {} : { scriptSha256: sha256(script) }) }
+}
+
+const isSame = (known: OperationArgs, args: OperationArgs) =>
+  isDeepStrictEqual(known, JSON.parse(JSON.stringify(args)))
+
+/** @throws PlatformError permission_denied, script_too_large */
+async function keepScript(
+  { scope, caller, body: { script } }: Pick<ScopedCall, 'scope' | 'caller'> & { body: OperateBody },
+  tx: Db,
+): Promise<void> {
+  if (script === undefined) return
+  // Another script on hosts is what a launch is, whoever may only operate.
+  if (!canDo(caller.roles.get(scope.id) ?? [], 'execution.launch'))
+    throw new PlatformError(
+      'permission_denied',
+      'your role does not allow to launch scripts, nor to edit them',
+    )
+  const bytes = utf8Length(script)
+  if (bytes > SCRIPT_MAX_BYTES) {
+    throw new PlatformError(
+      'script_too_large',
+      `the script has ${bytes} bytes, at most ${SCRIPT_MAX_BYTES} are taken; put the bulk into a file and let the script read it`,
+    )
+  }
+  await insertScripts(tx, scope.id, new Map([[sha256(script), script]]))
+}
 
 /** The same key of the same caller always means the same operation. */
 function operationIdOf({ scope, caller, headers }: ScopedCall): string {

@@ -3,11 +3,14 @@ import { z } from 'zod'
 import { compareSteps, type StepChange } from '../../domain/launch-digest.js'
 import { type LabelShare, whyConfirm } from '../../domain/launch.js'
 import { foldNodeset } from '../../domain/nodeset.js'
-import { type CompiledStep, stepTypes } from '../../domain/step/step.js'
+import { type CompiledStep, hostStepOf, stepTypes } from '../../domain/step/step.js'
+import { valueSchema, variableSchema } from '../../domain/variable.schema.js'
 import { countAway, groupShares, listSuccesses, type PastRun } from '../../store/postgres/launch-history.js'
 import { findPlan, hashPlan } from '../../store/postgres/plans.js'
+import { signInSchema } from '../db-accounts/schema.js'
 import { idField, timeField, toTime } from '../fields.js'
 import { operation } from '../operation.js'
+import { namesOf } from './get-launch.js'
 import {
   type CompiledLaunch,
   compileLaunch,
@@ -48,6 +51,12 @@ const previewSchema = z
         uses: z.string().nullable(),
         language: z.string().nullable(),
         account: z.string(),
+        db: signInSchema.nullable().describe('Of SQL: where it would run, and as whom.'),
+        secrets: z
+          .record(z.string(), z.string())
+          .describe(
+            'By the names under which the step gets them (SQL its password as PASSWORD): the versions that are frozen, as `db-password@3`.',
+          ),
         scriptSha256: z.string().nullable(),
         scriptBytes: z.int().nullable(),
         change: z.enum(['new', 'same', 'changed']).describe('Beside the step of its name in `last`.'),
@@ -55,6 +64,9 @@ const previewSchema = z
         fields: z.array(z.string()).describe('What changed.'),
       }),
     ),
+    variables: z
+      .array(z.object({ name: z.string(), type: variableSchema.shape.type, value: valueSchema }))
+      .describe('With the values that the run would begin with.'),
     removed: z.array(z.string()).describe('Steps that `last` had.'),
     last: z
       .object({ id: idField, hosts: z.int(), endedAt: timeField })
@@ -100,6 +112,7 @@ export const previewLaunch = operation({
       confirm: whyConfirm(hosts.length, shares) ?? null,
       shares: largest(shares, groups),
       steps: steps.map((step, position) => stepOf(step, position, changes[position])),
+      variables: (compilation.plan.variables ?? []).map(({ name, type, value }) => ({ name, type, value })),
       removed,
       last: last ? { id: last.id, hosts: last.hosts, endedAt: toTime(last.endedAt) } : null,
       predicted: predict(past),
@@ -128,18 +141,30 @@ function largest(
     .slice(0, SHARES_SHOWN)
 }
 
-const noScript = { uses: null, language: null, account: '', scriptSha256: null, scriptBytes: null }
+const noScript = {
+  uses: null,
+  language: null,
+  account: '',
+  db: null,
+  secrets: {},
+  scriptSha256: null,
+  scriptBytes: null,
+}
 
 function stepOf(
-  step: CompiledStep,
+  compiled: CompiledStep,
   position: number,
   change: StepChange = { change: 'new', was: null, fields: [] },
 ) {
-  const { type, name } = step
-  if (step.type !== 'script') return { position, type, name, ...noScript, ...change }
+  const { type, name } = compiled
+  const step = hostStepOf(compiled)
+  if (!step) return { position, type, name, ...noScript, ...change }
   const { source, language, account, scriptSha256, scriptBytes } = step
+  const secrets = namesOf(step.secrets ?? {})
   const uses = source ? `${source.script}@${source.version}` : null
-  return { position, type, name, uses, language, account, scriptSha256, scriptBytes, ...change }
+  const db = step.type === 'sql' ? step.db : null
+  const of = { uses, language, account, db, secrets, scriptSha256, scriptBytes }
+  return { position, type, name, ...of, ...change }
 }
 
 function predict(past: readonly PastRun[]) {

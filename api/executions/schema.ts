@@ -11,6 +11,7 @@ import { stepStates } from '../../domain/step-execution.js'
 import type { Execution, StepExecution } from '../../store/postgres/executions.js'
 import type { HostResult } from '../../store/postgres/host-results.js'
 import type { Operation } from '../../store/postgres/operations.js'
+import { groupings } from '../../store/postgres/output-groups.js'
 import { idField, timeField, toTime, toTimeOrNull } from '../fields.js'
 
 export const executionParams = z.object({ executionId: idField })
@@ -73,6 +74,12 @@ export const executionDetailSchema = executionSchema
   })
   .meta({ id: 'ExecutionDetail' })
 
+const scriptField = z
+  .string()
+  .describe(
+    'sha256 (hex) of the text that the attempt runs: that of the plan, or one that an operation brought.',
+  )
+
 export const hostResultSchema = z
   .object({
     hostId: idField,
@@ -91,7 +98,12 @@ export const hostResultSchema = z
     stdoutBytes: z.number().nullable(),
     stderrBytes: z.number().nullable(),
     truncated: z.boolean().describe('Whether output was cut at the cap.'),
+    tag: z
+      .string()
+      .nullable()
+      .describe('What the script said its outcome is called, by `drover-tag` or job_success and job_fail.'),
     resolvedAt: timeField.nullable().describe('When an unknown outcome became known.'),
+    scriptSha256: scriptField,
   })
   .meta({ id: 'HostResult' })
 
@@ -106,6 +118,7 @@ export const verdictSchema = z
     signal: z.string().nullable(),
     at: timeField.nullable().describe('When it was said; null while the attempt has no end.'),
     amended: z.boolean().describe('Whether it took the place of `unknown`.'),
+    scriptSha256: scriptField,
   })
   .meta({ id: 'Verdict' })
 
@@ -123,6 +136,9 @@ export const operationSchema = z
     args: z.object({
       hard: z.boolean().optional(),
       step: z.int().optional(),
+      hosts: z.array(z.string()).optional(),
+      all: z.boolean().optional(),
+      scriptSha256: z.string().optional().describe('Of the edited script that it brought.'),
       includeUnknown: z.boolean().optional(),
       unknownHosts: z.int().optional(),
       seen: z.enum(seenRuns).optional(),
@@ -135,6 +151,13 @@ export const operationSchema = z
     decidedAt: timeField.nullable(),
   })
   .meta({ id: 'Operation' })
+
+export const groupingField = z
+  .enum(groupings)
+  .default('normalised')
+  .describe(
+    "`output` compares byte for byte, `normalised` without what is other on every host by its nature: times, ids, the host's own name.",
+  )
 
 /** A group of hosts as it is shown: how many, and their names folded. */
 export function groupView<G extends { hostNames: readonly string[] }>({ hostNames, ...group }: G) {
@@ -167,7 +190,7 @@ export function executionView(execution: Execution): z.input<typeof executionSch
 }
 
 export function stepView(step: StepExecution, source: ScriptSource | null): z.input<typeof stepSchema> {
-  const { path: _path, ...rest } = step
+  const { path: _path, failureIgnored: _ignored, ...rest } = step
   const uses = source && `${source.script}@${source.version}`
   return { ...rest, uses, startedAt: toTimeOrNull(step.startedAt), endedAt: toTimeOrNull(step.endedAt) }
 }

@@ -1,6 +1,6 @@
 /** Finding the job and the plan that a path names, and checking steps before they are kept. */
 import { PlatformError } from '../../domain/errors.js'
-import type { JobSteps } from '../../domain/job.schema.js'
+import type { JobDefinition, JobSteps } from '../../domain/job.schema.js'
 import type { ScopeId } from '../../domain/id.js'
 import { compilePlan } from '../../domain/plan.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
@@ -9,7 +9,8 @@ import { sortKeys } from '../../domain/sort-keys.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { getPlan, type JobPlan, type PlanKey } from '../../store/postgres/job-plans.js'
 import { getJob, type Job, type JobKey, lockJob } from '../../store/postgres/jobs.js'
-import { findUsed, holdUsed, sha256 } from '../executions/find-used.js'
+import { holdNamedDbAccounts } from '../db-accounts/find-db-account.js'
+import { findNamed, holdNamed, sha256 } from '../executions/find-used.js'
 
 /** @throws PlatformError job_unknown */
 export async function mustFindJob(db: Db, key: JobKey): Promise<Job> {
@@ -39,18 +40,27 @@ export function planUnknown({ job, plan }: PlanKey): PlatformError {
 }
 
 /** Hex, the same whatever the order of their fields. */
-export const hashSteps = (steps: JobSteps) => sha256(JSON.stringify(sortKeys(steps)))
+export function hashDefinition({ steps, variables }: JobDefinition): string {
+  return sha256(JSON.stringify(sortKeys(variables.length ? { steps, variables } : steps)))
+}
 
 /** What is audited of steps: which texts, not the texts. */
 export const auditSteps = (steps: JobSteps) => steps.map((step) => auditOf(step, sha256))
 
 /**
- * Refuses at once what a launch would refuse: sizes, names, scripts that do not run.
+ * Refuses at once what a launch would refuse: sizes, names, scripts that do not run, values that do not fit.
  * @returns what makes sure, called last, that what they use is still there and stays until the steps are written
- * @throws PlatformError as compilePlan and findUsed
+ * @throws PlatformError as compilePlan and findNamed
  */
-export async function checkSteps(tx: Db, scopeId: ScopeId, plan: PlanInput): Promise<() => Promise<void>> {
-  const used = await findUsed(tx, scopeId, plan)
-  compilePlan(plan, sha256, used)
-  return () => holdUsed(tx, scopeId, plan, used)
+export async function checkDefinition(
+  tx: Db,
+  scopeId: ScopeId,
+  plan: PlanInput,
+): Promise<() => Promise<void>> {
+  const found = await findNamed(tx, scopeId, plan)
+  compilePlan(plan, { sha256, ...found })
+  return async () => {
+    await holdNamedDbAccounts(tx, scopeId, plan)
+    await holdNamed(tx, scopeId, plan, found)
+  }
 }

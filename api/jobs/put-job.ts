@@ -2,12 +2,13 @@
 import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
 import { jobStepsSchema } from '../../domain/job.schema.js'
+import { variablesSchema } from '../../domain/variable.schema.js'
 import { insertJob, updateJob } from '../../store/postgres/jobs.js'
 import { stepErrors } from '../executions/find-used.js'
 import { descriptionField, tagsField } from '../fields.js'
 import { operation } from '../operation.js'
 import { checkSeen } from '../seen.js'
-import { auditSteps, checkSteps, hashSteps, mustFindJob, mustLockJob } from './find-job.js'
+import { auditSteps, checkDefinition, hashDefinition, mustFindJob, mustLockJob } from './find-job.js'
 import { jobParams, jobSummarySchema, jobView, seenField, withoutSteps } from './schema.js'
 
 export const putJob = operation({
@@ -23,19 +24,25 @@ export const putJob = operation({
     description: descriptionField.default(''),
     tags: tagsField.default([]),
     steps: jobStepsSchema,
+    variables: variablesSchema.default([]),
     revision: seenField,
   }),
   response: jobSummarySchema,
   errors: ['job_unknown', 'name_taken', 'edit_conflict', ...stepErrors],
   audit: ({ params, body }) => ({
     resource: `job/${params.job}`,
-    detail: { steps: auditSteps(body.steps), revision: body.revision ?? null },
+    detail: {
+      steps: auditSteps(body.steps),
+      variables: body.variables.map(({ name }) => name),
+      revision: body.revision ?? null,
+    },
   }),
   async write({ scope, caller, params, body }, tx) {
     const key = { scopeId: scope.id, job: params.job }
     const { revision, ...rest } = body
-    const hold = await checkSteps(tx, scope.id, { name: params.job, steps: body.steps })
-    const content = { ...rest, sha256: hashSteps(body.steps), by: caller.principalId }
+    const { steps, variables } = body
+    const hold = await checkDefinition(tx, scope.id, { name: params.job, steps, variables })
+    const content = { ...rest, sha256: hashDefinition(body), by: caller.principalId }
     if (revision === undefined) {
       if (!(await insertJob(tx, key, content)))
         throw new PlatformError('name_taken', `there is a job ${key.job}; give its revision to replace it`)

@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
 import { chooseSteps } from '../../domain/job.js'
 import { chosenSchema } from '../../domain/job.schema.js'
+import { compileVariables } from '../../domain/variable.js'
+import { valuesSchema } from '../../domain/variable.schema.js'
 import { getPlan, insertPlan, syncPlan, updatePlan } from '../../store/postgres/job-plans.js'
 import { descriptionField, revisionField } from '../fields.js'
 import { operation } from '../operation.js'
@@ -22,30 +24,44 @@ export const putPlan = operation({
   body: z.strictObject({
     description: descriptionField.default(''),
     chosen: chosenSchema.default(null),
+    values: valuesSchema
+      .default({})
+      .describe(
+        "The plan's own values of variables; the others have the job's, as it had them at the last sync.",
+      ),
     revision: seenField,
     jobRevision: revisionField.optional().describe('Of the job that the plan is to have the steps of.'),
   }),
   response: planSummarySchema,
-  errors: ['job_unknown', 'plan_unknown', 'plan_invalid', 'name_taken', 'edit_conflict'],
+  errors: ['job_unknown', 'plan_unknown', 'plan_invalid', 'variable_unknown', 'name_taken', 'edit_conflict'],
   audit: ({ params, body }) => ({
     resource: `job/${params.job}/plan/${params.plan}`,
-    detail: { chosen: body.chosen, revision: body.revision ?? null, jobRevision: body.jobRevision ?? null },
+    detail: {
+      chosen: body.chosen,
+      values: Object.keys(body.values),
+      revision: body.revision ?? null,
+      jobRevision: body.jobRevision ?? null,
+    },
   }),
   async write({ scope, caller, params, body }, tx) {
     const key = { scopeId: scope.id, ...params }
     const job = await mustLockJob(tx, key)
-    const { revision, jobRevision, description, chosen } = body
-    const content = { description, chosen, by: caller.principalId }
+    const { revision, jobRevision, ...rest } = body
+    const content = { ...rest, by: caller.principalId }
+    const { chosen, values } = content
     if (jobRevision !== undefined) checkSeen(jobRevision, jobView(withoutSteps(job)), `job ${key.job}`)
     if (revision === undefined) {
       if (await getPlan(tx, key))
         throw new PlatformError('name_taken', `there is a plan ${key.plan}; give its revision to change it`)
       chooseSteps(job.steps, chosen)
+      compileVariables(job.variables, [values], false)
       await insertPlan(tx, key, content)
     } else {
       const plan = await mustFindPlan(tx, key)
       checkSeen(revision, planView(withoutSteps(plan)), `plan ${key.job}/${key.plan}`)
-      chooseSteps((jobRevision === undefined ? plan : job).steps, chosen)
+      const basis = jobRevision === undefined ? plan : job
+      chooseSteps(basis.steps, chosen)
+      compileVariables(basis.variables, [values], false)
       await updatePlan(tx, key, content)
       if (jobRevision !== undefined) await syncPlan(tx, key, content)
     }

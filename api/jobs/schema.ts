@@ -1,6 +1,7 @@
 /** Jobs and their plans, as the API shows them. */
 import { z } from 'zod'
 import { chosenSchema, jobStepsSchema } from '../../domain/job.schema.js'
+import { valuesSchema, variablesSchema } from '../../domain/variable.schema.js'
 import type { JobSummary } from '../../store/postgres/jobs.js'
 import type { PlanSummary } from '../../store/postgres/job-plans.js'
 import { descriptionField, nameField, revisionField, timeField, toTimes } from '../fields.js'
@@ -24,14 +25,19 @@ const jobFields = {
   ...who,
 }
 export const jobSummarySchema = z.object(jobFields).meta({ id: 'JobSummary' })
-export const jobSchema = z.object({ ...jobFields, steps: jobStepsSchema }).meta({ id: 'Job' })
+export const jobSchema = z
+  .object({ ...jobFields, steps: jobStepsSchema, variables: variablesSchema })
+  .meta({ id: 'Job' })
 
 const planFields = {
   job: nameField,
   name: nameField,
   description: descriptionField,
   chosen: chosenSchema,
-  needsSync: z.boolean().describe("Whether the job's steps have changed since the plan was made or synced."),
+  values: valuesSchema.describe('Its own, of variables.'),
+  needsSync: z
+    .boolean()
+    .describe("Whether the job's steps or variables have changed since the plan was made or synced."),
   revision: revisionField,
   ...who,
 }
@@ -40,6 +46,7 @@ export const planSchema = z
   .object({
     ...planFields,
     steps: jobStepsSchema.describe("All of the job's, as they were: what is chosen of them is launched."),
+    variables: variablesSchema.describe("The job's, as they were."),
   })
   .meta({ id: 'Plan' })
 
@@ -47,6 +54,7 @@ export const jobView = <J extends JobSummary>(job: J) => ({ ...job, ...toTimes(j
 export const planView = <P extends PlanSummary>(plan: P) => ({ ...plan, ...toTimes(plan) })
 
 /** What a change answers: the steps are the caller's own, and an answer is kept for days. */
-export function withoutSteps<T extends { steps: unknown }>({ steps: _steps, ...rest }: T) {
+export function withoutSteps<T extends { steps: unknown; variables: unknown }>(whole: T) {
+  const { steps: _steps, variables: _variables, ...rest } = whole
   return rest
 }

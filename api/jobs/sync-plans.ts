@@ -1,6 +1,6 @@
 /** POST /jobs/{job}/sync: gives plans the steps that their job has now. */
 import { z } from 'zod'
-import { syncChosen } from '../../domain/job.js'
+import { syncChosen, syncValues } from '../../domain/job.js'
 import { listOutdated, listPlanNames, syncPlan } from '../../store/postgres/job-plans.js'
 import type { JobKey } from '../../store/postgres/jobs.js'
 import type { Db } from '../../store/postgres/pool.js'
@@ -37,6 +37,9 @@ export const syncPlans = operation({
         z.object({
           plan: nameField,
           dropped: z.array(z.string()).describe('Steps that it had chosen and the job has no more.'),
+          droppedValues: z
+            .array(z.string())
+            .describe('Variables that it had values for, and that the job has no more or of another type.'),
         }),
       ),
       refused: z
@@ -65,8 +68,9 @@ export const syncPlans = operation({
         continue
       }
       const { chosen, dropped } = now
-      await syncPlan(tx, { ...key, plan: plan.name }, { chosen, by: caller.principalId })
-      synced.push({ plan: plan.name, dropped })
+      const { values, droppedValues } = syncValues(job.variables, plan.values)
+      await syncPlan(tx, { ...key, plan: plan.name }, { chosen, values, by: caller.principalId })
+      synced.push({ plan: plan.name, dropped, droppedValues })
     }
     return { synced, refused, more: found.length > MOST_PLANS }
   },

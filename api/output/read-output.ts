@@ -11,7 +11,11 @@ import { idField } from '../fields.js'
 import { operation } from '../operation.js'
 import { queryFlag, queryInteger } from '../paging.js'
 import { type ByteRange, parseRange } from './range.js'
+import { findPerspective, sendNormalised } from './send-normalised.js'
 import { findEnd, streamKey } from './stream-end.js'
+
+/** Normalising costs the API time. */
+const NORMALISED_FIRST_MAX = 16 * 1024 * 1024
 
 export const readOutput = operation({
   name: 'read-output',
@@ -25,6 +29,14 @@ export const readOutput = operation({
   query: z.strictObject({
     attempt: queryInteger(1, 1_000_000).optional().describe('The latest if left out.'),
     download: queryFlag.default(false),
+    normalised: queryFlag
+      .default(false)
+      .describe(
+        'What normalising takes out stands as `<time>`, `<host>`, …; lines stay what they are. No range is taken.',
+      ),
+    first: queryInteger(1, NORMALISED_FIRST_MAX)
+      .default(NORMALISED_FIRST_MAX)
+      .describe('With `normalised`: so many bytes of the output, from its begin.'),
   }),
   produces: ['text/plain', 'application/octet-stream'],
   errors: ['execution_unknown', 'step_unknown', 'host_unknown', 'range_invalid'],
@@ -46,6 +58,13 @@ export const readOutput = operation({
     response.setHeader('x-output-complete', String(complete))
     response.setHeader('x-output-truncated', String(result.truncated))
     response.setHeader('cache-control', complete ? 'private, max-age=3600' : 'no-store')
+    if (query.normalised) {
+      response.setHeader('content-type', 'text/plain; charset=utf-8')
+      response.removeHeader('accept-ranges')
+      const perspective = await findPerspective(services.pool, step, result.hostId)
+      const source = services.output.read(key, 0, Math.min(bytes, query.first))
+      return sendNormalised(source, perspective, { response, ended })
+    }
     const range = rangeOf(headers.range, bytes, response)
     const file = `r-${params.executionId}-${params.position}-${result.hostName.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.${params.stream}`
     response.setHeader('content-disposition', query.download ? `attachment; filename="${file}"` : 'inline')

@@ -6,7 +6,7 @@ import { lockJob, updateJob } from '../../store/postgres/jobs.js'
 import { holdScripts } from '../../store/postgres/script-library.js'
 import { mustUse } from '../executions/find-used.js'
 import { nameField } from '../fields.js'
-import { hashSteps, mustLockJob } from '../jobs/find-job.js'
+import { hashDefinition, mustLockJob } from '../jobs/find-job.js'
 import { operation } from '../operation.js'
 import { scriptParams } from './schema.js'
 
@@ -57,7 +57,12 @@ export const syncJobs = operation({
       if (!changed.length) continue
       more = synced.length === MOST_JOBS
       if (more) break
-      await updateJob(tx, key, { ...job, steps, sha256: hashSteps(steps), by: caller.principalId })
+      await updateJob(tx, key, {
+        ...job,
+        steps,
+        sha256: hashDefinition({ ...job, steps }),
+        by: caller.principalId,
+      })
       synced.push({ job: name, steps: changed })
     }
     // Last, as launches do: what it names cannot be removed or disabled before all of it is written.

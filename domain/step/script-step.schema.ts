@@ -1,7 +1,8 @@
 /** The shape of a script step as a person writes it. */
 import { z } from 'zod'
-import { GRACE_DEFAULT_MS, languages, TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS } from '../script.js'
+import { GRACE_DEFAULT_MS, scriptLanguages, TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS } from '../script.js'
 import { parseUse } from '../script-library.js'
+import { parseSecretUse, STEP_SECRETS_MAX } from '../secret.js'
 import { stepNameField, whenField } from './fields.schema.js'
 
 /** `20` hosts at a time, or `25%` of them. */
@@ -23,6 +24,22 @@ const retrySchema = z
     'Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run.',
   )
 
+const secretsField = z
+  .record(
+    z.string().max(255),
+    z
+      .string()
+      .max(80)
+      .refine(
+        (text) => parseSecretUse(text) !== undefined,
+        'must be the name of a secret, as `db-password` or `db-password@3`',
+      ),
+  )
+  .refine((secrets) => Object.keys(secrets).length <= STEP_SECRETS_MAX, `at most ${STEP_SECRETS_MAX} secrets`)
+  .describe(
+    'Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one.',
+  )
+
 export const scriptStepFields = z.strictObject({
   type: z.literal('script').default('script'),
   name: stepNameField,
@@ -36,7 +53,7 @@ export const scriptStepFields = z.strictObject({
       'A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one.',
     ),
   language: z
-    .enum(languages)
+    .enum(scriptLanguages)
     .optional()
     .describe('bash if left out. Not beside `uses`: a script of the library has its own.'),
   arguments: z
@@ -45,6 +62,7 @@ export const scriptStepFields = z.strictObject({
     .default([])
     .describe('Arguments, given as they are; no shell reads them.'),
   environment: z.record(z.string().max(255), z.string().max(32_768)).default({}),
+  secrets: secretsField.optional(),
   workingDirectory: z
     .string()
     .max(4096)
@@ -53,11 +71,12 @@ export const scriptStepFields = z.strictObject({
   account: z.string().max(64).default('').describe("The account to run as; the agent's own if left out."),
   login: z.boolean().default(false).describe("Whether the account's profile is read first."),
   timeoutMs: z
-    .int()
-    .min(0)
-    .max(TIMEOUT_MAX_MS)
+    .union([
+      z.int().min(0).max(TIMEOUT_MAX_MS),
+      z.string().regex(/^\$\{[A-Za-z_][A-Za-z0-9_]*\}$/, 'must be a number of ms, or a variable as ${LIMIT}'),
+    ])
     .default(TIMEOUT_DEFAULT_MS)
-    .describe('0: no limit but the 48 h of the order.'),
+    .describe('0: no limit but the 48 h of the order. Or a variable that holds the number.'),
   graceMs: z
     .int()
     .min(0)
@@ -67,6 +86,12 @@ export const scriptStepFields = z.strictObject({
   onFailure: z.enum(['stop', 'ignore']).default('stop'),
   concurrency: concurrencySchema.optional(),
   retry: retrySchema.optional(),
+  onUncaptured: z
+    .enum(['fail', 'keep'])
+    .optional()
+    .describe(
+      'Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.',
+    ),
   when: whenField,
 })
 

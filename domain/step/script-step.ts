@@ -1,9 +1,12 @@
 /** Script steps: a text that runs on every host of the run. */
+import type { DbAccount } from '../db-account.js'
 import { PlatformError } from '../errors.js'
 import type { RetryPolicy } from '../retry.js'
 import { type Language, SCRIPT_MAX_BYTES } from '../script.js'
+import type { FrozenSecret } from '../secret.js'
 import type { OnFailure } from '../step-execution.js'
 import { utf8Length } from '../text.js'
+import { type CompiledVariable, checkReferences, referencesOf } from '../variable.js'
 import type { ScriptStepInput } from './script-step.schema.js'
 
 /** Texts are kept apart by hash, so that a plan stays small and no history holds them. */
@@ -18,14 +21,18 @@ export interface CompiledScriptStep {
   scriptBytes: number
   arguments: string[]
   environment: Record<string, string>
+  /** By the names under which the script gets them; left out where there are none. */
+  secrets?: Record<string, FrozenSecret>
   workingDirectory: string
   account: string
   login: boolean
-  timeoutMs: number
+  /** Or a variable that holds it: `${LIMIT}`. */
+  timeoutMs: number | string
   graceMs: number
   onFailure: OnFailure
   concurrency: number | string | undefined
   retry?: RetryPolicy | undefined
+  onUncaptured?: 'fail' | 'keep' | undefined
   when?: string | undefined
 }
 
@@ -43,6 +50,9 @@ export interface UsedScript extends ScriptSource {
   bytes: number
 }
 
+/** Steps whose text runs on hosts all have one, of the library or their own. */
+export type StepText = Pick<CompiledScriptStep, 'language' | 'source' | 'scriptSha256' | 'scriptBytes'>
+
 /** Hashing is the caller's: this part is pure. Returns lower-case hex. */
 export type Sha256 = (text: string) => string
 
@@ -50,8 +60,13 @@ export interface ScriptSources {
   sha256: Sha256
   /** What is found in the library, by what the steps' `uses` say. */
   used: ReadonlyMap<string, UsedScript>
+  /** Database accounts that the steps name, by name. */
+  dbAccounts: ReadonlyMap<string, DbAccount>
+  /** The versions that are frozen, by what the steps say. */
+  secrets: ReadonlyMap<string, FrozenSecret>
   /** Takes in the texts of the steps, by their hashes. */
   texts: Map<string, string>
+  variables: readonly CompiledVariable[]
 }
 
 /**
@@ -61,32 +76,66 @@ export interface ScriptSources {
 export function compileScriptStep(
   step: ScriptStepInput,
   where: string,
-  { sha256, used, texts }: ScriptSources,
+  sources: ScriptSources,
 ): CompiledScriptStep {
   checkFields(step, where)
-  const text = step.script === undefined ? usedText(step, used) : inlineText(step, where, sha256)
-  if (step.script !== undefined) texts.set(text.scriptSha256, step.script)
-  const { script: _text, uses: _uses, ...rest } = step
-  return { ...rest, ...text, concurrency: step.concurrency }
+  checkReferences(templatesOf(step), sources.variables, where)
+  checkSecretNames(step, sources.variables, where)
+  const text = textOf(
+    { text: step.script, uses: step.uses, language: step.language ?? 'bash' },
+    where,
+    sources,
+  )
+  if (text.language === 'sql') {
+    throw new PlatformError(
+      'plan_invalid',
+      `${where}: script ${step.uses} is SQL, which a step of the kind sql runs`,
+    )
+  }
+  const { script: _text, uses: _uses, secrets, ...rest } = step
+  return { ...rest, ...text, ...frozenSecrets(secrets, where, sources), concurrency: step.concurrency }
 }
 
-type StepText = Pick<CompiledScriptStep, 'language' | 'source' | 'scriptSha256' | 'scriptBytes'>
+/** @param asked by the names under which the step gets them */
+export function frozenSecrets(
+  asked: Record<string, string> | undefined,
+  where: string,
+  { secrets }: ScriptSources,
+): { secrets?: Record<string, FrozenSecret> } {
+  const frozen = Object.entries(asked ?? {}).map(([name, use]): [string, FrozenSecret] => {
+    const version = secrets.get(use)
+    if (!version) throw new Error(`${where} uses secret ${use}, which was not looked up`)
+    return [name, version]
+  })
+  return frozen.length ? { secrets: Object.fromEntries(frozen) } : {}
+}
 
-function inlineText(step: ScriptStepInput, where: string, sha256: Sha256): StepText {
-  const script = step.script ?? ''
-  const scriptBytes = utf8Length(script)
+/**
+ * The text of a step: the one that it uses, or its own, which is taken in.
+ * @throws PlatformError script_too_large
+ */
+export function textOf(
+  step: { text: string | undefined; uses: string | undefined; language: Language },
+  where: string,
+  { sha256, used, texts }: ScriptSources,
+): StepText {
+  const { text, uses = '', language } = step
+  if (text === undefined) return usedText(uses, where, used)
+  const scriptBytes = utf8Length(text)
   if (scriptBytes > SCRIPT_MAX_BYTES) {
     throw new PlatformError(
       'script_too_large',
       `${where}: the script has ${scriptBytes} bytes, at most ${SCRIPT_MAX_BYTES} are taken; put the bulk into a file and let the script read it`,
     )
   }
-  return { language: step.language ?? 'bash', scriptSha256: sha256(script), scriptBytes }
+  const scriptSha256 = sha256(text)
+  texts.set(scriptSha256, text)
+  return { language, scriptSha256, scriptBytes }
 }
 
-function usedText(step: ScriptStepInput, used: ReadonlyMap<string, UsedScript>): StepText {
-  const found = used.get(step.uses ?? '')
-  if (!found) throw new Error(`step "${step.name}" uses ${step.uses}, which was not looked up`)
+function usedText(uses: string, where: string, used: ReadonlyMap<string, UsedScript>): StepText {
+  const found = used.get(uses)
+  if (!found) throw new Error(`${where} uses ${uses}, which was not looked up`)
   const { script, version, language, sha256, bytes } = found
   return { language, source: { script, version }, scriptSha256: sha256, scriptBytes: bytes }
 }
@@ -94,8 +143,11 @@ function usedText(step: ScriptStepInput, used: ReadonlyMap<string, UsedScript>):
 // The agent refuses these too; said here, the run is refused before any host is asked.
 const refusedVariables = /^(LD_.*|BASH_ENV|ENV|IFS|BASH_FUNC_.*|DROVER_.*)$/
 
+/** Under which name a script is told where the file of a secret is. */
+export const secretVariable = (name: string) => `${name}_FILE`
+
 function checkFields(step: ScriptStepInput, where: string): void {
-  for (const name of Object.keys(step.environment)) {
+  for (const name of [...Object.keys(step.environment), ...Object.keys(step.secrets ?? {})]) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       throw new PlatformError(
         'plan_invalid',
@@ -109,11 +161,54 @@ function checkFields(step: ScriptStepInput, where: string): void {
       )
     }
   }
-  if (step.workingDirectory && !/^(\/|[A-Za-z]:\\)/.test(step.workingDirectory)) {
-    throw new PlatformError('plan_invalid', `${where}: the working directory must be an absolute path`)
-  }
-  if (step.account && !/^[A-Za-z_][A-Za-z0-9_.-]*\$?$/.test(step.account)) {
-    throw new PlatformError('plan_invalid', `${where}: "${step.account}" is not a name for an account`)
+  const fault = placeFault(step)
+  if (fault) throw new PlatformError('plan_invalid', `${where}: ${fault}`)
+}
+
+type Places = Pick<CompiledScriptStep, 'arguments' | 'workingDirectory' | 'account' | 'timeoutMs'>
+
+/** The fields in which `${NAME}` stands for the value of a variable. */
+export function templatesOf(step: Places): string[] {
+  const { workingDirectory, account, timeoutMs } = step
+  return [...step.arguments, workingDirectory, account, ...(typeof timeoutMs === 'string' ? [timeoutMs] : [])]
+}
+
+/** What is wrong with a folder and an account; what a variable has a part in is judged when its value is there. */
+export function placeFault(step: Pick<Places, 'workingDirectory' | 'account'>): string | undefined {
+  const { workingDirectory, account } = step
+  const isOpen = (text: string) => referencesOf(text).length > 0
+  if (workingDirectory && !isOpen(workingDirectory) && !/^(\/|[A-Za-z]:\\)/.test(workingDirectory))
+    return 'the working directory must be an absolute path'
+  if (account && !isOpen(account) && !/^[A-Za-z_][A-Za-z0-9_.-]*\$?$/.test(account))
+    return `"${account.slice(0, 64)}" is not a name for an account`
+  return undefined
+}
+
+/** @throws PlatformError plan_invalid */
+export function checkAccount(account: string, where: string): void {
+  const fault = placeFault({ workingDirectory: '', account })
+  if (fault) throw new PlatformError('plan_invalid', `${where}: ${fault}`)
+}
+
+/** A name means one thing: that of a secret is no variable beside it, nor is the one of its file. */
+function checkSecretNames(
+  { secrets = {}, environment }: ScriptStepInput,
+  variables: readonly CompiledVariable[],
+  where: string,
+): void {
+  const givers = [
+    { by: 'environment', names: new Set(Object.keys(environment)) },
+    { by: 'the variables of the run', names: new Set(variables.map(({ name }) => name)) },
+  ]
+  for (const secret of Object.keys(secrets)) {
+    for (const { by, names } of givers) {
+      const taken = [secret, secretVariable(secret)].find((name) => names.has(name))
+      if (taken === undefined) continue
+      throw new PlatformError(
+        'plan_invalid',
+        `${where}: the variable ${taken} is given by ${by} and by the secret ${secret}; give one of them another name`,
+      )
+    }
   }
 }
 

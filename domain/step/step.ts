@@ -4,11 +4,14 @@ import { PlatformError } from '../errors.js'
 import type { StepInput } from '../plan.schema.js'
 import { retryDelays } from '../retry.js'
 import { type CompiledScriptStep, compileScriptStep, type ScriptSources } from './script-step.js'
+import { type CompiledSqlStep, compileSqlStep } from './sql-step.js'
 import { type CompiledWaitStep, compileWaitStep } from './wait-step.js'
 
 /** One step, compiled. */
-export type CompiledStep = CompiledScriptStep | CompiledWaitStep
-export const stepTypes = ['script', 'wait'] as const satisfies readonly CompiledStep['type'][]
+export type CompiledStep = CompiledScriptStep | CompiledSqlStep | CompiledWaitStep
+/** One that hosts carry out: it has a text, and whatever an order says of it. */
+export type CompiledHostStep = CompiledScriptStep | CompiledSqlStep
+export const stepTypes = ['script', 'sql', 'wait'] as const satisfies readonly CompiledStep['type'][]
 export type StepType = CompiledStep['type']
 
 type Input<T extends StepType> = Extract<StepInput, { type: T }>
@@ -18,6 +21,7 @@ const compilers: {
   [T in StepType]: (step: Input<T>, where: string, sources: ScriptSources) => Compiled<T>
 } = {
   script: compileScriptStep,
+  sql: compileSqlStep,
   wait: compileWaitStep,
 }
 
@@ -29,18 +33,24 @@ export function compileStep<T extends StepType>(
 ): CompiledStep {
   const step = steps[index] as Input<T>
   const where = `step ${index + 1} "${step.name}"`
-  checkWhen(
-    step.when,
-    steps.slice(0, index).map((earlier) => earlier.name),
-    where,
-  )
+  const variables = sources.variables.filter((variable) => variable.type !== 'perHost')
+  checkWhen(step.when, { steps: steps.slice(0, index), variables }, where)
   return compilers[step.type as T](step, where, sources)
 }
 
-function checkWhen(when: string | undefined, earlier: readonly string[], where: string): void {
+interface Named {
+  name: string
+}
+
+function checkWhen(
+  when: string | undefined,
+  known: { steps: readonly Named[]; variables: readonly Named[] },
+  where: string,
+): void {
   if (when === undefined) return
+  const names = (all: readonly Named[]) => all.map(({ name }) => name)
   try {
-    checkCondition(when, earlier)
+    checkCondition(when, { steps: names(known.steps), variables: names(known.variables) })
   } catch (error) {
     if (!(error instanceof ConditionFault)) throw error
     throw new PlatformError('plan_invalid', `${where}: when: ${error.message}`)
@@ -48,17 +58,32 @@ function checkWhen(when: string | undefined, earlier: readonly string[], where: 
 }
 
 /** The script of the library that a step uses, as it says it. */
-export const useOf = (step: StepInput): string | undefined => (step.type === 'script' ? step.uses : undefined)
+export const useOf = (step: StepInput): string | undefined => (step.type === 'wait' ? undefined : step.uses)
+
+/** The secrets that a step is to be given, as it says them. */
+export const secretsOf = (step: StepInput): string[] =>
+  step.type === 'script' ? Object.values(step.secrets ?? {}) : []
 
 /** What an audit keeps of a step: which text, not the text. @param sha256 of a text */
 export function auditOf(step: StepInput, sha256: (text: string) => string): string {
-  return step.type === 'script' ? (step.uses ?? sha256(step.script ?? '')) : step.type
+  if (step.type === 'wait') return step.type
+  return step.uses ?? sha256((step.type === 'sql' ? step.sql : step.script) ?? '')
 }
 
 /** Whether the hosts of the run have a part in steps of a kind. */
-export const hasHosts: { [T in StepType]: boolean } = { script: true, wait: false }
+export const hasHosts: { [T in StepType]: boolean } = { script: true, sql: true, wait: false }
+
+/** The same step, if hosts carry it out. */
+export function hostStepOf(step: CompiledStep | undefined): CompiledHostStep | undefined {
+  return step && step.type !== 'wait' ? step : undefined
+}
+
+/** The database account that a step signs in with, by name. */
+export const dbAccountOf = (step: StepInput): string | undefined =>
+  step.type === 'sql' ? step.dbAccount : undefined
 
 /** How long a host waits after each attempt for the next one that it gets by itself; empty: there is none. */
 export function retryDelaysOf(step: CompiledStep): number[] {
-  return step.type === 'script' && step.retry ? retryDelays(step.retry) : []
+  const retry = hostStepOf(step)?.retry
+  return retry ? retryDelays(retry) : []
 }

@@ -2,6 +2,7 @@
 import { Cron } from 'croner'
 import { PlatformError } from '../errors.js'
 import type { CompiledScriptStep } from './script-step.js'
+import type { CompiledSqlStep } from './sql-step.js'
 import type { WaitStepInput } from './wait-step.schema.js'
 
 export interface CompiledWaitStep {
@@ -40,7 +41,7 @@ function isDate(until: string | undefined): boolean {
  * @throws PlatformError plan_invalid
  */
 export function checkWaits(
-  steps: readonly (CompiledWaitStep | CompiledScriptStep)[],
+  steps: readonly (CompiledWaitStep | CompiledScriptStep | CompiledSqlStep)[],
   now: Date,
   expiresInMs: number,
 ): void {

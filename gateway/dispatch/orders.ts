@@ -29,9 +29,10 @@ export async function sendDispatch(
   session.scripts.add(sha256)
   task.sentAt = performance.now()
   const { order, signature } = host
+  const secrets = host.secrets ?? Buffer.alloc(0)
   return session.send({
     $case: 'dispatch',
-    value: { order, signature, keyId: work.keyId, spec: work.spec, content },
+    value: { order, signature, keyId: work.keyId, spec: work.spec, content, secrets },
   })
 }
 
@@ -86,6 +87,27 @@ async function loadText(
 /** Only the journal that an order was made for may be told of it: another one would say "never started" of what that one may have started. */
 export function mayTell(session: Session, journalId: string | null): boolean {
   return !session.quarantined && (journalId === null || journalId === session.journalId)
+}
+
+/** How a step is held: with its whole run, or because an operator has ended it while its run goes on. */
+export interface Hold extends SignedStop {
+  isHeld: boolean
+}
+
+export function holdOf(flags: ExecutionFlags, stepExecutionId: string): Hold {
+  const { stopOrder, stopSignature, stopKeyId, expiresAt } = flags
+  const isEnding = flags.endingStep === stepExecutionId
+  const isHeld = flags.cancelled || flags.pause !== null || isEnding
+  // A stop of the run that there is beside it was asked for later, and covers the step.
+  if (!isEnding || stopOrder) return { isHeld, stopOrder, stopSignature, stopKeyId, expiresAt }
+  const { stepStopOrder, stepStopSignature, stepStopKeyId } = flags
+  return {
+    isHeld,
+    stopOrder: stepStopOrder,
+    stopSignature: stepStopSignature,
+    stopKeyId: stepStopKeyId,
+    expiresAt,
+  }
 }
 
 /** A signed stop, and until when an agent that does not know the task must refuse it. */

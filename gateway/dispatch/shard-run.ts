@@ -7,7 +7,7 @@ import { type ExecutionFlags, findShardProgress, type ShardWork } from '../../st
 import type { GatewayDependencies } from '../dependencies.js'
 import type { SessionRegistry } from '../session/registry.js'
 import type { Session } from '../session/session.js'
-import { mayTell, sendCancel, sendDispatch } from './orders.js'
+import { type Hold, holdOf, mayTell, sendCancel, sendDispatch } from './orders.js'
 
 type WorkHost = ShardWork['hosts'][number]
 
@@ -41,7 +41,7 @@ const isDone = (run: HostRun) => run.phase === 'settled' || run.phase === 'gone'
 
 export class ShardRun {
   private readonly runs: Map<HostId, HostRun>
-  private flags: ExecutionFlags | undefined
+  private held: Hold | undefined
   private wake: () => void = () => {}
   private woken = false
   private ledgerAt = Date.now()
@@ -106,7 +106,7 @@ export class ShardRun {
 
   flagsChanged(flags: ExecutionFlags): void {
     const wasHeld = this.isHeld
-    this.flags = flags
+    this.held = holdOf(flags, this.work.stepExecutionId)
     // What was left is taken up again, and what was sent may have lost its order: agents answer a known one with its state.
     if (wasHeld && !this.isHeld) for (const run of this.runs.values()) if (!isDone(run)) run.phase = 'ready'
     this.nudge()
@@ -137,7 +137,7 @@ export class ShardRun {
   }
 
   private get isHeld(): boolean {
-    return this.flags !== undefined && (this.flags.cancelled || this.flags.pause !== null)
+    return this.held?.isHeld === true
   }
 
   private async turn(): Promise<void> {
@@ -182,7 +182,7 @@ export class ShardRun {
     }
   }
 
-  /** Cancelled or paused: nothing new leaves, and what runs is stopped if a stop was signed. */
+  /** Cancelled, paused or its step ended: nothing new leaves, and what runs is stopped if a stop was signed. */
   private hold(): void {
     for (const run of this.runs.values()) {
       if (isDone(run) || run.phase === 'left') continue
@@ -191,10 +191,10 @@ export class ShardRun {
         continue
       }
       const session = this.sessionOf(run)
-      const { flags } = this
-      if (session && flags?.stopOrder && !run.stop?.equals(flags.stopOrder)) {
+      const { held } = this
+      if (session && held?.stopOrder && !run.stop?.equals(held.stopOrder)) {
         const facts = { ...this.work, attempt: run.host.attempt }
-        if (sendCancel(session, flags, facts)) run.stop = flags.stopOrder
+        if (sendCancel(session, held, facts)) run.stop = held.stopOrder
       }
       if (session && run.phase === 'ready') run.phase = 'sent'
     }

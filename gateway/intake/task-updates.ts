@@ -3,7 +3,14 @@ import { isErrorCode } from '../../domain/errors.js'
 import type { HostState, Started as HostStarted } from '../../domain/host-result.js'
 import { type ExecutionId, isId, type StepExecutionId } from '../../domain/id.js'
 import { cutText } from '../../domain/text.js'
-import { dispatchId, sha256, Started, TaskState, type TaskUpdate } from '../../proto/index.js'
+import {
+  dispatchId,
+  type OutputSummary,
+  sha256,
+  Started,
+  TaskState,
+  type TaskUpdate,
+} from '../../proto/index.js'
 import type { HostUpdate } from '../../store/postgres/ledger.js'
 import type { Session, SessionTask } from '../session/session.js'
 
@@ -77,6 +84,7 @@ export function toHostUpdate(
     startedAgoMs: Math.min(number(update.startedAgoMs), AGO_MAX_MS),
     durationMs: number(update.durationMs),
     ...outputOf(update),
+    ...saidOf(update),
   }
 }
 
@@ -87,7 +95,7 @@ function hostStateOf(update: TaskUpdate): HostState | undefined {
     case TaskState.TASK_STATE_REJECTED:
       return 'rejected'
     case TaskState.TASK_STATE_EXITED:
-      return update.exitCode === 0 && !update.signal ? 'succeeded' : 'failed'
+      return update.exitCode === 0 && !update.signal && !update.failed ? 'succeeded' : 'failed'
     case TaskState.TASK_STATE_TIMED_OUT:
       return 'timed_out'
     case TaskState.TASK_STATE_CANCELLED:
@@ -109,14 +117,53 @@ function startedOf(update: TaskUpdate, state: HostState): HostStarted {
 
 function outputOf(
   update: TaskUpdate,
-): Pick<HostUpdate, 'stdoutBytes' | 'stderrBytes' | 'outputSha256' | 'truncated'> {
+): Pick<HostUpdate, 'stdoutBytes' | 'stderrBytes' | 'outputSha256' | 'normalisedSha256' | 'truncated'> {
   const { stdout, stderr } = update
   if (!stdout || !stderr) return {}
+  const outputSha256 = sha256(Buffer.concat([stdout.sha256, stderr.sha256]))
   return {
     stdoutBytes: number(stdout.bytes),
     stderrBytes: number(stderr.bytes),
-    outputSha256: sha256(Buffer.concat([stdout.sha256, stderr.sha256])),
+    outputSha256,
+    normalisedSha256: normalisedOf(stdout, stderr, outputSha256),
     truncated: stdout.truncated || stderr.truncated,
+  }
+}
+
+/**
+ * By what output is compared after normalising; undefined from agents that do not normalise. Where nothing was taken out it is the
+ * hash of the output itself, whatever the rules are; otherwise outputs are alike only by the same rules.
+ */
+function normalisedOf(stdout: OutputSummary, stderr: OutputSummary, exact: Buffer): Buffer | undefined {
+  const rules = stdout.normalisedRules
+  const hashes = [stdout.normalisedSha256, stderr.normalisedSha256]
+  if (!rules || rules !== stderr.normalisedRules || hashes.some((hash) => hash.length !== 32))
+    return undefined
+  const isPlain = [stdout, stderr].every((stream) => stream.normalisedSha256.equals(stream.sha256))
+  return isPlain ? exact : sha256(Buffer.concat([Buffer.from(`normalised by ${rules}\n`), ...hashes]))
+}
+
+// As much as an honest agent tells.
+const TAG_MAX = 256
+const VALUES_MAX = 64
+const VALUES_MAX_BYTES = 300_000
+
+/** What the script said of itself, as far as the ledger takes it. */
+function saidOf({ tag, variables }: TaskUpdate): Pick<HostUpdate, 'tag' | 'values'> {
+  const bytes = variables.reduce(
+    (sum, { items }) => sum + items.reduce((all, item) => all + item.length, 0),
+    0,
+  )
+  const isFit =
+    variables.length <= VALUES_MAX &&
+    bytes <= VALUES_MAX_BYTES &&
+    variables.every(({ name, items }) => /^[A-Za-z_]\w{0,63}$/.test(name) && items.length <= VALUES_MAX_BYTES)
+  return {
+    tag: tag ? cutText(cleanText(tag), TAG_MAX) : undefined,
+    values:
+      variables.length && isFit
+        ? variables.map(({ name, items }) => ({ name, items: [...items] }))
+        : undefined,
   }
 }
 

@@ -493,6 +493,191 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scopes/{scope}/db-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List database accounts */
+        get: operations["list-db-accounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/db-accounts/{dbAccount}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a database account */
+        get: operations["get-db-account"];
+        /**
+         * Make a database account, or replace it
+         * @description Without `revision` it must be new. Runs that were launched keep what they were launched with. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.
+         */
+        put: operations["put-db-account"];
+        post?: never;
+        /**
+         * Remove a database account that nothing names
+         * @description Runs that were launched keep what they were launched with.
+         */
+        delete: operations["delete-db-account"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List secrets, without their values */
+        get: operations["list-secrets"];
+        put?: never;
+        /**
+         * Keep a secret
+         * @description The value is sealed before it is kept, and no route ever returns it: scripts get it on their hosts. A repeat of this request must come with the same token.
+         */
+        post: operations["create-secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/secrets/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a secret, without its value */
+        get: operations["get-secret"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a secret
+         * @description Refused while a job, a plan or a database account uses it. Its values are gone for good: hosts of open runs that have yet to get one are rejected.
+         */
+        delete: operations["delete-secret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/secrets/{secret}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the versions of a secret, without their values */
+        get: operations["list-secret-versions"];
+        put?: never;
+        /**
+         * Rotate a secret
+         * @description Launches from now on get the new value, unless their steps name a version. Runs under way keep the version that their launch froze: disable or destroy it if they must not.
+         */
+        post: operations["create-secret-version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/secrets/{secret}/versions/{version}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enable a version of a secret again
+         * @description A destroyed one is not to be had any more.
+         */
+        post: operations["enable-secret-version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/secrets/{secret}/versions/{version}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Disable a version of a secret
+         * @description Nothing is given it any more: launches that name it are refused, and hosts of open runs that have yet to get it are rejected. Scripts that have it keep it.
+         */
+        post: operations["disable-secret-version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/secrets/{secret}/versions/{version}/destroy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Destroy a version of a secret for good
+         * @description Its value is gone from the database (not from backups of before). Otherwise as if it were disabled.
+         */
+        post: operations["destroy-secret-version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/secrets/{secret}/citations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what uses a secret
+         * @description Steps of jobs (`plan` is null) and of their plans as they were frozen, and database accounts; at most 1,000 of each, `more` says whether there are others.
+         */
+        get: operations["list-secret-citations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scopes/{scope}/join-tokens": {
         parameters: {
             query?: never;
@@ -598,7 +783,7 @@ export interface paths {
         };
         /**
          * Get a launch that does the same again
-         * @description The plan with its steps as they were frozen, scripts of the library by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.
+         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.
          */
         get: operations["get-launch"];
         put?: never;
@@ -616,7 +801,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a step's script */
+        /**
+         * Show a step's script
+         * @description The text that was frozen at the launch. With `hostId` that of an attempt of this host, which an operation may have given another one: the latest, or `attempt`.
+         */
         get: operations["get-step-script"];
         put?: never;
         post?: never;
@@ -663,6 +851,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scopes/{scope}/executions/{executionId}/variables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a run's variables
+         * @description As they were at the launch, as steps were given them, and as steps left them.
+         */
+        get: operations["list-variables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/groups": {
         parameters: {
             query?: never;
@@ -670,7 +878,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A step's hosts, grouped by equal outcome and output, largest first */
+        /**
+         * A step's hosts, grouped by equal outcome and output, largest first
+         * @description Hosts are in their group from the moment they end. While a step runs groups grow, and one may be on two pages or on none.
+         */
         get: operations["list-output-groups"];
         put?: never;
         post?: never;
@@ -731,8 +942,8 @@ export interface paths {
         get: operations["list-operations"];
         put?: never;
         /**
-         * Pause, resume, cancel, retry or skip
-         * @description On a run that has ended, retry, resume and skip take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.
+         * Pause, resume, cancel, retry, skip, ignore or go to the next step
+         * @description On a run that has ended, retry, resume, skip, ignore and next take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.
          */
         post: operations["operate-execution"];
         delete?: never;
@@ -928,6 +1139,48 @@ export interface components {
                 operationId: string;
             }[];
         };
+        DbAccount: {
+            /** @description What steps name it by. */
+            name: string;
+            /** @enum {string} */
+            engine: "postgresql" | "mysql";
+            host: string;
+            port: number;
+            database: string;
+            user: string;
+            /** @enum {string} */
+            sslMode: "disable" | "prefer" | "require" | "verify-full";
+            caFile: string;
+            /** @description Name of the secret that is the password. */
+            secret: string | null;
+            description: string;
+            /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+            revision: number;
+            createdBy: string;
+            /** Format: date-time */
+            createdAt: string;
+            updatedBy: string;
+            /** Format: date-time */
+            updatedAt: string;
+        };
+        DbSignIn: {
+            /** @description What steps name it by. */
+            name: string;
+            /** @enum {string} */
+            engine: "postgresql" | "mysql";
+            host: string;
+            port: number;
+            database: string;
+            user: string;
+            /** @enum {string} */
+            sslMode: "disable" | "prefer" | "require" | "verify-full";
+            caFile: string;
+            /** @description Name of the secret that is the password. */
+            secret: string | null;
+        };
+        DeletedDbAccount: {
+            name: string;
+        };
         DeletedGroup: {
             name: string;
         };
@@ -944,6 +1197,9 @@ export interface components {
         DeletedScriptVersion: {
             name: string;
             version: number;
+        };
+        DeletedSecret: {
+            name: string;
         };
         EventPage: {
             items: {
@@ -1101,8 +1357,12 @@ export interface components {
             stderrBytes: number | null;
             /** @description Whether output was cut at the cap. */
             truncated: boolean;
+            /** @description What the script said its outcome is called, by `drover-tag` or job_success and job_fail. */
+            tag: string | null;
             /** @description When an unknown outcome became known. */
             resolvedAt: string | null;
+            /** @description sha256 (hex) of the text that the attempt runs: that of the plan, or one that an operation brought. */
+            scriptSha256: string;
         };
         Job: {
             name: string;
@@ -1148,6 +1408,10 @@ export interface components {
                 environment: {
                     [key: string]: string;
                 };
+                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                secrets?: {
+                    [key: string]: string;
+                };
                 /**
                  * @description An absolute path; the account's home if left out.
                  * @default
@@ -1164,10 +1428,86 @@ export interface components {
                  */
                 login: boolean;
                 /**
-                 * @description 0: no limit but the 48 h of the order.
+                 * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
                  * @default 3600000
                  */
-                timeoutMs: number;
+                timeoutMs: number | string;
+                /**
+                 * @description Between the polite signal and the kill.
+                 * @default 10000
+                 */
+                graceMs: number;
+                /**
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                concurrency?: number | string;
+                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                retry?: {
+                    /** @description Further attempts after the first. */
+                    attempts: number;
+                    /**
+                     * @description Wait before the first of them.
+                     * @default 10000
+                     */
+                    backoffMs: number;
+                    /**
+                     * @description Each wait is so many times the one before.
+                     * @default 2
+                     */
+                    factor: number;
+                    /** @default 300000 */
+                    maxBackoffMs: number;
+                };
+                /**
+                 * @description Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.
+                 * @enum {string}
+                 */
+                onUncaptured?: "fail" | "keep";
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
+            } | {
+                /** @constant */
+                type: "sql";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /** @description The statements; at most 1 MiB. */
+                sql?: string;
+                /** @description A script of the library in the language sql, instead of a text. */
+                uses?: string;
+                /** @description Where the statements run, and as whom: as it is at the launch. */
+                dbAccount: string;
+                /** @description Instead of the account's. */
+                database?: string;
+                /**
+                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                 * @default tsv
+                 * @enum {string}
+                 */
+                format: "tsv" | "csv" | "jsonl";
+                /**
+                 * @description After a statement that fails; the host fails in either case.
+                 * @default stop
+                 * @enum {string}
+                 */
+                onError: "stop" | "continue";
+                /**
+                 * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                 * @default false
+                 */
+                transaction: boolean;
+                /**
+                 * @description The operating system's account that the runner runs as; the agent's own if left out.
+                 * @default
+                 */
+                account: string;
+                /**
+                 * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                 * @default 3600000
+                 */
+                timeoutMs: number | string;
                 /**
                  * @description Between the polite signal and the kill.
                  * @default 10000
@@ -1212,6 +1552,37 @@ export interface components {
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
             })[];
+            variables: {
+                name: string;
+                /**
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @default string
+                 * @enum {string}
+                 */
+                type: "string" | "list" | "map" | "perHost";
+                /** @description Empty if left out; where it is required, a launch must give one. */
+                value?: string | string[] | {
+                    [key: string]: string;
+                };
+                /** @default  */
+                description: string;
+                /**
+                 * @description Whether a run must be given a value that is not empty.
+                 * @default false
+                 */
+                required: boolean;
+                /**
+                 * @description Whether scripts may change it for the steps after them.
+                 * @default false
+                 */
+                changeable: boolean;
+                /**
+                 * @description Where hosts set different values: that of the first host in the order of the target holds, or the step fails.
+                 * @default first
+                 * @enum {string}
+                 */
+                onDisagreement: "first" | "fail";
+            }[];
         };
         JobSummary: {
             name: string;
@@ -1275,6 +1646,10 @@ export interface components {
                     environment: {
                         [key: string]: string;
                     };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
                     /**
                      * @description An absolute path; the account's home if left out.
                      * @default
@@ -1291,10 +1666,86 @@ export interface components {
                      */
                     login: boolean;
                     /**
-                     * @description 0: no limit but the 48 h of the order.
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
                      * @default 3600000
                      */
-                    timeoutMs: number;
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                    /**
+                     * @description Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.
+                     * @enum {string}
+                     */
+                    onUncaptured?: "fail" | "keep";
+                    /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                    when?: string;
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description What the step is called in lists and in the Temporal UI. */
+                    name: string;
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /**
+                     * @description The operating system's account that the runner runs as; the agent's own if left out.
+                     * @default
+                     */
+                    account: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
                     /**
                      * @description Between the polite signal and the kill.
                      * @default 10000
@@ -1339,6 +1790,37 @@ export interface components {
                     /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                     when?: string;
                 })[];
+                variables?: {
+                    name: string;
+                    /**
+                     * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                     * @default string
+                     * @enum {string}
+                     */
+                    type: "string" | "list" | "map" | "perHost";
+                    /** @description Empty if left out; where it is required, a launch must give one. */
+                    value?: string | string[] | {
+                        [key: string]: string;
+                    };
+                    /** @default  */
+                    description: string;
+                    /**
+                     * @description Whether a run must be given a value that is not empty.
+                     * @default false
+                     */
+                    required: boolean;
+                    /**
+                     * @description Whether scripts may change it for the steps after them.
+                     * @default false
+                     */
+                    changeable: boolean;
+                    /**
+                     * @description Where hosts set different values: that of the first host in the order of the target holds, or the step fails.
+                     * @default first
+                     * @enum {string}
+                     */
+                    onDisagreement: "first" | "fail";
+                }[];
             };
         };
         LaunchPreview: {
@@ -1365,10 +1847,16 @@ export interface components {
                 position: number;
                 name: string;
                 /** @enum {string} */
-                type: "script" | "wait";
+                type: "script" | "sql" | "wait";
                 uses: string | null;
                 language: string | null;
                 account: string;
+                /** @description Of SQL: where it would run, and as whom. */
+                db: components["schemas"]["DbSignIn"] | null;
+                /** @description By the names under which the step gets them (SQL its password as PASSWORD): the versions that are frozen, as `db-password@3`. */
+                secrets: {
+                    [key: string]: string;
+                };
                 scriptSha256: string | null;
                 scriptBytes: number | null;
                 /**
@@ -1380,6 +1868,19 @@ export interface components {
                 was: number | null;
                 /** @description What changed. */
                 fields: string[];
+            }[];
+            /** @description With the values that the run would begin with. */
+            variables: {
+                name: string;
+                /**
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @default string
+                 * @enum {string}
+                 */
+                type: "string" | "list" | "map" | "perHost";
+                value: string | string[] | {
+                    [key: string]: string;
+                };
             }[];
             /** @description Steps that `last` had. */
             removed: string[];
@@ -1408,10 +1909,14 @@ export interface components {
             /** Format: uuid */
             id: string;
             /** @enum {string} */
-            kind: "cancel" | "pause" | "resume" | "retry" | "skip";
+            kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next";
             args: {
                 hard?: boolean;
                 step?: number;
+                hosts?: string[];
+                all?: boolean;
+                /** @description Of the edited script that it brought. */
+                scriptSha256?: string;
                 includeUnknown?: boolean;
                 unknownHosts?: number;
                 /** @enum {string} */
@@ -1437,12 +1942,25 @@ export interface components {
                 nodeset: string;
                 /** @description A host whose output stands for the group's. */
                 hostId: string;
+                hostName: string;
                 /** @enum {string} */
                 state: "pending" | "dispatched" | "running" | "succeeded" | "failed" | "timed_out" | "cancelled" | "rejected" | "skipped" | "offline" | "unknown";
                 exitCode: number | null;
+                reason: string | null;
+                /** @description What their scripts said the outcome is called. */
+                tag: string | null;
+                /** @description Whether output was cut at the cap. */
+                truncated: boolean;
+                /** @description Whether its hosts wrote the same bytes, or the same after normalising; null where they have not said. */
+                identical: ("normalised" | "output") | null;
+                /** @description Of the host that stands for the group. */
                 stdoutBytes: number | null;
                 stderrBytes: number | null;
             }[];
+            /** @description How many groups there are, on all pages. */
+            total: number;
+            /** @description Give it as `after` for the next page. */
+            next: string | null;
         };
         Plan: {
             job: string;
@@ -1450,7 +1968,13 @@ export interface components {
             description: string;
             /** @description Which steps of the job, by name; null for all, also those that come later. */
             chosen: string[] | null;
-            /** @description Whether the job's steps have changed since the plan was made or synced. */
+            /** @description Its own, of variables. */
+            values: {
+                [key: string]: string | string[] | {
+                    [key: string]: string;
+                };
+            };
+            /** @description Whether the job's steps or variables have changed since the plan was made or synced. */
             needsSync: boolean;
             /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
             revision: number;
@@ -1487,6 +2011,10 @@ export interface components {
                 environment: {
                     [key: string]: string;
                 };
+                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                secrets?: {
+                    [key: string]: string;
+                };
                 /**
                  * @description An absolute path; the account's home if left out.
                  * @default
@@ -1503,10 +2031,86 @@ export interface components {
                  */
                 login: boolean;
                 /**
-                 * @description 0: no limit but the 48 h of the order.
+                 * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
                  * @default 3600000
                  */
-                timeoutMs: number;
+                timeoutMs: number | string;
+                /**
+                 * @description Between the polite signal and the kill.
+                 * @default 10000
+                 */
+                graceMs: number;
+                /**
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                concurrency?: number | string;
+                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                retry?: {
+                    /** @description Further attempts after the first. */
+                    attempts: number;
+                    /**
+                     * @description Wait before the first of them.
+                     * @default 10000
+                     */
+                    backoffMs: number;
+                    /**
+                     * @description Each wait is so many times the one before.
+                     * @default 2
+                     */
+                    factor: number;
+                    /** @default 300000 */
+                    maxBackoffMs: number;
+                };
+                /**
+                 * @description Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.
+                 * @enum {string}
+                 */
+                onUncaptured?: "fail" | "keep";
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
+            } | {
+                /** @constant */
+                type: "sql";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /** @description The statements; at most 1 MiB. */
+                sql?: string;
+                /** @description A script of the library in the language sql, instead of a text. */
+                uses?: string;
+                /** @description Where the statements run, and as whom: as it is at the launch. */
+                dbAccount: string;
+                /** @description Instead of the account's. */
+                database?: string;
+                /**
+                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                 * @default tsv
+                 * @enum {string}
+                 */
+                format: "tsv" | "csv" | "jsonl";
+                /**
+                 * @description After a statement that fails; the host fails in either case.
+                 * @default stop
+                 * @enum {string}
+                 */
+                onError: "stop" | "continue";
+                /**
+                 * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                 * @default false
+                 */
+                transaction: boolean;
+                /**
+                 * @description The operating system's account that the runner runs as; the agent's own if left out.
+                 * @default
+                 */
+                account: string;
+                /**
+                 * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                 * @default 3600000
+                 */
+                timeoutMs: number | string;
                 /**
                  * @description Between the polite signal and the kill.
                  * @default 10000
@@ -1551,6 +2155,38 @@ export interface components {
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
             })[];
+            /** @description The job's, as they were. */
+            variables: {
+                name: string;
+                /**
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @default string
+                 * @enum {string}
+                 */
+                type: "string" | "list" | "map" | "perHost";
+                /** @description Empty if left out; where it is required, a launch must give one. */
+                value?: string | string[] | {
+                    [key: string]: string;
+                };
+                /** @default  */
+                description: string;
+                /**
+                 * @description Whether a run must be given a value that is not empty.
+                 * @default false
+                 */
+                required: boolean;
+                /**
+                 * @description Whether scripts may change it for the steps after them.
+                 * @default false
+                 */
+                changeable: boolean;
+                /**
+                 * @description Where hosts set different values: that of the first host in the order of the target holds, or the step fails.
+                 * @default first
+                 * @enum {string}
+                 */
+                onDisagreement: "first" | "fail";
+            }[];
         };
         PlanSummary: {
             job: string;
@@ -1558,7 +2194,13 @@ export interface components {
             description: string;
             /** @description Which steps of the job, by name; null for all, also those that come later. */
             chosen: string[] | null;
-            /** @description Whether the job's steps have changed since the plan was made or synced. */
+            /** @description Its own, of variables. */
+            values: {
+                [key: string]: string | string[] | {
+                    [key: string]: string;
+                };
+            };
+            /** @description Whether the job's steps or variables have changed since the plan was made or synced. */
             needsSync: boolean;
             /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
             revision: number;
@@ -1625,11 +2267,54 @@ export interface components {
         RevokedJoinToken: {
             id: string;
         };
+        RunVariable: {
+            name: string;
+            /**
+             * @description `perHost` is a text that each host has its own of, once a script has set it there.
+             * @default string
+             * @enum {string}
+             */
+            type: "string" | "list" | "map" | "perHost";
+            changeable: boolean;
+            initial: string | string[] | {
+                [key: string]: string;
+            };
+            /** @description What steps that have begun were given; of those that may change. */
+            inputs: {
+                position: number;
+                /** @description What is no UTF-8 in it stands as replacement characters. */
+                value: string | string[] | {
+                    [key: string]: string;
+                };
+                /** @description Whether it is as it is shown. */
+                isText: boolean;
+            }[];
+            /** @description In the order in which they were settled. */
+            values: {
+                /** @description Of the step that set it. */
+                position: number;
+                /** @description What is no UTF-8 in it stands as replacement characters. */
+                value: string | string[] | {
+                    [key: string]: string;
+                };
+                /** @description Whether it is as it is shown. */
+                isText: boolean;
+                hostId: string;
+                /** @description The first host in the order of the target that succeeded and set it. */
+                hostName: string;
+                /** @description How many set it. */
+                hosts: number;
+                /** @description Whether all of them set it to this. */
+                agreed: boolean;
+                /** Format: date-time */
+                at: string;
+            }[];
+        };
         Script: {
             /** @description What steps use it by. */
             name: string;
             /** @enum {string} */
-            language: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+            language: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat" | "sql";
             description: string;
             tags: string[];
             /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
@@ -1736,12 +2421,49 @@ export interface components {
                 open: number;
             };
         };
+        Secret: {
+            /** @description What steps use it by. */
+            name: string;
+            description: string;
+            /** @description The newest enabled version, which a step gets if it names none. */
+            current: number | null;
+            latest: number;
+            createdBy: string;
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: date-time */
+            updatedAt: string;
+        };
+        SecretCitations: {
+            items: {
+                job: string;
+                plan: string | null;
+                step: string;
+                /** @description The name under which the step gets it. */
+                as: string;
+                /** @description As the step says it: `db-password` or `db-password@3`. */
+                uses: string;
+            }[];
+            /** @description Names of those whose password it is. */
+            dbAccounts: string[];
+            more: boolean;
+        };
+        SecretVersion: {
+            version: number;
+            /** @enum {string} */
+            state: "enabled" | "disabled" | "destroyed";
+            createdBy: string;
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: date-time */
+            updatedAt: string;
+        };
         Step: {
             id: string;
             /** @description From 0. */
             position: number;
             /** @enum {string} */
-            type: "script" | "wait";
+            type: "script" | "sql" | "wait";
             name: string;
             /** @description The script of the library that it runs, as `deploy@3`. */
             uses: string | null;
@@ -1781,8 +2503,8 @@ export interface components {
         };
         StepScript: {
             /** @enum {string} */
-            language: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
-            /** @description The script of the library that it is, as `deploy@3`. */
+            language: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat" | "sql";
+            /** @description The script of the library that it is, as `deploy@3`; null where that was edited. */
             uses: string | null;
             sha256: string;
             content: string;
@@ -1800,6 +2522,8 @@ export interface components {
                 plan: string;
                 /** @description Steps that it had chosen and the job has no more. */
                 dropped: string[];
+                /** @description Variables that it had values for, and that the job has no more or of another type. */
+                droppedValues: string[];
             }[];
             /** @description Plans that choose none of the steps that the job has now: they keep what they have. */
             refused: string[];
@@ -1820,6 +2544,8 @@ export interface components {
             at: string | null;
             /** @description Whether it took the place of `unknown`. */
             amended: boolean;
+            /** @description sha256 (hex) of the text that the attempt runs: that of the plan, or one that an operation brought. */
+            scriptSha256: string;
         };
         Whoami: {
             principal: {
@@ -3474,7 +4200,7 @@ export interface operations {
                 /** @description Part of the name. */
                 name?: string;
                 tag?: string;
-                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat" | "sql";
                 /** @description What the newest version's text has in it. */
                 text?: string;
             };
@@ -3605,7 +4331,7 @@ export interface operations {
                      * @description Default: "bash".
                      * @enum {string}
                      */
-                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat" | "sql";
                     /** @description Default: "". */
                     description?: string;
                     /** @description Default: []. */
@@ -5362,14 +6088,74 @@ export interface operations {
                         environment?: {
                             [key: string]: string;
                         };
+                        /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                        secrets?: {
+                            [key: string]: string;
+                        };
                         /** @description An absolute path; the account's home if left out. Default: "". */
                         workingDirectory?: string;
                         /** @description The account to run as; the agent's own if left out. Default: "". */
                         account?: string;
                         /** @description Whether the account's profile is read first. Default: false. */
                         login?: boolean;
-                        /** @description 0: no limit but the 48 h of the order. Default: 3600000. */
-                        timeoutMs?: number;
+                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        timeoutMs?: number | string;
+                        /** @description Between the polite signal and the kill. Default: 10000. */
+                        graceMs?: number;
+                        /**
+                         * @description Default: "stop".
+                         * @enum {string}
+                         */
+                        onFailure?: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /** @description Wait before the first of them. Default: 10000. */
+                            backoffMs?: number;
+                            /** @description Each wait is so many times the one before. Default: 2. */
+                            factor?: number;
+                            /** @description Default: 300000. */
+                            maxBackoffMs?: number;
+                        };
+                        /**
+                         * @description Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.
+                         * @enum {string}
+                         */
+                        onUncaptured?: "fail" | "keep";
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
+                    } | {
+                        /** @constant */
+                        type: "sql";
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name: string;
+                        /** @description The statements; at most 1 MiB. */
+                        sql?: string;
+                        /** @description A script of the library in the language sql, instead of a text. */
+                        uses?: string;
+                        /** @description Where the statements run, and as whom: as it is at the launch. */
+                        dbAccount: string;
+                        /** @description Instead of the account's. */
+                        database?: string;
+                        /**
+                         * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                         * @enum {string}
+                         */
+                        format?: "tsv" | "csv" | "jsonl";
+                        /**
+                         * @description After a statement that fails; the host fails in either case. Default: "stop".
+                         * @enum {string}
+                         */
+                        onError?: "stop" | "continue";
+                        /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                        transaction?: boolean;
+                        /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
+                        account?: string;
+                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
                         /**
@@ -5405,6 +6191,30 @@ export interface operations {
                         /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                         when?: string;
                     })[];
+                    /** @description Default: []. */
+                    variables?: {
+                        name: string;
+                        /**
+                         * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                         * @enum {string}
+                         */
+                        type?: "string" | "list" | "map" | "perHost";
+                        /** @description Empty if left out; where it is required, a launch must give one. */
+                        value?: string | string[] | {
+                            [key: string]: string;
+                        };
+                        /** @description Default: "". */
+                        description?: string;
+                        /** @description Whether a run must be given a value that is not empty. Default: false. */
+                        required?: boolean;
+                        /** @description Whether scripts may change it for the steps after them. Default: false. */
+                        changeable?: boolean;
+                        /**
+                         * @description Where hosts set different values: that of the first host in the order of the target holds, or the step fails. Default: "first".
+                         * @enum {string}
+                         */
+                        onDisagreement?: "first" | "fail";
+                    }[];
                     /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
                     revision?: number;
                 };
@@ -5420,7 +6230,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobSummary"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5447,7 +6257,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_unknown`, `script_unknown`, `script_version_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `secret_unknown`, `secret_version_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5465,7 +6275,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `name_taken`, `edit_conflict`, `script_version_refused`, `idempotency_conflict` */
+            /** @description `name_taken`, `edit_conflict`, `script_version_refused`, `secret_version_refused`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5853,6 +6663,12 @@ export interface operations {
                     description?: string;
                     /** @description Which steps of the job, by name; null for all, also those that come later. Default: null. */
                     chosen?: string[] | null;
+                    /** @description The plan's own values of variables; the others have the job's, as it had them at the last sync. Default: {}. */
+                    values?: {
+                        [key: string]: string | string[] | {
+                            [key: string]: string;
+                        };
+                    };
                     /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
                     revision?: number;
                     /** @description Of the job that the plan is to have the steps of. */
@@ -5870,7 +6686,7 @@ export interface operations {
                     "application/json": components["schemas"]["PlanSummary"];
                 };
             };
-            /** @description `plan_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `variable_unknown`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6170,6 +6986,1606 @@ export interface operations {
             };
             /** @description `body_too_large` */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-db-accounts": {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Most items of one page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["DbAccount"][];
+                        /** @description Give it as `after` for the next page. */
+                        next: string | null;
+                    };
+                };
+            };
+            /** @description `cursor_invalid`, `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-db-account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                dbAccount: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DbAccount"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `db_account_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-db-account": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                dbAccount: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Default: "". */
+                    description?: string;
+                    /** @enum {string} */
+                    engine: "postgresql" | "mysql";
+                    /** @description As each target host sees it; 127.0.0.1 is the database on the host itself. Also the absolute path of a socket (PostgreSQL: of its folder). Default: "127.0.0.1". */
+                    host?: string;
+                    /** @description 5432 for postgresql, 3306 for mysql if left out. */
+                    port?: number;
+                    /** @description The engine's own choice if left out; a step may name another. Default: "". */
+                    database?: string;
+                    user: string;
+                    /**
+                     * @description Only verify-full knows who answers; require encrypts without asking. Default: "prefer".
+                     * @enum {string}
+                     */
+                    sslMode?: "disable" | "prefer" | "require" | "verify-full";
+                    /** @description On each host: whose certificates are good, as PEM. Default: "". */
+                    caFile?: string;
+                    /** @description Name of the secret that is the password; null for an account without one. Default: null. */
+                    secret?: string | null;
+                    /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
+                    revision?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DbAccount"];
+                };
+            };
+            /** @description `db_account_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `db_account_unknown`, `secret_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken`, `edit_conflict`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-db-account": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                dbAccount: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedDbAccount"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `db_account_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `db_account_in_use`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-secrets": {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Most items of one page. */
+                limit?: number;
+                /** @description Part of the name. */
+                name?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Secret"][];
+                        /** @description Give it as `after` for the next page. */
+                        next: string | null;
+                    };
+                };
+            };
+            /** @description `cursor_invalid`, `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-secret": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description What steps use it by. */
+                    name: string;
+                    /** @description Default: "". */
+                    description?: string;
+                    /**
+                     * Format: password
+                     * @description The value: text without NUL, at most 64 KiB of UTF-8. It is kept as it is, a line break at its end too.
+                     */
+                    value: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Secret"];
+                };
+            };
+            /** @description `secret_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Secret"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-secret": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedSecret"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_in_use`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-secret-versions": {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Most items of one page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["SecretVersion"][];
+                        /** @description Give it as `after` for the next page. */
+                        next: string | null;
+                    };
+                };
+            };
+            /** @description `cursor_invalid`, `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-secret-version": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Format: password
+                     * @description The value: text without NUL, at most 64 KiB of UTF-8. It is kept as it is, a line break at its end too.
+                     */
+                    value: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretVersion"];
+                };
+            };
+            /** @description `secret_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "enable-secret-version": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                secret: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretVersion"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_unknown`, `secret_version_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_version_refused`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "disable-secret-version": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                secret: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretVersion"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_unknown`, `secret_version_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_version_refused`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "destroy-secret-version": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description New for each action, the same for each repeat of it. */
+                "Idempotency-Key": string;
+            };
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                secret: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretVersion"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_unknown`, `secret_version_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_version_refused`, `idempotency_conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-secret-citations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                /** @description What steps use it by. */
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretCitations"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `secret_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6703,14 +9119,74 @@ export interface operations {
                             environment?: {
                                 [key: string]: string;
                             };
+                            /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                            secrets?: {
+                                [key: string]: string;
+                            };
                             /** @description An absolute path; the account's home if left out. Default: "". */
                             workingDirectory?: string;
                             /** @description The account to run as; the agent's own if left out. Default: "". */
                             account?: string;
                             /** @description Whether the account's profile is read first. Default: false. */
                             login?: boolean;
-                            /** @description 0: no limit but the 48 h of the order. Default: 3600000. */
-                            timeoutMs?: number;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                            /**
+                             * @description Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.
+                             * @enum {string}
+                             */
+                            onUncaptured?: "fail" | "keep";
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        } | {
+                            /** @constant */
+                            type: "sql";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description The statements; at most 1 MiB. */
+                            sql?: string;
+                            /** @description A script of the library in the language sql, instead of a text. */
+                            uses?: string;
+                            /** @description Where the statements run, and as whom: as it is at the launch. */
+                            dbAccount: string;
+                            /** @description Instead of the account's. */
+                            database?: string;
+                            /**
+                             * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                             * @enum {string}
+                             */
+                            format?: "tsv" | "csv" | "jsonl";
+                            /**
+                             * @description After a statement that fails; the host fails in either case. Default: "stop".
+                             * @enum {string}
+                             */
+                            onError?: "stop" | "continue";
+                            /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                            transaction?: boolean;
+                            /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
+                            account?: string;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
                             /**
@@ -6746,6 +9222,29 @@ export interface operations {
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
                         })[];
+                        variables?: {
+                            name: string;
+                            /**
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                             * @enum {string}
+                             */
+                            type?: "string" | "list" | "map" | "perHost";
+                            /** @description Empty if left out; where it is required, a launch must give one. */
+                            value?: string | string[] | {
+                                [key: string]: string;
+                            };
+                            /** @description Default: "". */
+                            description?: string;
+                            /** @description Whether a run must be given a value that is not empty. Default: false. */
+                            required?: boolean;
+                            /** @description Whether scripts may change it for the steps after them. Default: false. */
+                            changeable?: boolean;
+                            /**
+                             * @description Where hosts set different values: that of the first host in the order of the target holds, or the step fails. Default: "first".
+                             * @enum {string}
+                             */
+                            onDisagreement?: "first" | "fail";
+                        }[];
                     };
                     /** @description One step, instead of a plan. */
                     script?: {
@@ -6771,14 +9270,74 @@ export interface operations {
                         environment?: {
                             [key: string]: string;
                         };
+                        /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                        secrets?: {
+                            [key: string]: string;
+                        };
                         /** @description An absolute path; the account's home if left out. Default: "". */
                         workingDirectory?: string;
                         /** @description The account to run as; the agent's own if left out. Default: "". */
                         account?: string;
                         /** @description Whether the account's profile is read first. Default: false. */
                         login?: boolean;
-                        /** @description 0: no limit but the 48 h of the order. Default: 3600000. */
-                        timeoutMs?: number;
+                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        timeoutMs?: number | string;
+                        /** @description Between the polite signal and the kill. Default: 10000. */
+                        graceMs?: number;
+                        /**
+                         * @description Default: "stop".
+                         * @enum {string}
+                         */
+                        onFailure?: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /** @description Wait before the first of them. Default: 10000. */
+                            backoffMs?: number;
+                            /** @description Each wait is so many times the one before. Default: 2. */
+                            factor?: number;
+                            /** @description Default: 300000. */
+                            maxBackoffMs?: number;
+                        };
+                        /**
+                         * @description Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.
+                         * @enum {string}
+                         */
+                        onUncaptured?: "fail" | "keep";
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
+                    };
+                    /** @description One SQL step, instead of a plan. */
+                    sql?: {
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name?: string;
+                        /** @description The statements; at most 1 MiB. */
+                        sql?: string;
+                        /** @description A script of the library in the language sql, instead of a text. */
+                        uses?: string;
+                        /** @description Where the statements run, and as whom: as it is at the launch. */
+                        dbAccount: string;
+                        /** @description Instead of the account's. */
+                        database?: string;
+                        /**
+                         * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                         * @enum {string}
+                         */
+                        format?: "tsv" | "csv" | "jsonl";
+                        /**
+                         * @description After a statement that fails; the host fails in either case. Default: "stop".
+                         * @enum {string}
+                         */
+                        onError?: "stop" | "continue";
+                        /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                        transaction?: boolean;
+                        /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
+                        account?: string;
+                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
                         /**
@@ -6807,6 +9366,12 @@ export interface operations {
                         name: string;
                         plan: string;
                     };
+                    /** @description Values of variables that count before those of the plan, by their names. */
+                    variables?: {
+                        [key: string]: string | string[] | {
+                            [key: string]: string;
+                        };
+                    };
                     /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
                     target: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
@@ -6828,7 +9393,7 @@ export interface operations {
                     "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6855,7 +9420,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_unknown`, `plan_unknown`, `script_unknown`, `script_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `plan_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `secret_unknown`, `secret_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6873,7 +9438,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_version_refused`, `target_empty`, `confirmation_required`, `launch_changed`, `idempotency_conflict` */
+            /** @description `script_version_refused`, `secret_version_refused`, `target_empty`, `confirmation_required`, `launch_changed`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6958,14 +9523,74 @@ export interface operations {
                             environment?: {
                                 [key: string]: string;
                             };
+                            /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                            secrets?: {
+                                [key: string]: string;
+                            };
                             /** @description An absolute path; the account's home if left out. Default: "". */
                             workingDirectory?: string;
                             /** @description The account to run as; the agent's own if left out. Default: "". */
                             account?: string;
                             /** @description Whether the account's profile is read first. Default: false. */
                             login?: boolean;
-                            /** @description 0: no limit but the 48 h of the order. Default: 3600000. */
-                            timeoutMs?: number;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                            /**
+                             * @description Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.
+                             * @enum {string}
+                             */
+                            onUncaptured?: "fail" | "keep";
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        } | {
+                            /** @constant */
+                            type: "sql";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description The statements; at most 1 MiB. */
+                            sql?: string;
+                            /** @description A script of the library in the language sql, instead of a text. */
+                            uses?: string;
+                            /** @description Where the statements run, and as whom: as it is at the launch. */
+                            dbAccount: string;
+                            /** @description Instead of the account's. */
+                            database?: string;
+                            /**
+                             * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                             * @enum {string}
+                             */
+                            format?: "tsv" | "csv" | "jsonl";
+                            /**
+                             * @description After a statement that fails; the host fails in either case. Default: "stop".
+                             * @enum {string}
+                             */
+                            onError?: "stop" | "continue";
+                            /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                            transaction?: boolean;
+                            /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
+                            account?: string;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
                             /**
@@ -7001,6 +9626,29 @@ export interface operations {
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
                         })[];
+                        variables?: {
+                            name: string;
+                            /**
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                             * @enum {string}
+                             */
+                            type?: "string" | "list" | "map" | "perHost";
+                            /** @description Empty if left out; where it is required, a launch must give one. */
+                            value?: string | string[] | {
+                                [key: string]: string;
+                            };
+                            /** @description Default: "". */
+                            description?: string;
+                            /** @description Whether a run must be given a value that is not empty. Default: false. */
+                            required?: boolean;
+                            /** @description Whether scripts may change it for the steps after them. Default: false. */
+                            changeable?: boolean;
+                            /**
+                             * @description Where hosts set different values: that of the first host in the order of the target holds, or the step fails. Default: "first".
+                             * @enum {string}
+                             */
+                            onDisagreement?: "first" | "fail";
+                        }[];
                     };
                     /** @description One step, instead of a plan. */
                     script?: {
@@ -7026,14 +9674,74 @@ export interface operations {
                         environment?: {
                             [key: string]: string;
                         };
+                        /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                        secrets?: {
+                            [key: string]: string;
+                        };
                         /** @description An absolute path; the account's home if left out. Default: "". */
                         workingDirectory?: string;
                         /** @description The account to run as; the agent's own if left out. Default: "". */
                         account?: string;
                         /** @description Whether the account's profile is read first. Default: false. */
                         login?: boolean;
-                        /** @description 0: no limit but the 48 h of the order. Default: 3600000. */
-                        timeoutMs?: number;
+                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        timeoutMs?: number | string;
+                        /** @description Between the polite signal and the kill. Default: 10000. */
+                        graceMs?: number;
+                        /**
+                         * @description Default: "stop".
+                         * @enum {string}
+                         */
+                        onFailure?: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /** @description Wait before the first of them. Default: 10000. */
+                            backoffMs?: number;
+                            /** @description Each wait is so many times the one before. Default: 2. */
+                            factor?: number;
+                            /** @description Default: 300000. */
+                            maxBackoffMs?: number;
+                        };
+                        /**
+                         * @description Where a shell script ended well, but what it assigned to variables was lost (by exec, or a trap of its own): the host has failed if left out; `keep`: it has succeeded, and the old values hold.
+                         * @enum {string}
+                         */
+                        onUncaptured?: "fail" | "keep";
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
+                    };
+                    /** @description One SQL step, instead of a plan. */
+                    sql?: {
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name?: string;
+                        /** @description The statements; at most 1 MiB. */
+                        sql?: string;
+                        /** @description A script of the library in the language sql, instead of a text. */
+                        uses?: string;
+                        /** @description Where the statements run, and as whom: as it is at the launch. */
+                        dbAccount: string;
+                        /** @description Instead of the account's. */
+                        database?: string;
+                        /**
+                         * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                         * @enum {string}
+                         */
+                        format?: "tsv" | "csv" | "jsonl";
+                        /**
+                         * @description After a statement that fails; the host fails in either case. Default: "stop".
+                         * @enum {string}
+                         */
+                        onError?: "stop" | "continue";
+                        /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                        transaction?: boolean;
+                        /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
+                        account?: string;
+                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
                         /**
@@ -7062,6 +9770,12 @@ export interface operations {
                         name: string;
                         plan: string;
                     };
+                    /** @description Values of variables that count before those of the plan, by their names. */
+                    variables?: {
+                        [key: string]: string | string[] | {
+                            [key: string]: string;
+                        };
+                    };
                     /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
                     target: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
@@ -7083,7 +9797,7 @@ export interface operations {
                     "application/json": components["schemas"]["LaunchPreview"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
+            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7110,7 +9824,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_unknown`, `plan_unknown`, `script_unknown`, `script_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `plan_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `secret_unknown`, `secret_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7128,7 +9842,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `script_version_refused`, `target_empty` */
+            /** @description `script_version_refused`, `secret_version_refused`, `target_empty` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7369,7 +10083,10 @@ export interface operations {
     };
     "get-step-script": {
         parameters: {
-            query?: never;
+            query?: {
+                hostId?: string;
+                attempt?: number;
+            };
             header?: never;
             path: {
                 /** @description Name of the scope. */
@@ -7417,7 +10134,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `execution_unknown`, `step_unknown`, `scope_unknown` */
+            /** @description `execution_unknown`, `step_unknown`, `host_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7672,9 +10389,114 @@ export interface operations {
             };
         };
     };
-    "list-output-groups": {
+    "list-variables": {
         parameters: {
             query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["RunVariable"][];
+                    };
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-output-groups": {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description Most items of one page. */
+                limit?: number;
+                /** @description `output` compares byte for byte, `normalised` without what is other on every host by its nature: times, ids, the host's own name. */
+                by?: "normalised" | "output";
+            };
             header?: never;
             path: {
                 /** @description Name of the scope. */
@@ -7695,7 +10517,7 @@ export interface operations {
                     "application/json": components["schemas"]["OutputGroups"];
                 };
             };
-            /** @description `request_invalid`, `text_invalid` */
+            /** @description `cursor_invalid`, `request_invalid`, `text_invalid` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7776,6 +10598,8 @@ export interface operations {
                 with: string;
                 /** @description Position of its step; the same one if left out. */
                 step?: number;
+                /** @description `output` compares byte for byte, `normalised` without what is other on every host by its nature: times, ids, the host's own name. */
+                by?: "normalised" | "output";
             };
             header?: never;
             path: {
@@ -8084,11 +10908,17 @@ export interface operations {
             content: {
                 "application/json": {
                     /** @enum {string} */
-                    kind: "cancel" | "pause" | "resume" | "retry" | "skip";
+                    kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next";
                     /** @description pause: also stop what runs. */
                     hard?: boolean;
-                    /** @description skip: which step, by its position from 0. */
+                    /** @description skip, ignore: which step, by its position from 0. retry: only hosts of this one. resume with a script: the one that goes on. next: the one that you saw; refused if the run is past it. */
                     step?: number;
+                    /** @description skip: leave only these hosts out of the step, by name or id. All of them or none. */
+                    hosts?: string[];
+                    /** @description retry: hosts that succeeded, too. */
+                    all?: boolean;
+                    /** @description retry, resume: what the new attempts run, in the language of the step; at most 1 MiB. */
+                    script?: string;
                     /** @description retry: also hosts whose outcome is unknown; their script may have run. */
                     includeUnknown?: boolean;
                     /** @description With includeUnknown: how many these are; refused if it is another number by now. */
@@ -8172,7 +11002,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `body_too_large` */
+            /** @description `script_too_large`, `body_too_large` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -8659,6 +11489,10 @@ export interface operations {
                 /** @description The latest if left out. */
                 attempt?: number;
                 download?: unknown;
+                /** @description What normalising takes out stands as `<time>`, `<host>`, …; lines stay what they are. No range is taken. */
+                normalised?: unknown;
+                /** @description With `normalised`: so many bytes of the output, from its begin. */
+                first?: number;
             };
             header?: never;
             path: {

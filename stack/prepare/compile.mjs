@@ -1,7 +1,8 @@
-/** Compiles what is not fresh: TypeScript, the agent as one file, the workflow bundle. */
+/** Compiles what is not fresh: TypeScript, the agent with its SQL runner as one file, the workflow bundle. */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { packAgent } from './pack-agent.mjs'
 import { runStep } from './progress.mjs'
 import { root } from './root.mjs'
 import { mustRun } from './run.mjs'
@@ -21,7 +22,13 @@ const parts = [
   'cli',
   'stack',
 ]
-const settings = ['package-lock.json', 'tsconfig.json', 'tsconfig.base.json']
+const settings = [
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.base.json',
+  'stack/prepare/compile.mjs',
+  'stack/prepare/pack-agent.mjs',
+]
 
 /** Every source file below `folder`, in a fixed order. */
 function sourcesOf(folder) {
@@ -65,21 +72,32 @@ function compileTypeScript() {
   )
 }
 
-/** The agent as one CommonJS file: what a host gets, with no node_modules beside it. */
+/** One CommonJS file with no node_modules beside it. */
+function bundleAlone(entry, outfile, options = []) {
+  return mustRun('node_modules/.bin/esbuild', [
+    entry,
+    '--bundle',
+    '--platform=node',
+    '--target=node20',
+    '--format=cjs',
+    `--outfile=dist/${outfile}`,
+    '--log-level=warning',
+    ...options,
+  ])
+}
+
+/** What a host gets: the agent as one file, with the SQL runner, a program of its own, packed behind it. */
 async function bundleAgent() {
   if (!existsSync(join(root, 'agent/main.ts'))) return
   await unlessFresh({ name: 'agent', inputs: ['agent', 'base', 'proto'], output: 'dist/agent.cjs' }, () =>
-    runStep({ key: 'agent', title: 'Bundle the agent', roughMs: 1_000 }, () =>
-      mustRun('node_modules/.bin/esbuild', [
-        'agent/main.ts',
-        '--bundle',
-        '--platform=node',
-        '--target=node20',
-        '--format=cjs',
-        '--outfile=dist/agent.cjs',
-        '--log-level=warning',
-      ]),
-    ),
+    runStep({ key: 'agent', title: 'Bundle the agent and its SQL runner', roughMs: 2_000 }, async () => {
+      await Promise.all([
+        bundleAlone('agent/main.ts', 'agent-alone.cjs'),
+        // pg-native is a driver that pg can do without.
+        bundleAlone('agent/sql/main.ts', 'sql-runner.cjs', ['--minify', '--external:pg-native']),
+      ])
+      packAgent('agent-alone.cjs', 'sql-runner.cjs', 'agent.cjs')
+    }),
   )
 }
 

@@ -1,13 +1,14 @@
 /** Installs the npm packages if they are missing or not the ones that package-lock.json names. */
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runStep } from './progress.mjs'
 import { requireRoom } from './requirements.mjs'
-import { root } from './root.mjs'
+import { PrepareError, root } from './root.mjs'
 import { mustRun } from './run.mjs'
 
-const marker = join(root, 'node_modules/.drover-installed')
+const folder = join(root, 'node_modules')
+const marker = join(folder, '.drover-installed')
 
 function read(file) {
   try {
@@ -52,6 +53,11 @@ function isInstalled() {
 /** `npm ci`, unless there is nothing to do. */
 export async function installPackages() {
   if (isInstalled()) return
+  // npm would empty the folder behind the link, which somebody else uses.
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink())
+    throw new PrepareError(
+      'node_modules is a link to a folder that is not what package-lock.json names: remove the link, and run this again.',
+    )
   requireRoom(root, 3, 'Installing the npm packages and compiling')
   await runStep({ key: 'npm-ci', title: 'Install npm packages', roughMs: 45_000 }, () =>
     mustRun('npm', ['ci', '--no-audit', '--no-fund']),

@@ -11,6 +11,13 @@ const needs = [
   { name: 'chromium', probe: ['/usr/bin/chromium', '--version'], apt: ['chromium'], usedBy: ['e2e'] },
   { name: 'buildah', probe: ['buildah', '--version'], apt: ['buildah'], usedBy: ['e2e'] },
   { name: 'debootstrap', probe: ['debootstrap', '--version'], apt: ['debootstrap'], usedBy: ['e2e'] },
+  // The server alone, no service: tests start their own. What its setup needs comes with the client's core.
+  {
+    name: 'mariadb',
+    probe: ['sh', '-c', 'PATH=$PATH:/usr/sbin; command -v mariadbd && command -v my_print_defaults'],
+    apt: ['mariadb-server-core', 'mariadb-client-core'],
+    usedBy: ['integration', 'e2e'],
+  },
   { name: 'ssh', probe: ['ssh', '-V'], apt: ['openssh-client'], usedBy: ['peers'] },
   // Wherever it is: not every PATH has the folders of system programs.
   {

@@ -126,10 +126,10 @@ export async function answerCertificateRequest(
 export async function insertCertificate(
   db: Db,
   subject: CertificateSubject,
-  certificate: { serial: string; notAfter: Date; fingerprint: Buffer },
+  certificate: { serial: string; notAfter: Date; fingerprint: Buffer; publicKey: Buffer },
 ): Promise<void> {
   await db.query(
-    'insert into certificate (scope_id, serial, host_id, gateway, not_after, fingerprint) values ($1, $2, $3, $4, $5, $6)',
+    'insert into certificate (scope_id, serial, host_id, gateway, not_after, fingerprint, public_key) values ($1, $2, $3, $4, $5, $6, $7)',
     [
       subject.scopeId,
       certificate.serial,
@@ -137,8 +137,33 @@ export async function insertCertificate(
       subject.gateway,
       certificate.notAfter,
       certificate.fingerprint,
+      subject.hostId === null ? null : certificate.publicKey,
     ],
   )
+}
+
+/** A certificate whose answer was lost was issued all the same: a host may have any of these keys. */
+const KEYS_OF_A_HOST = 4
+
+/**
+ * Public keys of hosts (points, newest first) by the certificates that workers have signed for them: all that are good still,
+ * and the newest one. Hosts without one are left out.
+ */
+export async function listHostKeys(
+  db: Db,
+  scopeId: ScopeId,
+  hostIds: readonly HostId[],
+): Promise<Map<HostId, Buffer[]>> {
+  const result = await db.query<{ hostId: HostId; keys: Buffer[] }>(
+    `select host_id as "hostId", array_agg(public_key order by n) as keys from (
+       select host_id, public_key, max(not_after) as not_after,
+         row_number() over (partition by host_id order by min(issued_at) desc, min(serial)) as n
+       from certificate where scope_id = $1 and host_id = any($2) and public_key is not null and revoked_at is null
+       group by host_id, public_key) k
+     where n = 1 or (n <= $3 and not_after > now()) group by host_id order by host_id`,
+    [scopeId, hostIds, KEYS_OF_A_HOST],
+  )
+  return new Map(result.rows.map((row) => [row.hostId, row.keys]))
 }
 
 /** Whose a certificate is, by the sha256 of its DER; undefined if it was never issued, has been revoked or its host has been. */

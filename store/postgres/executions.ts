@@ -2,7 +2,7 @@
 import type { ExecutionState } from '../../domain/execution.js'
 import type { HostCounts } from '../../domain/host-result.js'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../../domain/id.js'
-import type { StepState } from '../../domain/step-execution.js'
+import type { OnFailure, StepState } from '../../domain/step-execution.js'
 import type { StepType } from '../../domain/step/step.js'
 import { appendEvents } from './events.js'
 import { type Db, one } from './pool.js'
@@ -22,6 +22,8 @@ export interface Execution {
   target: string
   hosts: number
   pause: 'soft' | 'hard' | null
+  /** The step that an operator goes past, while what is left of it is being ended. */
+  endingStep: StepExecutionId | null
   cancelRequestedAt: Date | null
   expiresAt: Date
   /** How long its orders are good, from each launch and continuation on. */
@@ -45,15 +47,17 @@ export interface StepExecution {
   startedAt: Date | null
   endedAt: Date | null
   counts: HostCounts
+  /** An operator has said that its failures do not count. */
+  failureIgnored: boolean
 }
 
 const columns = `e.id, e.scope_id as "scopeId", e.name, e.state, e.reason, e.plan_hash as "planHash", e.workflow_id as "workflowId",
-  e.run_id as "runId", e.continuation, e.trigger, p.name as "launchedBy", e.target, e.hosts, e.pause,
+  e.run_id as "runId", e.continuation, e.trigger, p.name as "launchedBy", e.target, e.hosts, e.pause, e.ending_step as "endingStep",
   e.cancel_requested_at as "cancelRequestedAt", e.expires_at as "expiresAt", e.expires_in_ms::float8 as "expiresInMs", e.output_day as "outputDay", e.created_at as "createdAt",
   e.started_at as "startedAt", e.ended_at as "endedAt", (e.next_seq - 1)::text as "lastSeq"`
 
 const stepColumns = `s.id, s.path, s.position, s.type, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
-  coalesce((select jsonb_object_agg(c.state, c.n) from (
+  s.failure_ignored as "failureIgnored", coalesce((select jsonb_object_agg(c.state, c.n) from (
     select r.state, count(*) as n from host_result r
     where r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id group by r.state) c), '{}') as counts`
 
@@ -195,12 +199,14 @@ export interface StepStanding {
   retryDelaysMs: number[]
   /** Under which it runs at all. */
   condition: string | null
+  /** What failed hosts make of it. */
+  onFailure: OnFailure
 }
 
 /** A step without its hosts. */
 export async function findStepState(db: Db, step: StepKey): Promise<StepStanding | undefined> {
   const result = await db.query<StepStanding>(
-    `select position, type, state, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs", condition
+    `select position, type, state, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs", condition, on_failure as "onFailure"
      from step_execution where scope_id = $1 and execution_id = $2 and id = $3`,
     [step.scopeId, step.executionId, step.stepExecutionId],
   )

@@ -29,7 +29,7 @@ export async function holdExecution(tx: Db, key: Key, scopeName: string, tag: st
     workflowId,
   ])
   await tx.query(
-    'update shard set closed_at = now() where scope_id = $1 and execution_id = $2 and closed_at is null',
+    'update shard set closed_at = now(), secrets = null where scope_id = $1 and execution_id = $2 and closed_at is null',
     [key.scopeId, key.executionId],
   )
   for (const step of await listSteps(tx, key.scopeId, key.executionId)) {

@@ -1,4 +1,4 @@
-/** Host results, read: what each host made of a step, and the groups of hosts that made the same of it. */
+/** Host results, read: what each host made of a step. */
 import type { HostState } from '../../domain/host-result.js'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { Db } from './pool.js'
@@ -20,12 +20,26 @@ export interface HostResult {
   stdoutBytes: number | null
   stderrBytes: number | null
   truncated: boolean
+  /** What the script said its outcome is called. */
+  tag: string | null
   resolvedAt: Date | null
+  /** Hex, of what the attempt runs. */
+  scriptSha256: string
 }
+
+/**
+ * What an attempt runs, of the step execution $3 in the execution $2: where the row does not say, what the plan does. Looked up
+ * once for all rows.
+ */
+export const scriptOfAttempt = `coalesce(encode(script_sha256, 'hex'), (
+  select p.body->'steps'->s.position->>'scriptSha256' from step_execution s
+  join execution e on e.scope_id = s.scope_id and e.id = s.execution_id
+  join plan_ir p on p.scope_id = e.scope_id and p.hash = e.plan_hash
+  where s.scope_id = $1 and s.execution_id = $2 and s.id = $3))`
 
 const resultColumns = `host_id as "hostId", host_name as "hostName", position, attempt, state, started, reason, detail, exit_code as "exitCode",
   signal, started_at as "startedAt", ended_at as "endedAt", duration_ms::float8 as "durationMs", stdout_bytes::float8 as "stdoutBytes",
-  stderr_bytes::float8 as "stderrBytes", truncated, resolved_at as "resolvedAt"`
+  stderr_bytes::float8 as "stderrBytes", truncated, tag, resolved_at as "resolvedAt", ${scriptOfAttempt} as "scriptSha256"`
 
 /** Host results of a step in target order, after a position. */
 export async function listHostResults(
@@ -38,31 +52,6 @@ export async function listHostResults(
      where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and position > $4 and ($6::text[] is null or state = any($6))
      order by position limit $5`,
     [step.scopeId, step.executionId, step.stepExecutionId, page.after, page.limit, page.states ?? null],
-  )
-  return result.rows
-}
-
-export interface OutputGroup {
-  /** A host whose output stands for the group's. */
-  hostId: string
-  state: HostState
-  exitCode: number | null
-  stdoutBytes: number | null
-  stderrBytes: number | null
-  hostNames: string[]
-}
-
-/** The step's hosts in groups whose state, exit code and output are the same, largest first. */
-export async function listOutputGroups(
-  db: Db,
-  step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
-): Promise<OutputGroup[]> {
-  const result = await db.query<OutputGroup>(
-    `select (array_agg(host_id order by position))[1] as "hostId", state, exit_code as "exitCode",
-       max(stdout_bytes)::float8 as "stdoutBytes", max(stderr_bytes)::float8 as "stderrBytes", array_agg(host_name order by position) as "hostNames"
-     from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3
-     group by state, exit_code, output_sha256 order by count(*) desc, min(position)`,
-    [step.scopeId, step.executionId, step.stepExecutionId],
   )
   return result.rows
 }

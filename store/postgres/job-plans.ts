@@ -1,7 +1,8 @@
 /** Plans of jobs: which steps, as the job had them when the plan was made or synced. */
-import type { JobSteps } from '../../domain/job.schema.js'
+import type { JobDefinition } from '../../domain/job.schema.js'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import type { VersionState } from '../../domain/script-library.js'
+import type { Values } from '../../domain/variable.schema.js'
 import type { JobKey } from './jobs.js'
 import type { Db } from './pool.js'
 
@@ -11,6 +12,8 @@ export interface PlanSummary {
   name: string
   description: string
   chosen: string[] | null
+  /** Its own, of variables; those that it does not name have the job's as they were frozen. */
+  values: Values
   /** Whether the job has others by now. */
   needsSync: boolean
   revision: number
@@ -20,16 +23,14 @@ export interface PlanSummary {
   updatedAt: Date
 }
 
-export interface JobPlan extends PlanSummary {
-  /** The job's, all of them, as they were. */
-  steps: JobSteps
-}
+/** The job's steps, all of them, and its variables, as they were. */
+export interface JobPlan extends PlanSummary, JobDefinition {}
 
 export interface PlanKey extends JobKey {
   plan: string
 }
 
-const columns = `p.job_name as job, p.name, p.description, p.chosen, p.sha256 <> j.sha256 as "needsSync", p.revision,
+const columns = `p.job_name as job, p.name, p.description, p.chosen, p.own_values as values, p.sha256 <> j.sha256 as "needsSync", p.revision,
   c.name as "createdBy", p.created_at as "createdAt", u.name as "updatedBy", p.updated_at as "updatedAt"`
 const source = `job_plan p join job j on j.scope_id = p.scope_id and j.name = p.job_name
   join principal c on c.id = p.created_by join principal u on u.id = p.updated_by`
@@ -78,22 +79,30 @@ export async function listPlanNames(
 
 export async function getPlan(db: Db, { scopeId, job, plan }: PlanKey): Promise<JobPlan | undefined> {
   const result = await db.query<JobPlan>(
-    `select ${columns}, p.steps from ${source} where p.scope_id = $1 and p.job_name = $2 and p.name = $3`,
+    `select ${columns}, p.steps, p.variables from ${source} where p.scope_id = $1 and p.job_name = $2 and p.name = $3`,
     [scopeId, job, plan],
   )
   return result.rows[0]
+}
+
+export interface PlanContent {
+  description: string
+  chosen: readonly string[] | null
+  values: Values
+  by: PrincipalId
 }
 
 /** Makes a plan of the job's steps of now, under the job's lock. */
 export async function insertPlan(
   tx: Db,
   { scopeId, job, plan }: PlanKey,
-  content: { description: string; chosen: readonly string[] | null; by: PrincipalId },
+  content: PlanContent,
 ): Promise<void> {
   await tx.query(
-    `insert into job_plan (scope_id, job_name, name, description, chosen, steps, scripts, sha256, created_by, updated_by)
-     select j.scope_id, j.name, $3, $4, $5, j.steps, j.scripts, j.sha256, $6, $6 from job j where j.scope_id = $1 and j.name = $2`,
-    [scopeId, job, plan, content.description, content.chosen, content.by],
+    `insert into job_plan (scope_id, job_name, name, description, chosen, own_values, steps, variables, scripts, secrets, sha256, created_by, updated_by)
+     select j.scope_id, j.name, $3, $4, $5, $6, j.steps, j.variables, j.scripts, j.secrets, j.sha256, $7, $7 from job j
+     where j.scope_id = $1 and j.name = $2`,
+    [scopeId, job, plan, content.description, content.chosen, JSON.stringify(content.values), content.by],
   )
 }
 
@@ -101,12 +110,12 @@ export async function insertPlan(
 export async function updatePlan(
   tx: Db,
   { scopeId, job, plan }: PlanKey,
-  content: { description: string; chosen: readonly string[] | null; by: PrincipalId },
+  content: PlanContent,
 ): Promise<void> {
   await tx.query(
-    `update job_plan set description = $4, chosen = $5, updated_by = $6, updated_at = now(), revision = revision + 1
+    `update job_plan set description = $4, chosen = $5, own_values = $6, updated_by = $7, updated_at = now(), revision = revision + 1
      where scope_id = $1 and job_name = $2 and name = $3`,
-    [scopeId, job, plan, content.description, content.chosen, content.by],
+    [scopeId, job, plan, content.description, content.chosen, JSON.stringify(content.values), content.by],
   )
 }
 
@@ -114,12 +123,13 @@ export async function updatePlan(
 export async function syncPlan(
   tx: Db,
   { scopeId, job, plan }: PlanKey,
-  synced: { chosen: readonly string[] | null; by: PrincipalId },
+  synced: Omit<PlanContent, 'description'>,
 ): Promise<void> {
   await tx.query(
-    `update job_plan p set steps = j.steps, scripts = j.scripts, sha256 = j.sha256, chosen = $4, updated_by = $5, updated_at = now(), revision = p.revision + 1
+    `update job_plan p set steps = j.steps, variables = j.variables, scripts = j.scripts, secrets = j.secrets, sha256 = j.sha256, chosen = $4, own_values = $5,
+       updated_by = $6, updated_at = now(), revision = p.revision + 1
      from job j where p.scope_id = $1 and p.job_name = $2 and p.name = $3 and j.scope_id = p.scope_id and j.name = p.job_name`,
-    [scopeId, job, plan, synced.chosen, synced.by],
+    [scopeId, job, plan, synced.chosen, JSON.stringify(synced.values), synced.by],
   )
 }
 

@@ -1,7 +1,8 @@
 /** Jobs: what people author, one row each. */
-import type { JobSteps } from '../../domain/job.schema.js'
+import type { JobDefinition, JobSteps } from '../../domain/job.schema.js'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
-import { useOf } from '../../domain/step/step.js'
+import { parseSecretUse } from '../../domain/secret.js'
+import { secretsOf, useOf } from '../../domain/step/step.js'
 import { parseUse } from '../../domain/script-library.js'
 import type { Db } from './pool.js'
 
@@ -22,19 +23,16 @@ export interface JobSummary {
   updatedAt: Date
 }
 
-export interface Job extends JobSummary {
-  steps: JobSteps
-}
+export interface Job extends JobSummary, JobDefinition {}
 
 export interface JobKey {
   scopeId: ScopeId
   job: string
 }
 
-export interface JobContent {
+export interface JobContent extends JobDefinition {
   description: string
   tags: readonly string[]
-  steps: JobSteps
   sha256: string
   by: PrincipalId
 }
@@ -47,11 +45,21 @@ const source = 'job j join principal c on c.id = j.created_by join principal u o
 
 /** False if the name is taken. */
 export async function insertJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<boolean> {
-  const { description, tags, steps, sha256, by } = content
+  const { description, tags, steps, variables, sha256, by } = content
   const result = await tx.query(
-    `insert into job (scope_id, name, description, tags, steps, sha256, created_by, updated_by, step_names, scripts)
-     values ($1, $2, $3, $4, $5, decode($6, 'hex'), $7, $7, $8, $9) on conflict do nothing`,
-    [scopeId, job, description, tags, JSON.stringify(steps), sha256, by, namesOf(steps), scriptsOf(steps)],
+    `insert into job (scope_id, name, description, tags, steps, variables, sha256, created_by, updated_by, step_names, scripts, secrets)
+     values ($1, $2, $3, $4, $5, $6, decode($7, 'hex'), $8, $8, $9, $10, $11) on conflict do nothing`,
+    [
+      scopeId,
+      job,
+      description,
+      tags,
+      JSON.stringify(steps),
+      JSON.stringify(variables),
+      sha256,
+      by,
+      ...citedBy(steps),
+    ],
   )
   return result.rowCount === 1
 }
@@ -75,7 +83,7 @@ export async function listJobs(
 
 export async function getJob(db: Db, { scopeId, job }: JobKey): Promise<Job | undefined> {
   const result = await db.query<Job>(
-    `select ${columns}, j.steps from ${source} where j.scope_id = $1 and j.name = $2`,
+    `select ${columns}, j.steps, j.variables from ${source} where j.scope_id = $1 and j.name = $2`,
     [scopeId, job],
   )
   return result.rows[0]
@@ -92,20 +100,30 @@ export async function lockJob(tx: Db, key: JobKey): Promise<Job | undefined> {
 
 /** Under the job's lock. */
 export async function updateJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<void> {
-  const { description, tags, steps, sha256, by } = content
+  const { description, tags, steps, variables, sha256, by } = content
   await tx.query(
-    `update job set description = $3, tags = $4, steps = $5, sha256 = decode($6, 'hex'), updated_by = $7, updated_at = now(),
-       revision = revision + 1, step_names = $8, scripts = $9
+    `update job set description = $3, tags = $4, steps = $5, variables = $6, sha256 = decode($7, 'hex'), updated_by = $8,
+       updated_at = now(), revision = revision + 1, step_names = $9, scripts = $10, secrets = $11
      where scope_id = $1 and name = $2`,
-    [scopeId, job, description, tags, JSON.stringify(steps), sha256, by, namesOf(steps), scriptsOf(steps)],
+    [
+      scopeId,
+      job,
+      description,
+      tags,
+      JSON.stringify(steps),
+      JSON.stringify(variables),
+      sha256,
+      by,
+      ...citedBy(steps),
+    ],
   )
 }
 
-const namesOf = (steps: JobSteps) => steps.map((step) => step.name)
-
-/** Which scripts of the library they use, whatever version. */
-function scriptsOf(steps: JobSteps): string[] {
-  return [...new Set(steps.flatMap((step) => parseUse(useOf(step) ?? '')?.name ?? []))]
+/** Names of steps, and the scripts of the library and the secrets that they use, whatever version. */
+function citedBy(steps: JobSteps): [names: string[], scripts: string[], secrets: string[]] {
+  const scripts = steps.flatMap((step) => parseUse(useOf(step) ?? '')?.name ?? [])
+  const secrets = steps.flatMap(secretsOf).flatMap((use) => parseSecretUse(use)?.name ?? [])
+  return [steps.map((step) => step.name), [...new Set(scripts)], [...new Set(secrets)]]
 }
 
 /** It must have no plans. */

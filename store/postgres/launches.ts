@@ -2,7 +2,7 @@
 import type { ExecutionId, PrincipalId, ScopeId } from '../../domain/id.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import type { Compilation } from '../../domain/plan.js'
-import { type CompiledStep, hasHosts, retryDelaysOf } from '../../domain/step/step.js'
+import { type CompiledStep, hasHosts, hostStepOf, retryDelaysOf } from '../../domain/step/step.js'
 import { appendEvents } from './events.js'
 import { areLaunchesHeld, holdLaunch } from './held-runs.js'
 import { insertPlan } from './plans.js'
@@ -67,7 +67,8 @@ export async function insertLaunch(
 /** What is kept beside the compiled step, for it is asked at each look. */
 function fieldsOf(step: CompiledStep) {
   const { type, name, when } = step
-  return { type, name, when, hasHosts: hasHosts[type], retryDelaysMs: retryDelaysOf(step) }
+  const onFailure = hostStepOf(step)?.onFailure ?? 'stop'
+  return { type, name, when, onFailure, hasHosts: hasHosts[type], retryDelaysMs: retryDelaysOf(step) }
 }
 
 async function insertSteps(
@@ -78,10 +79,10 @@ async function insertSteps(
 ): Promise<void> {
   const { steps } = launch.compilation.plan
   await tx.query(
-    `insert into step_execution (scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, condition)
+    `insert into step_execution (scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, condition, on_failure)
      select $1, $2, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', s.step->>'type',
        case when (s.step->>'hasHosts')::boolean then $4 else 0 end,
-       array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint), s.step->>'when'
+       array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint), s.step->>'when', s.step->>'onFailure'
      from jsonb_array_elements($3::jsonb) with ordinality as s (step, n)`,
     [scopeId, executionId, JSON.stringify(steps.map(fieldsOf)), launch.hosts.length],
   )

@@ -2,6 +2,7 @@
 import type { HostState, Started } from '../../domain/host-result.js'
 import type { ExecutionId, HostId, ScopeId, ShardId, StepExecutionId } from '../../domain/id.js'
 import { type Db, one } from './pool.js'
+import type { StoredValue } from './variables.js'
 
 /** What was learned of one host's attempt. */
 export interface HostUpdate {
@@ -24,7 +25,13 @@ export interface HostUpdate {
   stdoutBytes?: number | undefined
   stderrBytes?: number | undefined
   outputSha256?: Buffer | undefined
+  /** By what output is compared after normalising; none from agents that do not normalise. */
+  normalisedSha256?: Buffer | undefined
   truncated?: boolean | undefined
+  /** What the script said its outcome is called. */
+  tag?: string | undefined
+  /** Variables that it set. */
+  values?: readonly StoredValue[] | undefined
 }
 
 /** A row that a write changed, as its event tells it. */
@@ -50,9 +57,42 @@ export const returningChanged = `returning r.scope_id as "scopeId", r.execution_
  */
 export async function writeHostUpdates(tx: Db, updates: readonly HostUpdate[]): Promise<number> {
   if (!updates.length) return 0
-  const rows = updates.map((update) => ({ ...update, outputSha256: update.outputSha256?.toString('hex') }))
-  const result = await tx.query<{ n: string }>('select write_host_news($1) as n', [JSON.stringify(rows)])
+  const result = await tx.query<{ n: string }>('select write_host_news($1) as n', [newsOf(updates)])
+  await writeHostSaid(tx, updates)
   return Number(one(result).n)
+}
+
+/** Updates as JSON, as the functions in the database take them. */
+export function newsOf(updates: readonly HostUpdate[]): string {
+  const rows = updates.map(({ tag: _tag, values: _values, ...update }) => ({
+    ...update,
+    outputSha256: update.outputSha256?.toString('hex'),
+    normalisedSha256: update.normalisedSha256?.toString('hex'),
+  }))
+  return JSON.stringify(rows)
+}
+
+/** What scripts said of themselves, with the ends that stand in the ledger by now. */
+async function writeHostSaid(tx: Db, updates: readonly HostUpdate[]): Promise<void> {
+  const said = updates.filter(({ tag, values }) => tag !== undefined || values !== undefined)
+  if (!said.length) return
+  const rows = said.map(
+    ({ scopeId, executionId, stepExecutionId, hostId, attempt, epoch, gateway, tag, values = [] }) => ({
+      scopeId,
+      executionId,
+      stepExecutionId,
+      hostId,
+      attempt,
+      epoch,
+      gateway,
+      tag,
+      values: values.map(({ name, items }) => ({
+        name,
+        items: items.map((item) => item.toString('base64')),
+      })),
+    }),
+  )
+  await tx.query('select write_host_said($1)', [JSON.stringify(rows)])
 }
 
 /** Tells of changed rows, in the transaction that changed them. */

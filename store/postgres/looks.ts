@@ -20,6 +20,17 @@ export async function takeLook(tx: Db, step: StepKey, look: number): Promise<boo
   return result.rowCount === 1
 }
 
+/**
+ * Whether a look is the newest, which it is from now on, under the execution's lock; also if it was taken already.
+ */
+export async function isLatestLook(tx: Db, step: StepKey, look: number): Promise<boolean> {
+  const result = await tx.query(
+    'update step_execution set look = $3 where scope_id = $1 and id = $2 and look <= $3',
+    [step.scopeId, step.stepExecutionId, look],
+  )
+  return result.rowCount === 1
+}
+
 /** The step's open shards, in the order of their making. */
 export async function listOpenShards(db: Db, step: StepKey): Promise<ShardRef[]> {
   const result = await db.query<ShardRef>(

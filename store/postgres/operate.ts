@@ -1,7 +1,5 @@
 /** What operations do to an execution's rows; each in the transaction that also decides the operation. */
-import { type HostState, retriedStates } from '../../domain/host-result.js'
 import { workflowIdOf } from '../../domain/execution.js'
-import { autoRetriedStates } from '../../domain/retry.js'
 import type { ExecutionId, HostId, ScopeId } from '../../domain/id.js'
 import { isFinalStepState, type StepState } from '../../domain/step-execution.js'
 import { appendEvents } from './events.js'
@@ -46,72 +44,6 @@ export async function clearPause(tx: Db, key: Key): Promise<void> {
     key.scopeId,
     key.executionId,
   ])
-}
-
-/**
- * Gives the failed hosts of one step a new attempt; the old one moves to host_attempt.
- * @returns how many hosts
- */
-export function retryHosts(
-  tx: Db,
-  key: Key,
-  step: StepExecution,
-  states: readonly HostState[],
-): Promise<number> {
-  return giveNewAttempt(tx, key, step, { states, started: ['no', 'yes', 'maybe'] })
-}
-
-/** Gives a new attempt to the hosts that a cancel or a hard pause ended before their script began. @returns how many */
-export function resumeHosts(tx: Db, key: Key, step: StepExecution): Promise<number> {
-  return giveNewAttempt(tx, key, step, { states: ['cancelled'], started: ['no'] })
-}
-
-/** Gives a new attempt to hosts by themselves. @returns how many */
-export function retryDueHosts(
-  tx: Db,
-  key: Key,
-  step: Pick<StepExecution, 'id'>,
-  hostIds: readonly HostId[],
-): Promise<number> {
-  return giveNewAttempt(tx, key, step, { states: autoRetriedStates, started: ['yes'], hostIds })
-}
-
-async function giveNewAttempt(
-  tx: Db,
-  key: Key,
-  step: Pick<StepExecution, 'id'>,
-  which: { states: readonly HostState[]; started: readonly string[]; hostIds?: readonly HostId[] },
-): Promise<number> {
-  const { states, started, hostIds } = which
-  const params = [key.scopeId, key.executionId, step.id, states, started, hostIds ?? null]
-  const where = `scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = any($5)
-     and ($6::bigint[] is null or host_id = any($6))`
-  await tx.query(
-    `insert into host_attempt (scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
-       gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at,
-       unknown_at, unknown_reason)
-     select scope_id, execution_id, step_execution_id, host_id, attempt, state, started, reason, detail, exit_code, signal,
-       gateway, dispatched_at, started_at, ended_at, duration_ms, stdout_bytes, stderr_bytes, output_sha256, truncated, resolved_at,
-       unknown_at, unknown_reason
-     from host_result where ${where}`,
-    params,
-  )
-  const result = await tx.query<{ host_id: string }>(
-    `update host_result set attempt = attempt + 1, state = 'pending', started = 'no', reason = null, detail = null, exit_code = null, signal = null,
-       shard_id = null, gateway = null, epoch = null, journal_id = null, dispatched_at = null, dispatches = 0, started_at = null, ended_at = null,
-       duration_ms = null, stdout_bytes = null, stderr_bytes = null, output_sha256 = null, truncated = false, resolved_at = null, unknown_at = null, unknown_reason = null
-     where ${where} returning host_id`,
-    params,
-  )
-  if (!result.rowCount) return 0
-  const body = { stepExecutionId: step.id, retried: result.rowCount }
-  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'hosts', body }])
-  return result.rowCount
-}
-
-/** The states that a retry takes up. */
-export function statesToRetry(includeUnknown: boolean): HostState[] {
-  return includeUnknown ? [...retriedStates, 'unknown'] : [...retriedStates]
 }
 
 /** Ends a step without running what is left of it. @param end of the step; its hosts are skipped for the same reason */
@@ -195,7 +127,7 @@ export async function reopenExecution(
   const workflowId = workflowIdOf(scopeName, key.executionId, continuation, recovery.rows[0]?.tag)
   await tx.query(
     `update execution set state = 'running', reason = null, run_id = null, continuation = $3, workflow_id = $4, ended_at = null, pause = null,
-       cancel_requested_at = null, ${dropStop}, expires_at = now() + expires_in_ms * interval '1 ms'
+       cancel_requested_at = null, ending_step = null, ${dropStop}, expires_at = now() + expires_in_ms * interval '1 ms'
      where scope_id = $1 and id = $2`,
     [key.scopeId, key.executionId, continuation, workflowId],
   )

@@ -1,6 +1,6 @@
 /** Operations: each has a row with its id before anything is done, so that a double click is one action. */
 import type { ExecutionId, PrincipalId, ScopeId } from '../../domain/id.js'
-import type { OperationArgs, OperationKind } from '../../domain/operation.js'
+import { argsForLog, type OperationArgs, type OperationKind } from '../../domain/operation.js'
 import { appendEvents } from './events.js'
 import { type Db, one } from './pool.js'
 
@@ -95,7 +95,7 @@ export async function decideOperation(
   )
   const [row] = result.rows
   if (!row) return false
-  const body = { id, kind: row.kind, args: row.args, by: row.principal, ...decision }
+  const body = { id, kind: row.kind, args: argsForLog(row.args), by: row.principal, ...decision }
   await appendEvents(tx, scopeId, row.execution_id, [{ type: 'operation', body }])
   return true
 }

@@ -1,13 +1,13 @@
-/** The platform's own keys: the certificate authority and the key that signs orders, private halves sealed. */
+/** The platform's own keys: the certificate authority, the key that signs orders and the one that secrets are sealed to; private halves sealed. */
 import { type MasterKey, seal, unseal } from '../seal.js'
 import type { ScopeId } from '../../domain/id.js'
 import type { Db } from './pool.js'
 
-export type KeyPurpose = 'ca' | 'signing'
+export type KeyPurpose = 'ca' | 'signing' | 'secrets'
 
 export interface PublicKey {
   id: string
-  /** ca: certificate, PEM. signing: Ed25519, SPKI PEM. */
+  /** ca: certificate, PEM. signing: Ed25519, SPKI PEM. secrets: P-256, SPKI PEM. */
   publicPart: string
 }
 
@@ -23,18 +23,39 @@ export async function findPrivateKey(
   purpose: KeyPurpose,
   master: MasterKey,
 ): Promise<PrivateKey | undefined> {
-  const result = await db.query<{
-    id: string
-    public_part: string
-    sealed_private: Buffer
-    master_key_id: string
-  }>(
-    `select id, public_part, sealed_private, master_key_id from platform_key
+  const result = await db.query<SealedKey>(
+    `select ${sealedColumns} from platform_key
      where scope_id = $1 and purpose = $2 and retired_at is null order by created_at desc limit 1`,
     [scopeId, purpose],
   )
   const [row] = result.rows
-  if (!row) return undefined
+  return row && open(row, purpose, master)
+}
+
+/** Every key of a purpose with its private half, newest first; also those that were retired, for what they opened is still kept. */
+export async function listPrivateKeys(
+  db: Db,
+  scopeId: ScopeId,
+  purpose: KeyPurpose,
+  master: MasterKey,
+): Promise<PrivateKey[]> {
+  const result = await db.query<SealedKey>(
+    `select ${sealedColumns} from platform_key where scope_id = $1 and purpose = $2 order by created_at desc`,
+    [scopeId, purpose],
+  )
+  return result.rows.map((row) => open(row, purpose, master))
+}
+
+interface SealedKey {
+  id: string
+  public_part: string
+  sealed_private: Buffer
+  master_key_id: string
+}
+
+const sealedColumns = 'id, public_part, sealed_private, master_key_id'
+
+function open(row: SealedKey, purpose: KeyPurpose, master: MasterKey): PrivateKey {
   if (row.master_key_id !== master.id) {
     throw new Error(
       `the ${purpose} key is sealed by master key ${row.master_key_id}, but this process was given ${master.id}: give it the right one`,

@@ -16,12 +16,16 @@ export async function listRetryHosts(
   delaysMs: readonly number[],
 ): Promise<DueHost[]> {
   if (!delaysMs.length) return []
+  // An attempt that never began was none of the policy's.
   const result = await db.query<DueHost>(
-    `select host_id as "hostId",
-       (extract(epoch from ended_at - clock_timestamp()) * 1000 + ($5::bigint[])[attempt])::float8 as "dueInMs"
-     from host_result
-     where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = 'yes'
-       and attempt <= cardinality($5::bigint[])
+    `select "hostId", (extract(epoch from ended_at - clock_timestamp()) * 1000 + ($5::bigint[])[begun])::float8 as "dueInMs"
+     from (
+       select host_id as "hostId", position, ended_at, attempt - case when attempt = 1 then 0 else (
+         select count(*)::int from host_attempt a where a.scope_id = r.scope_id and a.execution_id = r.execution_id
+           and a.step_execution_id = r.step_execution_id and a.host_id = r.host_id and a.started = 'no') end as begun
+       from host_result r
+       where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and state = any($4) and started = 'yes') failed
+     where begun <= cardinality($5::bigint[])
      order by position`,
     [step.scopeId, step.executionId, step.stepExecutionId, autoRetriedStates, delaysMs],
   )

@@ -29,6 +29,15 @@ export async function readScripts(
   return new Map(result.rows.map(({ sha256, content }) => [sha256, content]))
 }
 
+/** How long a text is, by its hash (hex). */
+export async function findScriptBytes(db: Db, scopeId: ScopeId, sha256: string): Promise<number | undefined> {
+  const result = await db.query<{ bytes: number }>(
+    `select length(content) as bytes from script_text where scope_id = $1 and sha256 = decode($2, 'hex')`,
+    [scopeId, sha256],
+  )
+  return result.rows[0]?.bytes
+}
+
 /** The text of a script, for a gateway to relay: undefined unless an execution without an end was ordered to run it. */
 export async function findScript(db: Db, scopeId: ScopeId, sha256: Buffer): Promise<Buffer | undefined> {
   const result = await db.query<{ content: Buffer | null }>('select relayed_script($1, $2) as content', [

@@ -9,6 +9,8 @@ export interface OpenHost {
   hostId: HostId
   hostName: string
   attempt: number
+  /** Hex, of what this attempt runs; null: what the plan says. */
+  scriptSha256: string | null
   state: HostState
   /** The journal that this attempt's order was first made for. */
   journalId: string | null
@@ -32,7 +34,7 @@ export async function listOpenHosts(
   step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
 ): Promise<OpenHost[]> {
   const result = await db.query<OpenHost>(
-    `select r.host_id as "hostId", r.host_name as "hostName", r.attempt, r.state, r.journal_id as "journalId", h.state as "hostState",
+    `select r.host_id as "hostId", r.host_name as "hostName", r.attempt, encode(r.script_sha256, 'hex') as "scriptSha256", r.state, r.journal_id as "journalId", h.state as "hostState",
        h.state_reason as "hostStateReason",
        h.journal_id as "hostJournalId", case when ${liveSession} and not coalesce(g.draining, true) then s.gateway end as gateway,
        case when ${liveSession} then 0 else coalesce(least(
@@ -63,13 +65,15 @@ export interface NewShard {
   signatures: Buffer[]
   keyId: string
   spec: Buffer
+  /** What is sealed for each host; undefined where its step has no secrets, empty for a host that is only asked. */
+  secrets?: Buffer[] | undefined
 }
 
 /** Writes a shard and gives its hosts to it. */
 export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
   const made = await tx.query<{ id: ShardId }>(
-    `insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id`,
+    `insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec, secrets)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id`,
     [
       shard.scopeId,
       shard.executionId,
@@ -81,6 +85,7 @@ export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
       shard.signatures,
       shard.keyId,
       shard.spec,
+      shard.secrets ?? null,
     ],
   )
   const { id } = one(made)
@@ -104,7 +109,7 @@ export async function closeShardsBut(
 ): Promise<void> {
   await db.query(
     `with closed as (
-       update shard set closed_at = now() where scope_id = $1 and step_execution_id = $2 and closed_at is null and not (id = any($3))
+       update shard set closed_at = now(), secrets = null where scope_id = $1 and step_execution_id = $2 and closed_at is null and not (id = any($3))
        returning id, execution_id)
      update host_result r set shard_id = null from closed
      where r.scope_id = $1 and r.execution_id = closed.execution_id and r.step_execution_id = $2 and r.shard_id = closed.id
@@ -150,6 +155,8 @@ export interface ShardWork {
     journalId: string | null
     order: Buffer
     signature: Buffer
+    /** What is sealed for it; null where its step has no secrets. */
+    secrets: Buffer | null
   }[]
 }
 
@@ -164,8 +171,8 @@ export async function findShardWork(db: Db, shardId: ShardId): Promise<ShardWork
   const [row] = shard.rows
   if (!row) return undefined
   const hosts = await db.query<ShardWork['hosts'][number]>(
-    `select o.host_id as "hostId", r.attempt, r.state, r.journal_id as "journalId", o.wire as order, o.signature
-     from open_shard d, unnest(d.host_ids, d.orders, d.signatures) with ordinality as o (host_id, wire, signature, n)
+    `select o.host_id as "hostId", r.attempt, r.state, r.journal_id as "journalId", o.wire as order, o.signature, o.secrets
+     from open_shard d, unnest(d.host_ids, d.orders, d.signatures, d.secrets) with ordinality as o (host_id, wire, signature, secrets, n)
      join host_result r on r.host_id = o.host_id
      where d.id = $1 and r.scope_id = $2 and r.execution_id = $3 and r.step_execution_id = $4 and r.shard_id = d.id
        and r.state in ('pending', 'dispatched', 'running') order by o.n`,
@@ -183,6 +190,11 @@ export interface ExecutionFlags {
   stopSignature: Buffer | null
   stopKeyId: string | null
   expiresAt: Date
+  /** The step that is being ended while its run goes on, and the stop of it alone. */
+  endingStep: StepExecutionId | null
+  stepStopOrder: Buffer | null
+  stepStopSignature: Buffer | null
+  stepStopKeyId: string | null
 }
 
 export async function listExecutionFlags(
@@ -190,8 +202,11 @@ export async function listExecutionFlags(
   executionIds: readonly ExecutionId[],
 ): Promise<ExecutionFlags[]> {
   const result = await db.query<ExecutionFlags>(
-    `select id as "executionId", pause, cancel_requested_at is not null as cancelled, stop_order as "stopOrder",
-       stop_signature as "stopSignature", stop_key_id as "stopKeyId", expires_at as "expiresAt" from execution where id = any($1)`,
+    `select e.id as "executionId", e.pause, e.cancel_requested_at is not null as cancelled, e.expires_at as "expiresAt",
+       e.stop_order as "stopOrder", e.stop_signature as "stopSignature", e.stop_key_id as "stopKeyId", e.ending_step as "endingStep",
+       t.stop_order as "stepStopOrder", t.stop_signature as "stepStopSignature", t.stop_key_id as "stepStopKeyId"
+     from execution e left join step_stop t on t.scope_id = e.scope_id and t.step_execution_id = e.ending_step
+     where e.id = any($1)`,
     [executionIds],
   )
   return result.rows

@@ -1,5 +1,6 @@
 /** Stops: executions whose running scripts are to be stopped, and the signed order that workers answer with. */
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../../domain/id.js'
+import { STEP_ENDED } from '../../domain/step-execution.js'
 import { readClock } from './executions.js'
 import type { Db } from './pool.js'
 
@@ -9,7 +10,9 @@ export interface StopRequest {
   requestedAt: Date
   /** Later than every order of the execution that was signed before: both are timed under its row's lock. */
   issuedAt: Date
-  reason: 'cancelled_by_operator' | 'paused_hard'
+  reason: 'cancelled_by_operator' | 'paused_hard' | typeof STEP_ENDED
+  /** Left out: of the whole execution. */
+  stepExecutionId?: StepExecutionId
 }
 
 /**
@@ -24,9 +27,18 @@ export async function takeStopRequests(tx: Db, limit: number): Promise<StopReque
      for no key update skip locked`,
     [limit],
   )
-  if (!result.rows.length) return []
+  const steps = await tx.query<Omit<StopRequest, 'issuedAt'>>(
+    `select t.scope_id as "scopeId", t.execution_id as "executionId", t.step_execution_id as "stepExecutionId",
+       t.requested_at as "requestedAt",
+       case when e.cancel_requested_at is null then $2::text else 'cancelled_by_operator' end as reason
+     from step_stop t join execution e on e.scope_id = t.scope_id and e.id = t.execution_id
+     where t.stop_order is null order by t.requested_at limit $1 for no key update skip locked`,
+    [limit, STEP_ENDED],
+  )
+  const rows = [...result.rows, ...steps.rows]
+  if (!rows.length) return []
   const issuedAt = await readClock(tx)
-  return result.rows.map((row) => ({ ...row, issuedAt }))
+  return rows.map((row) => ({ ...row, issuedAt }))
 }
 
 export async function answerStopRequest(
@@ -34,9 +46,11 @@ export async function answerStopRequest(
   request: StopRequest,
   signed: { order: Buffer; signature: Buffer; keyId: string },
 ): Promise<void> {
+  const { scopeId, executionId, stepExecutionId } = request
+  const [row, id] = stepExecutionId ? ['step_stop', 'step_execution_id'] : ['execution', 'id']
   await tx.query(
-    'update execution set stop_order = $3, stop_signature = $4, stop_key_id = $5 where scope_id = $1 and id = $2',
-    [request.scopeId, request.executionId, signed.order, signed.signature, signed.keyId],
+    `update ${row} set stop_order = $3, stop_signature = $4, stop_key_id = $5 where scope_id = $1 and ${id} = $2`,
+    [scopeId, stepExecutionId ?? executionId, signed.order, signed.signature, signed.keyId],
   )
 }
 
@@ -60,18 +74,22 @@ const stopColumns = 'scope_id, id, output_day, stop_order, stop_signature, stop_
 
 /**
  * Tasks on these hosts that are to stop and may still run, whose stop has been signed: of executions that were ended from
- * outside within the last day, and of those that are being cancelled or were paused hard.
+ * outside within the last day, of those that are being cancelled or were paused hard, and of steps that an operator has ended.
  */
 export async function listStrandedTasks(db: Db, hostIds: readonly HostId[]): Promise<StrandedTask[]> {
   const result = await db.query<StrandedTask>(
-    `select e.scope_id as "scopeId", e.id as "executionId", e.output_day as "outputDay", r.host_id as "hostId", r.step_execution_id as "stepExecutionId", r.attempt, r.journal_id as "journalId", e.stop_order as "stopOrder",
+    `select * from (select e.scope_id as "scopeId", e.id as "executionId", e.output_day as "outputDay", r.host_id as "hostId", r.step_execution_id as "stepExecutionId", r.attempt, r.journal_id as "journalId", e.stop_order as "stopOrder",
        e.stop_signature as "stopSignature", e.stop_key_id as "stopKeyId", e.expires_at as "expiresAt"
      from (
        select ${stopColumns}, array['unknown'] as states from execution where reason = 'engine_terminated' and ended_at > now() - interval '1 day'
        union all
        select ${stopColumns}, array['dispatched', 'running'] from execution where state not in ('succeeded', 'failed', 'cancelled')
      ) e join host_result r on r.scope_id = e.scope_id and r.execution_id = e.id
-     where e.stop_order is not null and r.state = any(e.states) and r.host_id = any($1) order by random() limit 1000`,
+     where e.stop_order is not null and r.state = any(e.states) and r.host_id = any($1)
+     union all
+     select scope_id, execution_id, output_day, host_id, step_execution_id, attempt, journal_id, stop_order, stop_signature, stop_key_id,
+       expires_at from step_stop_task where host_id = any($1)) task
+     order by random() limit 1000`,
     [hostIds],
   )
   return result.rows

@@ -126,10 +126,17 @@ export async function ensurePartitions(db: Db): Promise<void> {
   }
 }
 
-/** Forgets answers of idempotency keys after a week, and answered certificate requests after a day. */
+/**
+ * Forgets answers of idempotency keys after a week, answered certificate requests after a day, and what was sealed to the hosts
+ * of a run once it has ended.
+ */
 export async function removeStale(db: Db): Promise<void> {
   await db.query(`delete from idempotency where created_at < now() - interval '7 days'`)
   await db.query(`delete from certificate_request where answered_at < now() - interval '1 day'`)
+  await db.query(
+    `update shard d set secrets = null from execution e
+     where d.secrets is not null and e.scope_id = d.scope_id and e.id = d.execution_id and e.state in ('succeeded', 'failed', 'cancelled')`,
+  )
 }
 
 /** Of these ids of workflows, those that a run's row names. */

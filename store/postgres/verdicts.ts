@@ -1,7 +1,8 @@
 /** Verdicts: what was said of a host's attempts, one after another; and attempts whose end becomes known late. */
 import type { HostState, Started } from '../../domain/host-result.js'
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../../domain/id.js'
-import type { HostUpdate } from './ledger.js'
+import { scriptOfAttempt } from './host-results.js'
+import { type HostUpdate, newsOf } from './ledger.js'
 import { type Db, one } from './pool.js'
 
 /** What was said of one attempt at one time. */
@@ -17,6 +18,8 @@ export interface Verdict {
   at: Date | null
   /** Whether it took the place of `unknown`. */
   amended: boolean
+  /** Hex, of what the attempt runs. */
+  scriptSha256: string
 }
 
 /** All verdicts on a host in a step, oldest first: each attempt's end, and `unknown` before the end that became known. */
@@ -27,17 +30,18 @@ export async function listVerdicts(
   const attempts = ['host_attempt', 'host_result'].map(
     (
       table,
-    ) => `select attempt, state, started, reason, detail, exit_code, signal, ended_at, resolved_at, unknown_at, unknown_reason
+    ) => `select attempt, state, started, reason, detail, exit_code, signal, ended_at, resolved_at, unknown_at, unknown_reason,
+         ${scriptOfAttempt} as script
        from ${table} where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and host_id = $4`,
   )
   const { rows } = await db.query<Verdict>(
     `with a as (${attempts.join(' union all ')})
      select * from (
        select attempt, 'unknown' as state, 'maybe' as started, unknown_reason as reason, null as detail, null::int as "exitCode",
-         null as signal, unknown_at as at, false as amended
+         null as signal, unknown_at as at, false as amended, script as "scriptSha256"
        from a where unknown_at is not null
        union all
-       select attempt, state, started, reason, detail, exit_code, signal, coalesce(resolved_at, ended_at), unknown_at is not null from a
+       select attempt, state, started, reason, detail, exit_code, signal, coalesce(resolved_at, ended_at), unknown_at is not null, script from a
      ) v order by attempt, amended`,
     [result.scopeId, result.executionId, result.stepExecutionId, result.hostId],
   )
@@ -50,8 +54,5 @@ export async function listVerdicts(
  */
 export async function amendAttempts(tx: Db, updates: readonly HostUpdate[]): Promise<number> {
   if (!updates.length) return 0
-  const rows = updates.map((update) => ({ ...update, outputSha256: update.outputSha256?.toString('hex') }))
-  return Number(
-    one(await tx.query<{ n: string }>('select amend_attempts($1) as n', [JSON.stringify(rows)])).n,
-  )
+  return Number(one(await tx.query<{ n: string }>('select amend_attempts($1) as n', [newsOf(updates)])).n)
 }

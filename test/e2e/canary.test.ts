@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { inflateSync } from 'node:zlib'
+import { inflateRawSync } from 'node:zlib'
 import { Client, Connection } from '@temporalio/client'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils'
 import { Client as PgClient } from 'pg'
@@ -17,6 +17,7 @@ const canaries: Record<string, string> = {
   argument: word('argument'),
   environment: word('environment'),
   output: word('output'),
+  secret: word('secret'),
   'refused value': word('refused'),
 }
 
@@ -26,6 +27,8 @@ const allowed: Record<string, string[]> = {
   argument: ['table plan_ir', 'table shard', 'spool of an agent', 'command line of the script'],
   environment: ['table plan_ir', 'table shard', 'spool of an agent'],
   output: ['output store', 'spool of an agent'],
+  // The file that the script wrote it to; what leaves the host is masked.
+  secret: ['spool of an agent'],
   'refused value': [],
   'admin token': ['file of the first token'],
   'join token': [],
@@ -119,7 +122,7 @@ async function searchOutput(): Promise<void> {
         if (!value?.buffer) continue
         search('output store', value.buffer)
         try {
-          search('output store', inflateSync(value.buffer))
+          search('output store', inflateRawSync(value.buffer))
         } catch {
           // Small pieces are kept as they are.
         }
@@ -193,17 +196,46 @@ describe('a canary', () => {
     search('answer to a refused request', JSON.stringify(answer.body))
   }
 
+  /** A run whose scripts say the secret of themselves: as values of variables, and as what their outcome is called. */
+  async function sayTheSecret(): Promise<void> {
+    const say = `X="is $(cat "$SECRET_FILE")"; drover-set Y "$(cat "$SECRET_FILE")"; drover-tag "with $(cat "$SECRET_FILE")"`
+    const id = await api.launch({
+      target: '*',
+      plan: {
+        name: 'says',
+        variables: [
+          { name: 'X', changeable: true },
+          { name: 'Y', type: 'perHost' },
+        ],
+        steps: [
+          { name: 'say', script: say, secrets: { SECRET: 'canary' } },
+          { name: 'repeat', script: 'echo "$X $Y"' },
+        ],
+      },
+    })
+    expect((await api.ended(id, 60_000)).state).toBe('succeeded')
+    const stars = '*'.repeat(canaries['secret']?.length ?? 0)
+    for (const { hostId, tag } of await api.hosts(id, 0)) {
+      expect(tag).toBe(`with ${stars}`)
+      expect((await api.output(id, hostId, 'stdout', 1)).toString()).toBe(`is ${stars} ${stars}\n`)
+    }
+    for (const at of ['', '/events', '/variables', '/steps/0/hosts', '/steps/0/groups'])
+      search('answer of the API', JSON.stringify((await api.call('GET', `/executions/${id}${at}`)).body))
+  }
+
   it('goes through a platform that runs, fails, is cancelled and is broken', async () => {
     for (const value of Object.values(canaries)) expect(value.length).toBeGreaterThan(30)
     // In two pieces, so that the text of the script does not hold what it prints.
     const [front, back] = [(canaries['output'] ?? '').slice(0, 14), (canaries['output'] ?? '').slice(14)]
-    const script = `# ${canaries['script text']}\nprintf '%s%s\\n' ${front} ${back}; sleep 8; exit 3`
+    const script = `# ${canaries['script text']}\nprintf '%s%s\\n' ${front} ${back}; cat "$SECRET_FILE"; sleep 8; exit 3`
     const step = {
       script,
       language: 'sh',
       arguments: [canaries['argument']],
       environment: { CANARY: canaries['environment'] },
+      secrets: { SECRET: 'canary' },
     }
+    await api.insist('POST', '/secrets', { name: 'canary', value: canaries['secret'] })
     executionId = await api.launch({ target: '*', script: step, confirm: 2 })
     await api.until(executionId, (view) => (view.steps[0]?.counts['running'] ?? 0) === 2)
     searchCommandLines()
@@ -214,6 +246,7 @@ describe('a canary', () => {
     await api.until(executionId, (view) => view.continuation === 1)
     await api.operate(executionId, { kind: 'cancel' })
     await api.ended(executionId, 120_000)
+    await sayTheSecret()
     const secret = canaries['refused value']
     await refuse('POST', '/executions', {
       target: '*',
@@ -233,7 +266,8 @@ describe('a canary', () => {
         'answer of the API',
         JSON.stringify((await api.call('GET', `/executions/${executionId}${at}`)).body),
       )
-    search('answer of the API', JSON.stringify((await api.call('GET', '/join-tokens')).body))
+    for (const path of ['/join-tokens', '/secrets', '/secrets/canary', '/secrets/canary/versions'])
+      search('answer of the API', JSON.stringify((await api.call('GET', path)).body))
   }, 240_000)
 
   it('is found in its own places only', async () => {
@@ -269,6 +303,7 @@ describe('a canary', () => {
     expect(at('argument')).toEqual(expect.arrayContaining(['table plan_ir', 'command line of the script']))
     expect(at('environment')).toContain('table plan_ir')
     expect(at('output')).toContain('output store')
+    expect(at('secret')).toEqual(['spool of an agent'])
     expect(at('admin token')).toContain('file of the first token')
     expect(at('master key')).toContain('file of the master key')
     expect(at('private key of a host')).toContain('identity of an agent')

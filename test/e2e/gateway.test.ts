@@ -264,7 +264,14 @@ describe('the gateway', () => {
         started: 'maybe',
         reason: 'agent_lost',
       })
-      const nothing = { bytes: 0n, sha256: Buffer.alloc(32), truncated: false, acknowledged: 0n }
+      const nothing = {
+        bytes: 0n,
+        sha256: Buffer.alloc(32),
+        truncated: false,
+        acknowledged: 0n,
+        normalisedSha256: Buffer.alloc(0),
+        normalisedRules: 0,
+      }
       const end = { state: TaskState.TASK_STATE_EXITED, exitCode: 0, stdout: nothing, stderr: nothing }
       const task = news(host.hostId, id, ended.steps[0]!.id, end)
       const back = host.open({ ...hello, journalSequence: 9n, tasks: [task] })
@@ -292,6 +299,9 @@ describe('the gateway', () => {
       stdout: undefined,
       stderr: undefined,
       startedAgoMs: 1n,
+      variables: [],
+      tag: '',
+      failed: false,
       ...more,
     })
     const today = () => new Date().toISOString().slice(0, 10).replaceAll('-', '')

@@ -109,6 +109,27 @@ describe(`the agent of ${about.commit.slice(0, 7)}`, () => {
     expect([...effects.count(short).values()]).toEqual([1])
   })
 
+  it('refuses SQL, which it does not know, and starts nothing of it', async () => {
+    await api.insist('PUT', '/db-accounts/any', { engine: 'mysql', user: 'ann' })
+    const id = await api.launch({ target: 'name:old-1', sql: { dbAccount: 'any', sql: 'select 1' } })
+    await api.ended(id)
+    const [host] = await api.hosts(id)
+    expect(host).toMatchObject({ state: 'rejected', started: 'no', reason: 'capability_missing' })
+  })
+
+  it('refuses a step with secrets, of which it knows nothing, and starts nothing', async () => {
+    await api.insist('POST', '/secrets', { name: 'new', value: 'of a later part' })
+    const step = { name: 'only', language: 'sh', script: effects.line('start'), secrets: { NEW: 'new' } }
+    const id = await api.launch({ target: 'name:old-1', plan: { name: 'new', steps: [step] } })
+    await api.ended(id)
+    expect((await api.hosts(id))[0]).toMatchObject({
+      state: 'rejected',
+      started: 'no',
+      reason: 'capability_missing',
+    })
+    expect([...effects.count(id).values()]).toEqual([])
+  })
+
   it('stops what is cancelled', async () => {
     const id = await launch('echo $$; exec sleep 300')
     await api.until(id, (view) => view.steps[0]?.counts['running'] === 1)

@@ -14,6 +14,7 @@ import {
   OutputStream,
   renewalProof,
   SessionRequest,
+  OutputSummary,
   Started,
   TaskState,
   type TaskUpdate,
@@ -138,9 +139,12 @@ describe('the gateway’s port', () => {
       detail: '',
       started: Started.STARTED_YES,
       durationMs: 1n,
-      stdout: { bytes: 9n, sha256: Buffer.alloc(32), truncated: false, acknowledged: 0n },
-      stderr: { bytes: 0n, sha256: Buffer.alloc(32), truncated: false, acknowledged: 0n },
+      stdout: OutputSummary.fromPartial({ bytes: 9n, sha256: Buffer.alloc(32) }),
+      stderr: OutputSummary.fromPartial({ sha256: Buffer.alloc(32) }),
       startedAgoMs: 1n,
+      variables: [],
+      tag: '',
+      failed: false,
       ...more,
     })
 

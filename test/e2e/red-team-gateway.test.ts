@@ -56,10 +56,11 @@ const allowed: Record<string, Allowed | 'nothing'> = {
     select: 'scope_id id host_id certificate refused refused_code answered_at',
     insert: 'scope_id id kind csr gateway name token_key current_certificate proof',
   },
+  db_account: 'nothing',
   event: 'nothing',
   execution: {
     select:
-      'scope_id id state reason output_day pause cancel_requested_at stop_order stop_signature stop_key_id expires_at ended_at',
+      'scope_id id state reason output_day pause ending_step cancel_requested_at stop_order stop_signature stop_key_id expires_at ended_at',
   },
   gateway: {
     select: 'all',
@@ -78,8 +79,11 @@ const allowed: Record<string, Allowed | 'nothing'> = {
   job_plan: 'nothing',
   script: 'nothing',
   script_version: 'nothing',
+  secret: 'nothing',
+  secret_version: 'nothing',
   host_group_member: 'nothing',
   host_label: 'nothing',
+  host_value: 'nothing',
   host_result: {
     select: 'scope_id execution_id step_execution_id host_id attempt state journal_id shard_id',
   },
@@ -97,10 +101,14 @@ const allowed: Record<string, Allowed | 'nothing'> = {
   recovery: { select: 'scope_id id tag at' },
   recovery_release: 'nothing',
   role_grant: 'nothing',
+  run_value: 'nothing',
   scope: { select: 'all' },
   script_text: 'nothing',
   shard: 'nothing',
   step_execution: 'nothing',
+  step_input: 'nothing',
+  step_stop: { select: 'all' },
+  step_stop_task: { select: 'all' },
 }
 
 /** Functions of ours that the role may call. */
@@ -115,6 +123,7 @@ const allowedFunctions = [
   'relayed_script',
   'write_absent',
   'write_host_news',
+  'write_host_said',
   'write_upgrade_news',
 ]
 
@@ -162,7 +171,7 @@ describe('a stolen gateway', () => {
     }
   }
 
-  const isView = (name: string) => name === 'recovered_task'
+  const isView = (name: string) => name === 'recovered_task' || name === 'step_stop_task'
   const isRefused = async (sql: string) => (await refusal(sql)) === REFUSED
 
   interface Relation {
@@ -282,6 +291,13 @@ describe('a stolen gateway', () => {
       `copy (select 1) to program 'true'`,
       `alter table host add column mine int`,
       `drop table audit`,
+      'select sealed_value from secret_version',
+      'select sealed_private from platform_key',
+      // A key of its own, for which secrets would be sealed.
+      `update certificate set public_key = 'mine'`,
+      `insert into certificate (scope_id, serial, host_id, not_after, fingerprint, public_key) values (1, 's', 1, now(), 'f', 'mine')`,
+      `update shard set secrets = '{}'`,
+      `update open_shard set secrets = '{}'`,
       `grant select on audit to public`,
     ])('cannot: %s', async (sql) => {
       expect(await refusal(sql)).toBe(REFUSED)
@@ -598,6 +614,10 @@ describe('a stolen gateway', () => {
               timeoutMs: 0n,
               graceMs: 1_000,
               outputCapBytes: 0n,
+              variables: [],
+              keepUncaptured: false,
+              sql: undefined,
+              secrets: [],
             },
           },
         }).finish(),
@@ -614,6 +634,8 @@ describe('a stolen gateway', () => {
         issuedAtMs: BigInt(Date.now()),
         expiresAtMs: BigInt(Date.now() + 600_000),
         outputDay: new Date().toISOString().slice(0, 10).replaceAll('-', ''),
+        variables: [],
+        secretsSha256: Buffer.alloc(0),
       }).finish()
       return { ...signOrder(Buffer.from(order), { keyId: name, privateKey }), spec }
     })

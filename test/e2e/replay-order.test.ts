@@ -4,7 +4,7 @@
  */
 import { pause } from '../helpers/api'
 import { record } from '../helpers/record'
-import { eventually, Scene } from '../helpers/scene'
+import { Scene } from '../helpers/scene'
 import { Wire } from '../helpers/wire'
 
 // A local activity that takes longer makes its worker ask for the next workflow task, with what has happened meanwhile.
@@ -44,11 +44,7 @@ describe('a shard that ends while the ledger is being asked', () => {
       await pause(TASK_HEARTBEAT_MS + 3_000)
       wire.release()
       await scene.api.ended(id, 60_000)
-      // The rows have the end before the engine has: a history without its last task is none to replay.
-      const workflow = (await scene.temporal()).workflow.getHandle(`execution/default/${id}`)
-      await eventually('end', async () =>
-        (await workflow.describe()).status.name === 'RUNNING' ? undefined : true,
-      )
+      await scene.workflowEnded(id)
       await record(scene.platform, id, `ended-beside-a-${kind}`)
       await scene.expectReplays()
     },

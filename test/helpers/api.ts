@@ -36,6 +36,7 @@ export interface HostResultView {
   detail: string | null
   exitCode: number | null
   stdoutBytes: number | null
+  tag: string | null
 }
 
 export const finalStates = ['succeeded', 'failed', 'cancelled']

@@ -1,9 +1,11 @@
 /** A copy of the embedded PostgreSQL's data folder, as a snapshot of its disk takes it, and the way back to it. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Platform } from '../../stack/platform/platform'
+import { isRunning } from '../../stack/supervise/proc'
 import { pause } from './api'
+import { familyOf, killAll } from './family'
 
 const cluster = (platform: Platform) => path.join(platform.data, 'postgres/cluster')
 
@@ -11,7 +13,7 @@ const cluster = (platform: Platform) => path.join(platform.data, 'postgres/clust
 export function copyDatabase(platform: Platform): string {
   // Beside the original: on one file system, so that putting it back is one rename.
   const folder = mkdtempSync(`${cluster(platform)}-copy-`)
-  const pids = serverProcesses(platform)
+  const pids = serverOf(platform).map((relative) => relative.pid)
   for (const pid of pids) process.kill(pid, 'SIGSTOP')
   try {
     execFileSync('cp', ['-a', cluster(platform), path.join(folder, 'cluster')])
@@ -25,11 +27,11 @@ export function copyDatabase(platform: Platform): string {
 /** Kills the server, puts a copy in the place of its folder and starts it. */
 export async function putBack(platform: Platform, copy: string): Promise<void> {
   const server = platform.child('postgres')
-  const pids = serverProcesses(platform)
+  const family = serverOf(platform)
   const stopped = server.stop()
-  for (const pid of pids) process.kill(pid, 'SIGKILL')
+  killAll(family)
   await stopped
-  while (pids.some((pid) => existsSync(`/proc/${pid}`))) await pause(20)
+  while (family.some(({ pid, birth }) => isRunning(pid, birth))) await pause(20)
   rmSync(cluster(platform), { recursive: true })
   renameSync(path.join(copy, 'cluster'), cluster(platform))
   server.start()
@@ -41,20 +43,4 @@ export async function putBack(platform: Platform, copy: string): Promise<void> {
   await output.waitReady()
 }
 
-/** The server and its children, the server first. */
-function serverProcesses(platform: Platform): number[] {
-  const server = platform.child('postgres').pid ?? 0
-  const children = readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => pid > 0 && parentOf(pid) === server)
-  return [server, ...children]
-}
-
-function parentOf(pid: number): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-  } catch {
-    return -1
-  }
-}
+const serverOf = (platform: Platform) => familyOf(platform.child('postgres').pid ?? -1)

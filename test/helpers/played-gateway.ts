@@ -104,7 +104,8 @@ export class PlayedGateway {
     await waitFor('agent', () => this.stream)
     const before = this.updates.length
     const { order: bytes, signature, keyId, spec, content } = order
-    this.send({ $case: 'dispatch', value: { order: bytes, signature, keyId, spec, content } })
+    const secrets = order.secrets ?? Buffer.alloc(0)
+    this.send({ $case: 'dispatch', value: { order: bytes, signature, keyId, spec, content, secrets } })
     return waitFor('answer', () => this.updates.at(before))
   }
 
@@ -120,13 +121,15 @@ export interface RelayedOrder {
   spec: Buffer
   /** The script's text. */
   content: Buffer
+  /** What is sealed for the host, if anything is. */
+  secrets?: Buffer | null
 }
 
 /** The orders of a run's shards for one host, oldest first: what a gateway was given to relay. */
 export async function signedOrders(pool: Pool, executionId: string, hostId: string): Promise<RelayedOrder[]> {
   const { rows } = await pool.query<RelayedOrder>(
-    `select o.wire as order, o.signature, d.key_id as "keyId", d.spec, t.content
-     from shard d, unnest(d.host_ids, d.orders, d.signatures) as o (host_id, wire, signature), script_text t
+    `select o.wire as order, o.signature, o.secrets, d.key_id as "keyId", d.spec, t.content
+     from shard d, unnest(d.host_ids, d.orders, d.signatures, d.secrets) as o (host_id, wire, signature, secrets), script_text t
      where d.execution_id = $1 and o.host_id = $2 and t.scope_id = d.scope_id and position(t.sha256 in d.spec) > 0 order by d.id`,
     [executionId, hostId],
   )

@@ -14,7 +14,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { randomUUID } from 'node:crypto'
 
-const program = path.join(__dirname, '../../dist/agent.cjs')
+/** Of what `npm run build` makes. */
+const built = path.join(__dirname, '../../dist')
 
 export interface RealAgentOptions {
   name: string
@@ -23,6 +24,8 @@ export interface RealAgentOptions {
   /** The stack's marker, so that what is left is swept with it. */
   marker?: string
   token?: string
+  /** Below dist/; what a host gets if left out. */
+  program?: string
   env?: Record<string, string>
 }
 
@@ -47,8 +50,8 @@ export class RealAgent {
   }
 
   start(): void {
-    const { name, gateways, marker, token, env } = this.options
-    const child = spawn(process.execPath, [program], {
+    const { name, gateways, marker, token, program = 'agent.cjs', env } = this.options
+    const child = spawn(process.execPath, [path.join(built, program)], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env['PATH'],

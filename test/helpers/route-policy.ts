@@ -110,6 +110,35 @@ export const policy: Readonly<Record<string, Rule>> = {
   [`DELETE ${inScope}/jobs/:job/plans/:plan`]: { may: operators, uses: true },
   [`POST ${inScope}/jobs/:job/sync`]: { may: operators, body: () => ({ revision: 1 }) },
 
+  [`GET ${inScope}/db-accounts`]: { may: everyRole },
+  [`GET ${inScope}/db-accounts/:dbAccount`]: { may: everyRole },
+  // Who says where an account signs in has its password sent there.
+  [`PUT ${inScope}/db-accounts/:dbAccount`]: {
+    may: admins,
+    uses: true,
+    body: () => ({ engine: 'mysql', user: 'ann', revision: 1 }),
+  },
+  [`DELETE ${inScope}/db-accounts/:dbAccount`]: { may: admins, uses: true },
+  // Who may launch may use them; only an administrator sets and ends them. Nobody reads a value.
+  [`GET ${inScope}/secrets`]: { may: everyRole },
+  [`POST ${inScope}/secrets`]: {
+    may: admins,
+    status: 201,
+    body: () => ({ name: `s-${randomUUID()}`, value: 'sample-value' }),
+  },
+  [`GET ${inScope}/secrets/:secret`]: { may: everyRole },
+  [`DELETE ${inScope}/secrets/:secret`]: { may: admins, uses: true },
+  [`GET ${inScope}/secrets/:secret/versions`]: { may: everyRole },
+  [`POST ${inScope}/secrets/:secret/versions`]: {
+    may: admins,
+    status: 201,
+    body: () => ({ value: 'another-value' }),
+  },
+  [`POST ${inScope}/secrets/:secret/versions/:version/enable`]: { may: admins },
+  [`POST ${inScope}/secrets/:secret/versions/:version/disable`]: { may: admins, uses: true },
+  [`POST ${inScope}/secrets/:secret/versions/:version/destroy`]: { may: admins, uses: true },
+  [`GET ${inScope}/secrets/:secret/citations`]: { may: everyRole },
+
   [`GET ${inScope}/recoveries`]: { may: everyRole },
   [`POST ${inScope}/recoveries/resume`]: { may: operators },
 
@@ -146,6 +175,7 @@ export const policy: Readonly<Record<string, Rule>> = {
   [`GET ${inScope}/executions/:executionId/steps/:position/hosts/:hostId/verdicts`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/output/follow`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/results`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/variables`]: { may: operators },
   [`GET ${inScope}/executions/:executionId/steps/:position/compare`]: {
     may: everyRole,
     query: ({ executionId }) => `?with=${executionId}`,

@@ -1,5 +1,5 @@
 /** A scene for the scenarios: a real platform, agents in the test's hands, and effects counted from what scripts wrote. */
-import { Client, Connection } from '@temporalio/client'
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
 import { createDrover, type Drover, type ExecutionEvent } from '../../sdk/index'
 import type { Platform, PlatformOptions } from '../../stack/platform/platform'
 import { createPool, type Pool } from '../../store/postgres/pool'
@@ -114,6 +114,15 @@ export class Scene {
     const events: ExecutionEvent[] = []
     for await (const event of this.drover.watchEvents(id)) events.push(event)
     return events
+  }
+
+  /** Resolves when the run's workflow has ended: the rows have the end before, and a history without its last task is none to replay. */
+  async workflowEnded(id: string): Promise<WorkflowHandle> {
+    const workflow = (await this.temporal()).workflow.getHandle(`execution/default/${id}`)
+    await eventually('the end of the workflow', async () =>
+      (await workflow.describe()).status.name === 'RUNNING' ? undefined : true,
+    )
+    return workflow
   }
 
   /** Every workflow of this platform must replay: one that does not is a run that breaks when a worker takes it over. */

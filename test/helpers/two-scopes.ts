@@ -1,5 +1,5 @@
 /** Two scopes with the same things in each, and everybody who might ask for them: what the security suites ask with. */
-import { randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import type { ExecutionId, HostId, PrincipalId, ScopeId } from '../../domain/id'
 import { type Role, roles } from '../../domain/role'
 import { replaceGroup } from '../../store/postgres/groups'
@@ -7,6 +7,7 @@ import { insertHost } from '../../store/postgres/hosts'
 import { insertJoinToken, newJoinSecret } from '../../store/postgres/join-tokens'
 import { insertKey } from '../../store/postgres/platform-keys'
 import { transaction } from '../../store/postgres/transaction'
+import type { MasterKey } from '../../store/seal'
 import { type ApiFixture, startApiFixture } from '../integration/api-fixture'
 import { makeForeignCertificate } from './raw-agent'
 
@@ -19,6 +20,8 @@ export type Things = Record<
   | 'version'
   | 'job'
   | 'plan'
+  | 'dbAccount'
+  | 'secret'
   | 'joinTokenId'
   | 'executionId'
   | 'position'
@@ -84,6 +87,17 @@ async function addAuthority(api: ApiFixture): Promise<void> {
   const master = { id: 'test', key: Buffer.alloc(32) }
   const key = { purpose: 'ca', id: 'ca-1', publicPart: certificate, privatePart: '-' } as const
   await insertKey(api.pool, api.scopeId, key, master)
+  await addSecretsKey(api, master)
+}
+
+/** The key that a worker makes at its first start: secrets are sealed to it. @returns its private half, PEM */
+export async function addSecretsKey(api: ApiFixture, master: MasterKey): Promise<string> {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const publicPart = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const privatePart = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const key = { purpose: 'secrets', id: 'secrets-1', publicPart, privatePart } as const
+  await insertKey(api.pool, api.scopeId, key, master)
+  return privatePart
 }
 
 async function makeThings(
@@ -111,11 +125,21 @@ async function makeThings(
     body: { name: script, content: 'true' },
   })
   if (made.status !== 201) throw new Error(`the sample was not made: ${made.text}`)
+  const secret = `secret-${unique}`
+  const kept = await api.call('/secrets', {
+    method: 'POST',
+    token,
+    scope: scope.name,
+    body: { name: secret, value: `value-${unique}` },
+  })
+  if (kept.status !== 201) throw new Error(`the sample was not kept: ${kept.text}`)
   const job = `job-${unique}`
   const plan = `plan-${unique}`
+  const dbAccount = `db-${unique}`
   for (const [path, body] of [
     [`/jobs/${job}`, { steps: [{ name: 'one', script: 'true' }] }],
     [`/jobs/${job}/plans/${plan}`, {}],
+    [`/db-accounts/${dbAccount}`, { engine: 'postgresql', user: 'ann' }],
   ] as const) {
     const put = await api.call(path, { method: 'PUT', token, scope: scope.name, body })
     if (put.status !== 200) throw new Error(`the sample was not made: ${put.text}`)
@@ -136,6 +160,8 @@ async function makeThings(
     version: '1',
     job,
     plan,
+    dbAccount,
+    secret,
     joinTokenId: join.id,
     executionId,
     position: '0',

@@ -97,7 +97,7 @@ describe('a plan of a job', () => {
     expect(says(await post(`/jobs/${job}/sync`, { revision: 1 }))).toEqual([409, 'edit_conflict'])
     const one = await post(`/jobs/${job}/sync`, { revision: 2, plans: ['some'] })
     expect(one.body).toEqual({
-      synced: [{ plan: 'some', dropped: ['start'] }],
+      synced: [{ plan: 'some', dropped: ['start'], droppedValues: [] }],
       refused: [],
       more: false,
     })
@@ -107,7 +107,7 @@ describe('a plan of a job', () => {
     })
     expect((await api.call(`/jobs/${job}/plans/all`)).body).toMatchObject({ needsSync: true })
     expect((await post(`/jobs/${job}/sync`, { revision: 2 })).body).toMatchObject({
-      synced: [{ plan: 'all', dropped: [] }],
+      synced: [{ plan: 'all', dropped: [], droppedValues: [] }],
     })
     expect(await planSteps(job, 'all')).toEqual(['check', 'stop', 'deploy'])
     expect((await post(`/jobs/${job}/sync`, { revision: 2 })).body).toMatchObject({ synced: [] })
@@ -124,7 +124,7 @@ describe('a plan of a job', () => {
     await put(`/jobs/${job}/plans/all`, { chosen: ['other'] })
     await put(`/jobs/${job}`, { steps: steps('other', 'more'), revision: 2 })
     expect((await post(`/jobs/${job}/sync`, { revision: 3 })).body).toEqual({
-      synced: [{ plan: 'all', dropped: [] }],
+      synced: [{ plan: 'all', dropped: [], droppedValues: [] }],
       refused: ['p'],
       more: false,
     })

@@ -3,8 +3,10 @@ import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { Claim, ControlActivities } from '../../activities/contract'
+import { nothingKnown } from '../../activities/claim-execution'
+import type { Asking, Claim, ControlActivities } from '../../activities/contract'
 import { createControlActivities } from '../../activities/index'
+import { SecretVault } from '../../activities/secret-vault'
 import { createSigner } from '../../activities/signer'
 import type { ExecutionId, HostId, PrincipalId, ScopeId, StepExecutionId } from '../../domain/id'
 import { compilePlan } from '../../domain/plan'
@@ -30,7 +32,7 @@ import {
   requestPause,
   skipStep,
 } from '../../store/postgres/operate'
-import { insertOperation } from '../../store/postgres/operations'
+import { getOperation, insertOperation } from '../../store/postgres/operations'
 import { createPool, type Db, type Pool } from '../../store/postgres/pool'
 import { insertPrincipal } from '../../store/postgres/principals'
 import { openSession } from '../../store/postgres/sessions'
@@ -66,7 +68,8 @@ describe('the fences of the ledger', () => {
       publicPart: '',
       privatePart: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     })
-    activities = createControlActivities({ pool, signer, lostAfterMs: 60_000, shardMaxHosts: 1_000 })
+    const vault = new SecretVault([])
+    activities = createControlActivities({ pool, signer, vault, lostAfterMs: 60_000, shardMaxHosts: 1_000 })
     principalId = await insertPrincipal(pool, { scopeId, kind: 'person', name: 'alice' })
     hostId = (await insertHost(pool, scopeId, 'web-1'))!
     const gatewayBoot = randomUUID()
@@ -106,7 +109,7 @@ describe('the fences of the ledger', () => {
         trigger: 'api',
         compilation: compilePlan(
           planSchema.parse({ name: 'fenced', steps: [step, { ...step, name: 'two' }] }),
-          sha256,
+          { sha256 },
         ),
         target: '*',
         hosts: [{ id: hostId, name: 'web-1' }] as Parameters<typeof insertLaunch>[1]['hosts'],
@@ -118,8 +121,9 @@ describe('the fences of the ledger', () => {
     // Look 0 is older than any: the claim alone.
     if (claim) expect(await activities.claimExecution({ ...ref, look: 0 })).toMatchObject({ claimed: true })
     const steps = await listSteps(pool, scopeId, executionId)
-    const stepOf = (index: number) => ({ ...ref, stepExecutionId: steps[index]!.id as string })
-    return { key, ref, stepOf, stepKey: (index: number) => ({ ...key, stepExecutionId: steps[index]!.id }) }
+    const ask = (look: number, more: Partial<Asking> = {}) =>
+      activities.advance({ ...ref, ...nothingKnown, operations: [], look, ...more })
+    return { key, ref, ask, stepKey: (index: number) => ({ ...key, stepExecutionId: steps[index]!.id }) }
   }
 
   const execution = async (key: { executionId: ExecutionId }) =>
@@ -147,159 +151,155 @@ describe('the fences of the ledger', () => {
   })
 
   it('keep the first workflow from a run that was taken up again, before and after the second has claimed it', async () => {
-    const { key, ref, stepOf, stepKey } = await launched()
+    const { key, ref, ask, stepKey } = await launched()
     await transaction(pool, (tx) => setStepState(tx, stepKey(0), 'failed'))
-    expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'failed' })
-    expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'failed' })
+    expect(await ask(1)).toMatchObject({ ended: 'failed' })
+    expect(await ask(1)).toMatchObject({ ended: 'failed' })
     const workflowId = await continueIt(key, 1)
     await transaction(pool, (tx) => overrideStepState(tx, stepKey(0), 'pending'))
     const next = { ...ref, workflowId, firstRunId: 'run-1', look: 0 }
     expect(await activities.claimExecution({ ...ref, look: 9 })).toMatchObject({ claimed: false })
     for (const claimed of [false, true]) {
       if (claimed) expect(await activities.claimExecution(next)).toMatchObject({ claimed: true })
-      await expect(activities.endExecution(ref)).rejects.toEqual(supersededError)
-      await expect(activities.cancelFromEngine(ref)).rejects.toEqual(supersededError)
-      await expect(activities.resolveShards({ ...stepOf(1), look: 9, activeShards: [] })).rejects.toEqual(
-        supersededError,
-      )
-      await expect(
-        activities.closeStep({ ...stepOf(1), look: 9, onFailure: 'stop', goOn: true }),
-      ).rejects.toEqual(supersededError)
+      await expect(ask(9)).rejects.toEqual(supersededError)
+      await expect(ask(9, { engineCancelled: true })).rejects.toEqual(supersededError)
       expect(await execution(key)).toMatchObject({ state: 'running', cancelRequestedAt: null })
     }
   })
 
-  it('end a run only when its rows leave nothing to do', async () => {
-    const { key, ref, stepKey } = await launched()
-    expect(await activities.endExecution(ref)).toMatchObject({ ended: false, steps: ['pending', 'pending'] })
+  it('end a cancelled run as its rows leave it', async () => {
+    const { key, ask, stepKey } = await launched()
     await transaction(pool, (tx) => setStepState(tx, stepKey(0), 'failed'))
     await transaction(pool, (tx) => requestCancel(tx, key))
-    expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'cancelled' })
+    expect(await ask(1)).toMatchObject({ ended: 'cancelled', standing: { cancelRequested: true } })
   })
 
   it('let a look that comes late or again close no shard and make none', async () => {
-    const { stepOf } = await launched()
-    const step = stepOf(0)
-    const made = await activities.resolveShards({ ...step, look: 20, activeShards: [] })
-    expect(made).toMatchObject({ state: 'running', shards: [{ gateway: 'g1', hosts: 1 }] })
-    const open = await openShards(step.stepExecutionId)
-    const again = await activities.resolveShards({ ...step, look: 20, activeShards: [] })
-    expect(again.shards).toEqual(made.shards)
-    await activities.resolveShards({ ...step, look: 19, activeShards: [] })
-    expect(await activities.closeStep({ ...step, look: 18, onFailure: 'stop', goOn: true })).toMatchObject({
-      open: 1,
+    const { ask, stepKey } = await launched()
+    const { stepExecutionId } = stepKey(0)
+    const made = await ask(20)
+    expect(made).toMatchObject({
+      states: ['running', 'pending'],
+      step: { shards: [{ gateway: 'g1', hosts: 1 }] },
     })
-    expect(await openShards(step.stepExecutionId)).toEqual(open)
-    const later = await activities.resolveShards({ ...step, look: 21, activeShards: [] })
-    expect(later.shards).toHaveLength(1)
-    expect(await openShards(step.stepExecutionId)).toEqual(later.shards.map((shard) => shard.shardId))
-    expect(later.shards).not.toEqual(made.shards)
+    const open = await openShards(stepExecutionId)
+    expect((await ask(20)).step?.shards).toEqual(made.step?.shards)
+    await ask(19)
+    expect(await openShards(stepExecutionId)).toEqual(open)
+    const later = (await ask(21)).step?.shards ?? []
+    expect(later).toHaveLength(1)
+    expect(await openShards(stepExecutionId)).toEqual(later.map((shard) => shard.shardId))
+    expect(later).not.toEqual(made.step?.shards)
+  })
+
+  it('leave a shard that is under way alone, and tell back what was known', async () => {
+    const { ask, stepKey } = await launched()
+    const [shard] = (await ask(20)).step?.shards ?? []
+    const shards = [shard!.shardId]
+    const known = { shards, waits: 3, wakes: 2, engineCancelled: false, leave: false }
+    expect(await ask(21, known)).toMatchObject({ known, step: { shards: [] } })
+    expect(await openShards(stepKey(0).stepExecutionId)).toEqual(shards)
   })
 
   it('take the first look with the claim, and tell again what it made', async () => {
     const { ref } = await launched(false)
-    const claim = () => activities.claimExecution({ ...ref, look: 5 })
+    const claim = (look = 5) => activities.claimExecution({ ...ref, look })
+    const shards = (told: Claim) => (told.claimed ? told.advance.step?.shards : undefined)
     const first = await claim()
     expect(first).toMatchObject({
-      standing: { paused: false },
       steps: [{ state: 'running' }, { state: 'pending' }],
-      next: { do: 'run', resolution: { state: 'running', shards: [{ gateway: 'g1', hosts: 1 }] } },
+      advance: { standing: { paused: false }, step: { position: 0, shards: [{ gateway: 'g1', hosts: 1 }] } },
     })
-    const again = await claim()
-    const shards = ({ next }: Extract<Claim, { claimed: true }>) =>
-      next?.do === 'run' ? next.resolution.shards : undefined
-    if (!first.claimed || !again.claimed) throw new Error('not claimed')
-    expect(shards(again)).toEqual(shards(first))
+    expect(shards(await claim())).toEqual(shards(first))
     // A worker that died after the commit: the workflow task that is done again takes a newer look.
-    const later = await activities.claimExecution({ ...ref, look: 6 })
-    if (!later.claimed) throw new Error('not claimed')
+    const later = await claim(6)
     expect(shards(later)).toMatchObject([{ gateway: 'g1', hosts: 1 }])
     expect(shards(later)).not.toEqual(shards(first))
-    const [step] = later.steps
+    const [step] = later.claimed ? later.steps : []
     expect(await openShards(step!.stepExecutionId)).toEqual(shards(later)?.map((shard) => shard.shardId))
   })
 
   it('go on with the verdict of a step: to the next one, then to the end, the same again when repeated', async () => {
-    const { key, ref, stepOf } = await launched()
+    const { key, ask, stepKey } = await launched()
     const end = (index: number) =>
       transaction(pool, (tx) =>
-        endHosts(tx, { ...key, stepExecutionId: stepOf(index).stepExecutionId as StepExecutionId }, [
+        endHosts(tx, stepKey(index), [
           { hostId, attempt: 1, state: 'succeeded', started: 'yes', reason: 'told' },
         ]),
       )
-    const close = (index: number, look: number, goOn = true) =>
-      activities.closeStep({ ...stepOf(index), look, onFailure: 'stop', goOn })
-    await activities.resolveShards({ ...stepOf(0), look: 1, activeShards: [] })
-    expect((await close(0, 2)).next).toBeUndefined()
+    await ask(1)
     await end(0)
-    const second = await close(0, 3)
+    const second = await ask(3)
     expect(second).toMatchObject({
-      state: 'succeeded',
-      next: { do: 'run', stepExecutionId: stepOf(1).stepExecutionId, resolution: { shards: [{ hosts: 1 }] } },
+      states: ['succeeded', 'running'],
+      counts: { 0: { succeeded: 1 }, 1: { pending: 1 } },
+      step: { position: 1, shards: [{ hosts: 1 }] },
     })
-    const { shards } = second.next?.do === 'run' ? second.next.resolution : { shards: [] }
-    expect(await close(0, 3)).toMatchObject({ next: { do: 'run', resolution: { shards } } })
-    expect(await openShards(stepOf(1).stepExecutionId)).toEqual(shards.map((shard) => shard.shardId))
-    const later = await close(0, 4)
-    const [made] = later.next?.do === 'run' ? later.next.resolution.shards : []
-    expect(await openShards(stepOf(1).stepExecutionId)).toEqual([made?.shardId])
+    expect((await ask(3)).step?.shards).toEqual(second.step?.shards)
+    const [made] = (await ask(4)).step?.shards ?? []
+    expect(await openShards(stepKey(1).stepExecutionId)).toEqual([made?.shardId])
     // One that comes late from a worker that was thought dead makes and closes nothing.
-    await close(0, 2)
-    expect(await openShards(stepOf(1).stepExecutionId)).toEqual([made?.shardId])
+    await ask(2)
+    expect(await openShards(stepKey(1).stepExecutionId)).toEqual([made?.shardId])
     await end(1)
-    expect((await close(1, 4, false)).next).toBeUndefined()
-    expect(await execution(key)).toMatchObject({ state: 'running' })
-    for (let n = 0; n < 2; n++) expect((await close(1, 5)).next).toEqual({ do: 'end', state: 'succeeded' })
+    expect(await ask(5, { leave: true })).toMatchObject({
+      known: { leave: true },
+      states: ['succeeded', 'running'],
+    })
+    for (let n = 0; n < 2; n++) expect(await ask(6)).toMatchObject({ ended: 'succeeded' })
     expect(await execution(key)).toMatchObject({ state: 'succeeded' })
-    expect(await close(1, 6, false)).toMatchObject({ state: 'succeeded', open: 0 })
-    expect(await activities.endExecution(ref)).toEqual({ ended: true, state: 'succeeded' })
+  })
+
+  it('refuse an operation that has no row, or is of another run, and go on', async () => {
+    const other = await launched()
+    const id = randomUUID()
+    await insertOperation(pool, { ...other.key, id, kind: 'pause', args: {}, principalId })
+    const { key, ask } = await launched()
+    const operations = [randomUUID(), id]
+    const refused = operations.map((operationId) =>
+      expect.objectContaining({ operationId, state: 'refused' }),
+    )
+    expect(await ask(1, { operations })).toMatchObject({ outcomes: refused, step: { position: 0 } })
+    expect(await execution(key)).toMatchObject({ state: 'running', pause: null })
+    expect(await getOperation(pool, scopeId, id)).toMatchObject({ state: 'requested' })
   })
 
   it('begin no step of a run that is held, and end one that is cancelled', async () => {
-    const { key, stepOf, stepKey } = await launched()
+    const { key, ask, stepKey } = await launched()
     await transaction(pool, (tx) => setStepState(tx, stepKey(0), 'succeeded'))
     await transaction(pool, (tx) => requestPause(tx, key, false))
-    const close = (look: number) =>
-      activities.closeStep({ ...stepOf(0), look, onFailure: 'stop', goOn: true })
-    expect((await close(2)).next).toMatchObject({
-      do: 'run',
-      resolution: { shards: [], state: 'pending', standing: { paused: true } },
+    expect(await ask(2)).toMatchObject({
+      states: ['succeeded', 'pending'],
+      standing: { paused: true },
+      step: { position: 1, shards: [] },
     })
     await transaction(pool, (tx) => requestCancel(tx, key))
-    expect((await close(3)).next).toEqual({ do: 'end', state: 'cancelled' })
+    expect(await ask(3)).toMatchObject({ ended: 'cancelled' })
   })
 
   it('leave a step that was skipped before its first look as it is', async () => {
-    const { key, stepOf } = await launched()
-    const [, second] = await listSteps(pool, scopeId, key.executionId)
-    await transaction(pool, (tx) => skipStep(tx, key, second!))
-    const found = await activities.resolveShards({ ...stepOf(1), look: 1, activeShards: [] })
-    expect(found).toMatchObject({ state: 'skipped', shards: [], missing: 0, held: 0 })
-    expect(
-      await activities.closeStep({ ...stepOf(1), look: 2, onFailure: 'stop', goOn: false }),
-    ).toMatchObject({
-      state: 'skipped',
-      open: 0,
-    })
-    await transaction(pool, (tx) => setStepState(tx, { ...key, stepExecutionId: second!.id }, 'running'))
-    expect((await listSteps(pool, scopeId, key.executionId))[1]).toMatchObject({ state: 'skipped' })
+    const { key, ask, stepKey } = await launched()
+    const [first] = await listSteps(pool, scopeId, key.executionId)
+    await transaction(pool, (tx) => skipStep(tx, key, first!))
+    expect(await ask(1)).toMatchObject({ states: ['skipped', 'running'], step: { position: 1 } })
+    await transaction(pool, (tx) => setStepState(tx, stepKey(0), 'running'))
+    expect((await listSteps(pool, scopeId, key.executionId))[0]).toMatchObject({ state: 'skipped' })
   })
 
   it('tell the workflow of a cancel that only the row knows', async () => {
-    const { key, stepOf } = await launched()
+    const { key, ask } = await launched()
     await transaction(pool, (tx) => requestPause(tx, key, false))
-    const held = await activities.resolveShards({ ...stepOf(0), look: 1, activeShards: [] })
+    const held = await ask(1)
     expect(held.standing).toMatchObject({ paused: true, cancelRequested: false })
     await transaction(pool, (tx) => requestCancel(tx, key))
-    const told = await activities.resolveShards({ ...stepOf(0), look: 2, activeShards: [] })
+    const told = await ask(2)
     expect(told.standing).toMatchObject({ cancelRequested: true })
-    expect(told.standing.seq).toBeGreaterThan(held.standing.seq)
   })
 
   it('time a stop after every order before it, whatever the clocks of the workers say', async () => {
-    const { key, stepOf } = await launched()
+    const { key, ask } = await launched()
     const ahead = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + HOUR_MS / 2)
-    await activities.resolveShards({ ...stepOf(0), look: 1, activeShards: [] })
+    await ask(1)
     ahead.mockRestore()
     await transaction(pool, (tx) => requestCancel(tx, key))
     const stops = await transaction(pool, (tx) => takeStopRequests(tx, 50))

@@ -25,6 +25,7 @@ whenInstalled('the running API, asked by Schemathesis', () => {
     position: ['0'],
     group: ['known'],
     script: ['known'],
+    secret: ['known'],
     job: ['known'],
     plan: ['known'],
   }
@@ -54,6 +55,7 @@ whenInstalled('the running API, asked by Schemathesis', () => {
     await pool.query(`update gateway set alive_since = now() - interval '1 hour'`)
     await api.insist('PUT', '/groups/known', { target: 'name:web-[1-2]' })
     await api.insist('POST', '/scripts', { name: 'known', content: 'true', publish: true })
+    await api.insist('POST', '/secrets', { name: 'known', value: 'sample' })
     await api.insist('PUT', '/jobs/known', { steps: [{ name: 'one', uses: 'known' }] })
     await api.insist('PUT', '/jobs/known/plans/known', {})
     const launched = [0, 1].map(() =>

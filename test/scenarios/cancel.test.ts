@@ -213,9 +213,11 @@ describe('a cancel', () => {
       await scene.api.until(id, (view) => view.steps[0]?.counts['cancelled'] === 1, 5_000)
       const view = await scene.api.ended(id, 20_000)
       expect(view).toMatchObject({ state: 'cancelled', steps: [{ counts: { cancelled: 1, unknown: 1 } }] })
-      dying.killScripts()
+      // Its script lives on without its agent, and is told to stop when that is back: the run has long ended.
+      dying.start()
+      await scene.api.until(id, (now) => now.steps[0]?.counts['cancelled'] === 2, 30_000)
       expect([scene.starts(id), scene.ends(id)]).toEqual([2, 0])
-    }, 60_000)
+    }, 90_000)
 
     it.each([false, true])('paused, hard: %s', async (hard) => {
       const id = await scene.launch('name:a-[1-2],ghost', 'sleep 60', { concurrency: 1 })

@@ -171,6 +171,39 @@ describe('an unknown outcome', () => {
     await failing.kill()
   }, 90_000)
 
+  it('scenario 16: a retry of all, and a skip of hosts, leave out what is unknown, too', async () => {
+    const [well, away] = [await scene.agent('well', gateway), await scene.agent('silent', gateway)]
+    const [wellId, awayId] = [await scene.hostId('well'), await scene.hostId('silent')]
+    const id = await scene.launch('name:well,silent', `[ $DROVER_HOST = ${wellId} ] || sleep 300`)
+    await scene.api.until(
+      id,
+      ({ steps: [step] }) => step?.counts['succeeded'] === 1 && step.counts['running'] === 1,
+    )
+    await away.kill()
+    expect((await scene.api.ended(id, 20_000)).steps[0]?.counts).toEqual({ succeeded: 1, unknown: 1 })
+    const skipped = await scene.api.operate(id, { kind: 'skip', step: 0, hosts: ['silent'] })
+    expect(skipped.body).toMatchObject({
+      code: 'operation_refused',
+      detail: expect.stringContaining('silent may have run, nobody knows'),
+    })
+    expect((await scene.api.operate(id, { kind: 'retry', all: true })).status).toBeLessThan(300)
+    await scene.api.until(id, (view) => view.state === 'failed' && view.continuation === 1, 20_000)
+    expect(await result(id, awayId)).toMatchObject({ state: 'unknown', attempt: 1 })
+    expect([scene.starts(id, wellId), scene.starts(id, awayId)]).toEqual([2, 1])
+    const named = { kind: 'retry', all: true, includeUnknown: true }
+    expect((await scene.api.operate(id, { ...named, unknownHosts: 2 })).body).toMatchObject({
+      code: 'operation_refused',
+    })
+    away.killScripts()
+    away.start()
+    expect((await scene.api.operate(id, { ...named, unknownHosts: 1 })).status).toBeLessThan(300)
+    await scene.api.until(id, () => scene.starts(id, awayId) === 2, 20_000)
+    await scene.api.operate(id, { kind: 'cancel' })
+    await scene.api.ended(id, 20_000)
+    expect([scene.starts(id, wellId), scene.starts(id, awayId)]).toEqual([3, 2])
+    await well.kill()
+  }, 90_000)
+
   it('scenario 17: a re-imaged host is a new identity, and what the old one was sent stays lost', async () => {
     const agent = await scene.agent('reimaged', gateway)
     const old = await scene.hostId('reimaged')

@@ -2,6 +2,7 @@
 import 'reflect-metadata'
 import { createHash, randomBytes, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
+import { pointOf } from '../../base/sealed-box.js'
 import { HOST_URI_PREFIX } from '../../proto/index.js'
 import type { PrivateKey } from '../../store/postgres/platform-keys.js'
 
@@ -23,6 +24,8 @@ export interface Issued {
   notAfter: Date
   /** sha256 of the DER. */
   fingerprint: Buffer
+  /** The point of its key, 65 bytes. */
+  publicKey: Buffer
 }
 
 /** Makes a new authority: a P-256 key and a certificate for itself, good for ten years. */
@@ -107,6 +110,7 @@ export class Authority {
       serial,
       notAfter,
       fingerprint: createHash('sha256').update(der).digest(),
+      publicKey: pointOf(certificate.publicKey.toString('pem')),
     }
   }
 }

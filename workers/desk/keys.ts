@@ -1,11 +1,15 @@
 /** The platform's keys: made once by the first worker, opened by every later one. */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { createSigner, type Signer } from '../../activities/signer.js'
+import { SecretVault } from '../../activities/secret-vault.js'
+import { pointId, pointOf } from '../../base/sealed-box.js'
 import { gatewaySecret, keyOfSecret } from '../../base/secret-key.js'
 import { signingKeyProof } from '../../proto/index.js'
 import {
   findPrivateKey,
   insertKey,
+  type KeyPurpose,
+  listPrivateKeys,
   lockKeys,
   type PrivateKey,
   setCaSignature,
@@ -19,6 +23,8 @@ import { Authority, createAuthorityKey, LIFE_MS } from './authority.js'
 export interface PlatformKeys {
   authority: Authority
   signer: Signer
+  /** Opens stored secrets. */
+  vault: SecretVault
   /** The public key that the gateway of a name must have. */
   gatewayKey: (name: string) => Buffer
 }
@@ -33,12 +39,14 @@ export async function openPlatformKeys(
     await lockKeys(tx)
     const ca = await findOrMake(tx, master, 'ca', createAuthorityKey)
     const signing = await findOrMake(tx, master, 'signing', async () => createSigningKey())
+    await findOrMake(tx, master, 'secrets', async () => createSecretsKey())
     const { id: scopeId } = await firstScope(tx)
     await setCaSignature(tx, scopeId, signing.id, certify(ca, signing))
     const secretOf = (name: string) => gatewaySecret(master.key.toString('base64'), name)
     return {
       authority: await Authority.open(ca, hostLifeMs),
       signer: createSigner(signing),
+      vault: new SecretVault(await listPrivateKeys(tx, scopeId, 'secrets', master)),
       gatewayKey: (name) => keyOfSecret(secretOf(name), 'drover gateway').publicKey,
     }
   })
@@ -54,7 +62,7 @@ function certify(ca: PrivateKey, signing: PrivateKey): Buffer {
 async function findOrMake(
   tx: Db,
   master: MasterKey,
-  purpose: 'ca' | 'signing',
+  purpose: KeyPurpose,
   make: () => Promise<PrivateKey>,
 ): Promise<PrivateKey> {
   const { id: scopeId } = await firstScope(tx)
@@ -70,4 +78,12 @@ function createSigningKey(): PrivateKey {
   const publicPart = publicKey.export({ type: 'spki', format: 'pem' }).toString()
   const id = createHash('sha256').update(publicPart).digest('hex').slice(0, 16)
   return { id, publicPart, privatePart: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
+}
+
+/** Its public half is for everybody who may write a secret; only workers have the private one. */
+function createSecretsKey(): PrivateKey {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const publicPart = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const privatePart = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { id: `secrets-${pointId(pointOf(publicPart))}`, publicPart, privatePart }
 }

@@ -13,6 +13,56 @@ export const protobufFileName = "drover/agent/v1/task.proto";
 
 /** Tasks: what the control plane orders one host to do, and what came of it. */
 
+export const VariableType = {
+  VARIABLE_TYPE_UNSPECIFIED: 0,
+  VARIABLE_TYPE_STRING: 1,
+  VARIABLE_TYPE_LIST: 2,
+  VARIABLE_TYPE_MAP: 3,
+} as const;
+
+export type VariableType = typeof VariableType[keyof typeof VariableType];
+
+export namespace VariableType {
+  export type VARIABLE_TYPE_UNSPECIFIED = typeof VariableType.VARIABLE_TYPE_UNSPECIFIED;
+  export type VARIABLE_TYPE_STRING = typeof VariableType.VARIABLE_TYPE_STRING;
+  export type VARIABLE_TYPE_LIST = typeof VariableType.VARIABLE_TYPE_LIST;
+  export type VARIABLE_TYPE_MAP = typeof VariableType.VARIABLE_TYPE_MAP;
+}
+
+export function variableTypeFromJSON(object: any): VariableType {
+  switch (object) {
+    case 0:
+    case "VARIABLE_TYPE_UNSPECIFIED":
+      return VariableType.VARIABLE_TYPE_UNSPECIFIED;
+    case 1:
+    case "VARIABLE_TYPE_STRING":
+      return VariableType.VARIABLE_TYPE_STRING;
+    case 2:
+    case "VARIABLE_TYPE_LIST":
+      return VariableType.VARIABLE_TYPE_LIST;
+    case 3:
+    case "VARIABLE_TYPE_MAP":
+      return VariableType.VARIABLE_TYPE_MAP;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum VariableType");
+  }
+}
+
+export function variableTypeToJSON(object: VariableType): string {
+  switch (object) {
+    case VariableType.VARIABLE_TYPE_UNSPECIFIED:
+      return "VARIABLE_TYPE_UNSPECIFIED";
+    case VariableType.VARIABLE_TYPE_STRING:
+      return "VARIABLE_TYPE_STRING";
+    case VariableType.VARIABLE_TYPE_LIST:
+      return "VARIABLE_TYPE_LIST";
+    case VariableType.VARIABLE_TYPE_MAP:
+      return "VARIABLE_TYPE_MAP";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum VariableType");
+  }
+}
+
 export const TaskState = {
   TASK_STATE_UNSPECIFIED: 0,
   /** TASK_STATE_ACCEPTED - In the journal; will start. */
@@ -190,6 +240,8 @@ export interface Dispatch {
   spec: Buffer;
   /** The script's text when it is at most 64 KiB; otherwise GET /blobs/scripts/<sha256> at this gateway. */
   content: Buffer;
+  /** An encoded SealedSecrets, of a task with secrets; its sha256 stands in the order. */
+  secrets: Buffer;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -209,16 +261,49 @@ export interface DispatchOrder {
   expiresAtMs: bigint;
   /** Day of the execution (yyyymmdd, UTC): where its output is kept. */
   outputDay: string;
+  /** Values of this host alone, in place of those of the same names in the task. */
+  variables: Variable[];
+  /**
+   * Of what is sealed to the host. Empty where there is nothing; for a task with secrets that means that they cannot be had any
+   * more, and a host that does not know the task refuses it.
+   */
+  secretsSha256: Buffer;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface TaskSpec {
-  task: { $case: "script"; value: ScriptTask } | undefined;
+  task: { $case: "script"; value: ScriptTask } | //
+  /** A script with fields that an agent of before would leave out in silence (variables, secrets): it refuses this one instead. */
+  { $case: "scriptWithMore"; value: ScriptTask } | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * Values for one task on one host: each under a key of this dispatch alone (AES-256-GCM, bound to dispatch id and name), and
+ * that key in a box for each key that the host may have (base/sealed-box.ts, bound to the dispatch id).
+ */
+export interface SealedSecrets {
+  keys: SealedKey[];
+  values: SealedValue[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface SealedKey {
+  /** First 16 hex digits of the sha256 of the host's public point. */
+  keyId: string;
+  box: Buffer;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface SealedValue {
+  name: string;
+  /** Nonce, tag and text; the text is the value's length (4 bytes), the value, and zeros up to a multiple of 256. */
+  sealed: Buffer;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ScriptTask {
-  /** bash, sh, python, perl, node, powershell or bat. */
+  /** bash, sh, python, perl, node, powershell, bat or sql. */
   language: string;
   scriptSha256: Buffer;
   scriptBytes: number;
@@ -236,12 +321,58 @@ export interface ScriptTask {
   graceMs: number;
   /** Output beyond this is cut with a mark; both streams together. */
   outputCapBytes: bigint;
+  /** Values that the script is given. */
+  variables: Variable[];
+  /** Whether a script that ended well, but whose values could not be read at its end, has succeeded all the same. */
+  keepUncaptured: boolean;
+  /** With the language `sql`, and with no other: an agent that does not know this field does not know the language either. */
+  sql:
+    | SqlOptions
+    | undefined;
+  /**
+   * Names of the secrets: each is a file whose path is in the variable <name>_FILE. With the language `sql` at most one,
+   * PASSWORD: what its runner signs in with.
+   */
+  secrets: string[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ScriptTask_EnvironmentEntry {
   key: string;
   value: Buffer;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface Variable {
+  name: string;
+  type: VariableType;
+  /** Bytes as they are: a string is one, a map has each key before its value. */
+  items: Buffer[];
+  /** Whether what the script makes of it is told. */
+  changeable: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Where and how the agent's SQL runner carries a text out. The password is never in here: it is a secret of the task. */
+export interface SqlOptions {
+  /** postgresql or mysql. */
+  engine: string;
+  /** As the host sees it: a name, an address, or the absolute path of a socket. */
+  host: string;
+  port: number;
+  /** Empty: the engine's own choice. */
+  database: string;
+  user: string;
+  /** disable, prefer, require or verify-full. */
+  sslMode: string;
+  /** On the host; empty: the authorities that Node knows. */
+  caFile: string;
+  /** tsv, csv or jsonl. */
+  format: string;
+  /** stop or continue. */
+  onError: string;
+  /** Whether the whole text is one transaction. */
+  transaction: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -291,6 +422,12 @@ export interface TaskUpdate {
     | undefined;
   /** How long before this message was sent the script started, ms. */
   startedAgoMs: bigint;
+  /** What the script set, of those that it may change; only of one that succeeded. */
+  variables: Variable[];
+  /** What the script says its outcome is called. */
+  tag: string;
+  /** It exited with 0 and has failed all the same, for `reason`. */
+  failed: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -302,6 +439,12 @@ export interface OutputSummary {
   truncated: boolean;
   /** How much of it the server had acknowledged when this was sent. */
   acknowledged: bigint;
+  /**
+   * sha256 of what is left when times, ids and the host's own name are taken out, and by which version of the rules
+   * (docs/reference/normalising.md); empty and 0 from agents that do not know.
+   */
+  normalisedSha256: Buffer;
+  normalisedRules: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -358,6 +501,7 @@ function createBaseDispatch(): Dispatch {
     keyId: "",
     spec: Buffer.alloc(0),
     content: Buffer.alloc(0),
+    secrets: Buffer.alloc(0),
     _unknownFields: {},
   };
 }
@@ -378,6 +522,9 @@ export const Dispatch: MessageFns<Dispatch> = {
     }
     if (message.content.length !== 0) {
       writer.uint32(42).bytes(message.content);
+    }
+    if (message.secrets.length !== 0) {
+      writer.uint32(50).bytes(message.secrets);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -443,6 +590,14 @@ export const Dispatch: MessageFns<Dispatch> = {
             message.content = Buffer.from(reader.bytes());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.secrets = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -474,6 +629,7 @@ export const Dispatch: MessageFns<Dispatch> = {
         : "",
       spec: isSet(object.spec) ? Buffer.from(bytesFromBase64(object.spec)) : Buffer.alloc(0),
       content: isSet(object.content) ? Buffer.from(bytesFromBase64(object.content)) : Buffer.alloc(0),
+      secrets: isSet(object.secrets) ? Buffer.from(bytesFromBase64(object.secrets)) : Buffer.alloc(0),
     };
   },
 
@@ -494,6 +650,9 @@ export const Dispatch: MessageFns<Dispatch> = {
     if (message.content.length !== 0) {
       obj.content = base64FromBytes(message.content);
     }
+    if (message.secrets.length !== 0) {
+      obj.secrets = base64FromBytes(message.secrets);
+    }
     return obj;
   },
 
@@ -507,6 +666,7 @@ export const Dispatch: MessageFns<Dispatch> = {
     message.keyId = object.keyId ?? "";
     message.spec = object.spec ?? Buffer.alloc(0);
     message.content = object.content ?? Buffer.alloc(0);
+    message.secrets = object.secrets ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -524,6 +684,8 @@ function createBaseDispatchOrder(): DispatchOrder {
     issuedAtMs: 0n,
     expiresAtMs: 0n,
     outputDay: "",
+    variables: [],
+    secretsSha256: Buffer.alloc(0),
     _unknownFields: {},
   };
 }
@@ -580,6 +742,12 @@ export const DispatchOrder: MessageFns<DispatchOrder> = {
     }
     if (message.outputDay !== "") {
       writer.uint32(90).string(message.outputDay);
+    }
+    for (const v of message.variables) {
+      Variable.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.secretsSha256.length !== 0) {
+      writer.uint32(106).bytes(message.secretsSha256);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -693,6 +861,22 @@ export const DispatchOrder: MessageFns<DispatchOrder> = {
             message.outputDay = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.variables.push(Variable.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.secretsSha256 = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -758,6 +942,14 @@ export const DispatchOrder: MessageFns<DispatchOrder> = {
         : isSet(object.output_day)
         ? globalThis.String(object.output_day)
         : "",
+      variables: globalThis.Array.isArray(object?.variables)
+        ? object.variables.map((e: any) => Variable.fromJSON(e))
+        : [],
+      secretsSha256: isSet(object.secretsSha256)
+        ? Buffer.from(bytesFromBase64(object.secretsSha256))
+        : isSet(object.secrets_sha256)
+        ? Buffer.from(bytesFromBase64(object.secrets_sha256))
+        : Buffer.alloc(0),
     };
   },
 
@@ -796,6 +988,12 @@ export const DispatchOrder: MessageFns<DispatchOrder> = {
     if (message.outputDay !== "") {
       obj.outputDay = message.outputDay;
     }
+    if (message.variables?.length) {
+      obj.variables = message.variables.map((e) => Variable.toJSON(e));
+    }
+    if (message.secretsSha256.length !== 0) {
+      obj.secretsSha256 = base64FromBytes(message.secretsSha256);
+    }
     return obj;
   },
 
@@ -823,6 +1021,8 @@ export const DispatchOrder: MessageFns<DispatchOrder> = {
       ? BigInt(object.expiresAtMs)
       : 0n;
     message.outputDay = object.outputDay ?? "";
+    message.variables = object.variables?.map((e) => Variable.fromPartial(e)) || [];
+    message.secretsSha256 = object.secretsSha256 ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -836,6 +1036,9 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     switch (message.task?.$case) {
       case "script":
         ScriptTask.encode(message.task.value, writer.uint32(10).fork()).join();
+        break;
+      case "scriptWithMore":
+        ScriptTask.encode(message.task.value, writer.uint32(18).fork()).join();
         break;
     }
     if (message._unknownFields !== undefined) {
@@ -870,6 +1073,14 @@ export const TaskSpec: MessageFns<TaskSpec> = {
             message.task = { $case: "script", value: ScriptTask.decode(reader, reader.uint32()) };
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.task = { $case: "scriptWithMore", value: ScriptTask.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -891,13 +1102,23 @@ export const TaskSpec: MessageFns<TaskSpec> = {
   },
 
   fromJSON(object: any): TaskSpec {
-    return { task: isSet(object.script) ? { $case: "script", value: ScriptTask.fromJSON(object.script) } : undefined };
+    return {
+      task: isSet(object.script)
+        ? { $case: "script", value: ScriptTask.fromJSON(object.script) }
+        : isSet(object.scriptWithMore)
+        ? { $case: "scriptWithMore", value: ScriptTask.fromJSON(object.scriptWithMore) }
+        : isSet(object.script_with_more)
+        ? { $case: "scriptWithMore", value: ScriptTask.fromJSON(object.script_with_more) }
+        : undefined,
+    };
   },
 
   toJSON(message: TaskSpec): unknown {
     const obj: any = {};
     if (message.task?.$case === "script") {
       obj.script = ScriptTask.toJSON(message.task.value);
+    } else if (message.task?.$case === "scriptWithMore") {
+      obj.scriptWithMore = ScriptTask.toJSON(message.task.value);
     }
     return obj;
   },
@@ -914,7 +1135,320 @@ export const TaskSpec: MessageFns<TaskSpec> = {
         }
         break;
       }
+      case "scriptWithMore": {
+        if (object.task?.value !== undefined && object.task?.value !== null) {
+          message.task = { $case: "scriptWithMore", value: ScriptTask.fromPartial(object.task.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseSealedSecrets(): SealedSecrets {
+  return { keys: [], values: [], _unknownFields: {} };
+}
+
+export const SealedSecrets: MessageFns<SealedSecrets> = {
+  encode(message: SealedSecrets, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keys) {
+      SealedKey.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.values) {
+      SealedValue.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SealedSecrets {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSealedSecrets();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keys.push(SealedKey.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.values.push(SealedValue.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SealedSecrets {
+    return {
+      keys: globalThis.Array.isArray(object?.keys) ? object.keys.map((e: any) => SealedKey.fromJSON(e)) : [],
+      values: globalThis.Array.isArray(object?.values) ? object.values.map((e: any) => SealedValue.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: SealedSecrets): unknown {
+    const obj: any = {};
+    if (message.keys?.length) {
+      obj.keys = message.keys.map((e) => SealedKey.toJSON(e));
+    }
+    if (message.values?.length) {
+      obj.values = message.values.map((e) => SealedValue.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SealedSecrets>, I>>(base?: I): SealedSecrets {
+    return SealedSecrets.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SealedSecrets>, I>>(object: I): SealedSecrets {
+    const message = createBaseSealedSecrets();
+    message.keys = object.keys?.map((e) => SealedKey.fromPartial(e)) || [];
+    message.values = object.values?.map((e) => SealedValue.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSealedKey(): SealedKey {
+  return { keyId: "", box: Buffer.alloc(0), _unknownFields: {} };
+}
+
+export const SealedKey: MessageFns<SealedKey> = {
+  encode(message: SealedKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyId !== "") {
+      writer.uint32(10).string(message.keyId);
+    }
+    if (message.box.length !== 0) {
+      writer.uint32(18).bytes(message.box);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SealedKey {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSealedKey();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.box = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SealedKey {
+    return {
+      keyId: isSet(object.keyId)
+        ? globalThis.String(object.keyId)
+        : isSet(object.key_id)
+        ? globalThis.String(object.key_id)
+        : "",
+      box: isSet(object.box) ? Buffer.from(bytesFromBase64(object.box)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: SealedKey): unknown {
+    const obj: any = {};
+    if (message.keyId !== "") {
+      obj.keyId = message.keyId;
+    }
+    if (message.box.length !== 0) {
+      obj.box = base64FromBytes(message.box);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SealedKey>, I>>(base?: I): SealedKey {
+    return SealedKey.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SealedKey>, I>>(object: I): SealedKey {
+    const message = createBaseSealedKey();
+    message.keyId = object.keyId ?? "";
+    message.box = object.box ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseSealedValue(): SealedValue {
+  return { name: "", sealed: Buffer.alloc(0), _unknownFields: {} };
+}
+
+export const SealedValue: MessageFns<SealedValue> = {
+  encode(message: SealedValue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.sealed.length !== 0) {
+      writer.uint32(18).bytes(message.sealed);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SealedValue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSealedValue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sealed = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SealedValue {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      sealed: isSet(object.sealed) ? Buffer.from(bytesFromBase64(object.sealed)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: SealedValue): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.sealed.length !== 0) {
+      obj.sealed = base64FromBytes(message.sealed);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SealedValue>, I>>(base?: I): SealedValue {
+    return SealedValue.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SealedValue>, I>>(object: I): SealedValue {
+    const message = createBaseSealedValue();
+    message.name = object.name ?? "";
+    message.sealed = object.sealed ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -932,6 +1466,10 @@ function createBaseScriptTask(): ScriptTask {
     timeoutMs: 0n,
     graceMs: 0,
     outputCapBytes: 0n,
+    variables: [],
+    keepUncaptured: false,
+    sql: undefined,
+    secrets: [],
     _unknownFields: {},
   };
 }
@@ -976,6 +1514,18 @@ export const ScriptTask: MessageFns<ScriptTask> = {
         throw new globalThis.Error("value provided for field message.outputCapBytes of type uint64 too large");
       }
       writer.uint32(88).uint64(message.outputCapBytes);
+    }
+    for (const v of message.variables) {
+      Variable.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.keepUncaptured !== false) {
+      writer.uint32(104).bool(message.keepUncaptured);
+    }
+    if (message.sql !== undefined) {
+      SqlOptions.encode(message.sql, writer.uint32(114).fork()).join();
+    }
+    for (const v of message.secrets) {
+      writer.uint32(122).string(v!);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1092,6 +1642,38 @@ export const ScriptTask: MessageFns<ScriptTask> = {
             message.outputCapBytes = reader.uint64() as bigint;
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.variables.push(Variable.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.keepUncaptured = reader.bool();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.sql = SqlOptions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.secrets.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1164,6 +1746,18 @@ export const ScriptTask: MessageFns<ScriptTask> = {
         : isSet(object.output_cap_bytes)
         ? BigInt(object.output_cap_bytes)
         : 0n,
+      variables: globalThis.Array.isArray(object?.variables)
+        ? object.variables.map((e: any) => Variable.fromJSON(e))
+        : [],
+      keepUncaptured: isSet(object.keepUncaptured)
+        ? globalThis.Boolean(object.keepUncaptured)
+        : isSet(object.keep_uncaptured)
+        ? globalThis.Boolean(object.keep_uncaptured)
+        : false,
+      sql: isSet(object.sql) ? SqlOptions.fromJSON(object.sql) : undefined,
+      secrets: globalThis.Array.isArray(object?.secrets)
+        ? object.secrets.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -1208,6 +1802,18 @@ export const ScriptTask: MessageFns<ScriptTask> = {
     if (message.outputCapBytes !== 0n) {
       obj.outputCapBytes = message.outputCapBytes.toString();
     }
+    if (message.variables?.length) {
+      obj.variables = message.variables.map((e) => Variable.toJSON(e));
+    }
+    if (message.keepUncaptured !== false) {
+      obj.keepUncaptured = message.keepUncaptured;
+    }
+    if (message.sql !== undefined) {
+      obj.sql = SqlOptions.toJSON(message.sql);
+    }
+    if (message.secrets?.length) {
+      obj.secrets = message.secrets;
+    }
     return obj;
   },
 
@@ -1237,6 +1843,10 @@ export const ScriptTask: MessageFns<ScriptTask> = {
     message.outputCapBytes = (object.outputCapBytes !== undefined && object.outputCapBytes !== null)
       ? BigInt(object.outputCapBytes)
       : 0n;
+    message.variables = object.variables?.map((e) => Variable.fromPartial(e)) || [];
+    message.keepUncaptured = object.keepUncaptured ?? false;
+    message.sql = (object.sql !== undefined && object.sql !== null) ? SqlOptions.fromPartial(object.sql) : undefined;
+    message.secrets = object.secrets?.map((e) => e) || [];
     return message;
   },
 };
@@ -1338,6 +1948,394 @@ export const ScriptTask_EnvironmentEntry: MessageFns<ScriptTask_EnvironmentEntry
     const message = createBaseScriptTask_EnvironmentEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseVariable(): Variable {
+  return { name: "", type: 0, items: [], changeable: false, _unknownFields: {} };
+}
+
+export const Variable: MessageFns<Variable> = {
+  encode(message: Variable, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.type !== 0) {
+      writer.uint32(16).int32(message.type);
+    }
+    for (const v of message.items) {
+      writer.uint32(26).bytes(v!);
+    }
+    if (message.changeable !== false) {
+      writer.uint32(32).bool(message.changeable);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Variable {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVariable();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.items.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.changeable = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Variable {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      type: isSet(object.type) ? variableTypeFromJSON(object.type) : 0,
+      items: globalThis.Array.isArray(object?.items)
+        ? object.items.map((e: any) => Buffer.from(bytesFromBase64(e)))
+        : [],
+      changeable: isSet(object.changeable) ? globalThis.Boolean(object.changeable) : false,
+    };
+  },
+
+  toJSON(message: Variable): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.type !== 0) {
+      obj.type = variableTypeToJSON(message.type);
+    }
+    if (message.items?.length) {
+      obj.items = message.items.map((e) => base64FromBytes(e));
+    }
+    if (message.changeable !== false) {
+      obj.changeable = message.changeable;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Variable>, I>>(base?: I): Variable {
+    return Variable.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Variable>, I>>(object: I): Variable {
+    const message = createBaseVariable();
+    message.name = object.name ?? "";
+    message.type = object.type ?? 0;
+    message.items = object.items?.map((e) => e) || [];
+    message.changeable = object.changeable ?? false;
+    return message;
+  },
+};
+
+function createBaseSqlOptions(): SqlOptions {
+  return {
+    engine: "",
+    host: "",
+    port: 0,
+    database: "",
+    user: "",
+    sslMode: "",
+    caFile: "",
+    format: "",
+    onError: "",
+    transaction: false,
+    _unknownFields: {},
+  };
+}
+
+export const SqlOptions: MessageFns<SqlOptions> = {
+  encode(message: SqlOptions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.engine !== "") {
+      writer.uint32(10).string(message.engine);
+    }
+    if (message.host !== "") {
+      writer.uint32(18).string(message.host);
+    }
+    if (message.port !== 0) {
+      writer.uint32(24).uint32(message.port);
+    }
+    if (message.database !== "") {
+      writer.uint32(34).string(message.database);
+    }
+    if (message.user !== "") {
+      writer.uint32(42).string(message.user);
+    }
+    if (message.sslMode !== "") {
+      writer.uint32(50).string(message.sslMode);
+    }
+    if (message.caFile !== "") {
+      writer.uint32(58).string(message.caFile);
+    }
+    if (message.format !== "") {
+      writer.uint32(66).string(message.format);
+    }
+    if (message.onError !== "") {
+      writer.uint32(74).string(message.onError);
+    }
+    if (message.transaction !== false) {
+      writer.uint32(80).bool(message.transaction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SqlOptions {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSqlOptions();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.engine = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sslMode = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.caFile = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.format = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.onError = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.transaction = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SqlOptions {
+    return {
+      engine: isSet(object.engine) ? globalThis.String(object.engine) : "",
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      port: isSet(object.port) ? globalThis.Number(object.port) : 0,
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      user: isSet(object.user) ? globalThis.String(object.user) : "",
+      sslMode: isSet(object.sslMode)
+        ? globalThis.String(object.sslMode)
+        : isSet(object.ssl_mode)
+        ? globalThis.String(object.ssl_mode)
+        : "",
+      caFile: isSet(object.caFile)
+        ? globalThis.String(object.caFile)
+        : isSet(object.ca_file)
+        ? globalThis.String(object.ca_file)
+        : "",
+      format: isSet(object.format) ? globalThis.String(object.format) : "",
+      onError: isSet(object.onError)
+        ? globalThis.String(object.onError)
+        : isSet(object.on_error)
+        ? globalThis.String(object.on_error)
+        : "",
+      transaction: isSet(object.transaction) ? globalThis.Boolean(object.transaction) : false,
+    };
+  },
+
+  toJSON(message: SqlOptions): unknown {
+    const obj: any = {};
+    if (message.engine !== "") {
+      obj.engine = message.engine;
+    }
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.port !== 0) {
+      obj.port = Math.round(message.port);
+    }
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.user !== "") {
+      obj.user = message.user;
+    }
+    if (message.sslMode !== "") {
+      obj.sslMode = message.sslMode;
+    }
+    if (message.caFile !== "") {
+      obj.caFile = message.caFile;
+    }
+    if (message.format !== "") {
+      obj.format = message.format;
+    }
+    if (message.onError !== "") {
+      obj.onError = message.onError;
+    }
+    if (message.transaction !== false) {
+      obj.transaction = message.transaction;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SqlOptions>, I>>(base?: I): SqlOptions {
+    return SqlOptions.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SqlOptions>, I>>(object: I): SqlOptions {
+    const message = createBaseSqlOptions();
+    message.engine = object.engine ?? "";
+    message.host = object.host ?? "";
+    message.port = object.port ?? 0;
+    message.database = object.database ?? "";
+    message.user = object.user ?? "";
+    message.sslMode = object.sslMode ?? "";
+    message.caFile = object.caFile ?? "";
+    message.format = object.format ?? "";
+    message.onError = object.onError ?? "";
+    message.transaction = object.transaction ?? false;
     return message;
   },
 };
@@ -1687,6 +2685,9 @@ function createBaseTaskUpdate(): TaskUpdate {
     stdout: undefined,
     stderr: undefined,
     startedAgoMs: 0n,
+    variables: [],
+    tag: "",
+    failed: false,
     _unknownFields: {},
   };
 }
@@ -1755,6 +2756,15 @@ export const TaskUpdate: MessageFns<TaskUpdate> = {
         throw new globalThis.Error("value provided for field message.startedAgoMs of type uint64 too large");
       }
       writer.uint32(128).uint64(message.startedAgoMs);
+    }
+    for (const v of message.variables) {
+      Variable.encode(v!, writer.uint32(138).fork()).join();
+    }
+    if (message.tag !== "") {
+      writer.uint32(146).string(message.tag);
+    }
+    if (message.failed !== false) {
+      writer.uint32(152).bool(message.failed);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1908,6 +2918,30 @@ export const TaskUpdate: MessageFns<TaskUpdate> = {
             message.startedAgoMs = reader.uint64() as bigint;
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.variables.push(Variable.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.tag = reader.string();
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.failed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1974,6 +3008,11 @@ export const TaskUpdate: MessageFns<TaskUpdate> = {
         : isSet(object.started_ago_ms)
         ? BigInt(object.started_ago_ms)
         : 0n,
+      variables: globalThis.Array.isArray(object?.variables)
+        ? object.variables.map((e: any) => Variable.fromJSON(e))
+        : [],
+      tag: isSet(object.tag) ? globalThis.String(object.tag) : "",
+      failed: isSet(object.failed) ? globalThis.Boolean(object.failed) : false,
     };
   },
 
@@ -2027,6 +3066,15 @@ export const TaskUpdate: MessageFns<TaskUpdate> = {
     if (message.startedAgoMs !== 0n) {
       obj.startedAgoMs = message.startedAgoMs.toString();
     }
+    if (message.variables?.length) {
+      obj.variables = message.variables.map((e) => Variable.toJSON(e));
+    }
+    if (message.tag !== "") {
+      obj.tag = message.tag;
+    }
+    if (message.failed !== false) {
+      obj.failed = message.failed;
+    }
     return obj;
   },
 
@@ -2063,12 +3111,23 @@ export const TaskUpdate: MessageFns<TaskUpdate> = {
     message.startedAgoMs = (object.startedAgoMs !== undefined && object.startedAgoMs !== null)
       ? BigInt(object.startedAgoMs)
       : 0n;
+    message.variables = object.variables?.map((e) => Variable.fromPartial(e)) || [];
+    message.tag = object.tag ?? "";
+    message.failed = object.failed ?? false;
     return message;
   },
 };
 
 function createBaseOutputSummary(): OutputSummary {
-  return { bytes: 0n, sha256: Buffer.alloc(0), truncated: false, acknowledged: 0n, _unknownFields: {} };
+  return {
+    bytes: 0n,
+    sha256: Buffer.alloc(0),
+    truncated: false,
+    acknowledged: 0n,
+    normalisedSha256: Buffer.alloc(0),
+    normalisedRules: 0,
+    _unknownFields: {},
+  };
 }
 
 export const OutputSummary: MessageFns<OutputSummary> = {
@@ -2090,6 +3149,12 @@ export const OutputSummary: MessageFns<OutputSummary> = {
         throw new globalThis.Error("value provided for field message.acknowledged of type uint64 too large");
       }
       writer.uint32(32).uint64(message.acknowledged);
+    }
+    if (message.normalisedSha256.length !== 0) {
+      writer.uint32(42).bytes(message.normalisedSha256);
+    }
+    if (message.normalisedRules !== 0) {
+      writer.uint32(48).uint32(message.normalisedRules);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2147,6 +3212,22 @@ export const OutputSummary: MessageFns<OutputSummary> = {
             message.acknowledged = reader.uint64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.normalisedSha256 = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.normalisedRules = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2173,6 +3254,16 @@ export const OutputSummary: MessageFns<OutputSummary> = {
       sha256: isSet(object.sha256) ? Buffer.from(bytesFromBase64(object.sha256)) : Buffer.alloc(0),
       truncated: isSet(object.truncated) ? globalThis.Boolean(object.truncated) : false,
       acknowledged: isSet(object.acknowledged) ? BigInt(object.acknowledged) : 0n,
+      normalisedSha256: isSet(object.normalisedSha256)
+        ? Buffer.from(bytesFromBase64(object.normalisedSha256))
+        : isSet(object.normalised_sha256)
+        ? Buffer.from(bytesFromBase64(object.normalised_sha256))
+        : Buffer.alloc(0),
+      normalisedRules: isSet(object.normalisedRules)
+        ? globalThis.Number(object.normalisedRules)
+        : isSet(object.normalised_rules)
+        ? globalThis.Number(object.normalised_rules)
+        : 0,
     };
   },
 
@@ -2190,6 +3281,12 @@ export const OutputSummary: MessageFns<OutputSummary> = {
     if (message.acknowledged !== 0n) {
       obj.acknowledged = message.acknowledged.toString();
     }
+    if (message.normalisedSha256.length !== 0) {
+      obj.normalisedSha256 = base64FromBytes(message.normalisedSha256);
+    }
+    if (message.normalisedRules !== 0) {
+      obj.normalisedRules = Math.round(message.normalisedRules);
+    }
     return obj;
   },
 
@@ -2204,6 +3301,8 @@ export const OutputSummary: MessageFns<OutputSummary> = {
     message.acknowledged = (object.acknowledged !== undefined && object.acknowledged !== null)
       ? BigInt(object.acknowledged)
       : 0n;
+    message.normalisedSha256 = object.normalisedSha256 ?? Buffer.alloc(0);
+    message.normalisedRules = object.normalisedRules ?? 0;
     return message;
   },
 };

@@ -1,0 +1,189 @@
+/** A look at a step's open hosts: those that are ready go into signed shards, one gateway each; those that can have no other end get it here. */
+import { PlatformError } from '../domain/errors.js'
+import { isFinalExecutionState } from '../domain/execution.js'
+import type { HostState } from '../domain/host-result.js'
+import type { HostId, ShardId, StepExecutionId } from '../domain/id.js'
+import type { CompiledPlan } from '../domain/plan.js'
+import { placeHost, type Placement } from '../domain/placement.js'
+import { concurrencyLimit } from '../domain/step/script-step.js'
+import { shareLimit, splitShards, type ShardRef } from '../domain/shard.js'
+import { type CompiledHostStep, hostStepOf } from '../domain/step/step.js'
+import {
+  type Execution,
+  readClock,
+  setExecutionState,
+  setStepState,
+  type StepStanding,
+} from '../store/postgres/executions.js'
+import { endHosts } from '../store/postgres/ledger.js'
+import { listOpenShards, takeLook } from '../store/postgres/looks.js'
+import { findPlan } from '../store/postgres/plans.js'
+import type { Db } from '../store/postgres/pool.js'
+import { closeShardsBut, listOpenHosts, type OpenHost, sumOpenLimits } from '../store/postgres/shards.js'
+import type { Look } from './contract.js'
+import type { ControlDependencies } from './dependencies.js'
+import { type Key as ExecutionKey, superseded } from './owner.js'
+import { prepareTask } from './prepare-task.js'
+import { retryDue } from './retry-due.js'
+import { signShard } from './sign-shard.js'
+import { openStepSecrets, rejectWithout, roomFor } from './step-secrets.js'
+
+interface Placed {
+  host: OpenHost
+  placement: Placement
+}
+
+type Key = ExecutionKey & { stepExecutionId: StepExecutionId }
+
+/** A look at a step. */
+export interface Looking {
+  key: Key
+  execution: Execution
+  /** Its number. */
+  look: number
+  /** Shards that the workflow carries. */
+  shards: string[]
+}
+
+/** In a transaction that holds the execution. @throws PlatformError step_unknown, execution_superseded */
+export async function lookAtHosts(
+  tx: Db,
+  deps: ControlDependencies,
+  looking: Looking,
+  step: StepStanding,
+): Promise<Look> {
+  const { key, execution, shards } = looking
+  if (isFinalExecutionState(execution.state)) throw superseded(key)
+  const cancelled = execution.cancelRequestedAt !== null
+  const paused = execution.pause !== null && !cancelled
+  const isNew = await takeLook(tx, key, looking.look)
+  if (isNew) await closeShardsBut(tx, key, shards as ShardId[])
+  const at = await readClock(tx)
+  const ending = isEnding(execution, key)
+  const rules = { cancelled, ending, expired: execution.expiresAt <= at, lostAfterMs: deps.lostAfterMs }
+  const retries = step.retryDelaysMs.length > 0 && !cancelled && !paused && !ending && !rules.expired
+  const retrying = retries ? await retryDue(tx, key, step.retryDelaysMs, isNew) : {}
+  const placed = (await listOpenHosts(tx, key)).map((host) => ({ host, placement: placeHost(host, rules) }))
+  if (!isNew) {
+    // Its answer was lost, or a newer look has been taken. What it made is told again, and what is left is for the next.
+    const made = (await listOpenShards(tx, key)).filter((shard) => !shards.includes(shard.shardId))
+    return { shards: made, missing: paused ? 0 : placed.length, held: 0, ...retrying }
+  }
+  if (!cancelled && !paused) {
+    await setExecutionState(tx, key, 'running')
+    if (!ending || step.state !== 'cancelling') await setStepState(tx, key, ending ? 'cancelling' : 'running')
+  }
+  await endPlaced(tx, key, placed)
+  if (paused) return { shards: [], missing: 0, held: 0 }
+  const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
+  const missing = placed.filter(({ placement }) => placement.do === 'wait').length
+  const made = await makeShards(tx, deps, { key, execution, position: step.position, ready, at })
+  return { ...made, missing, ...retrying }
+}
+
+/** Whether an operator goes past the step: what is left of it is ended, and nothing of it is begun. */
+export function isEnding(execution: Execution, key: { stepExecutionId: StepExecutionId }): boolean {
+  return execution.endingStep === key.stepExecutionId
+}
+
+async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<void> {
+  const ends = placed.flatMap(({ host, placement }) =>
+    placement.do === 'end'
+      ? [
+          {
+            hostId: host.hostId,
+            attempt: host.attempt,
+            state: placement.state,
+            started: placement.started,
+            reason: placement.reason,
+          },
+        ]
+      : [],
+  )
+  await endHosts(tx, key, ends)
+}
+
+interface Making {
+  key: Key
+  execution: Execution
+  /** The step's place in the plan. */
+  position: number
+  ready: readonly Placed[]
+  /** The time of the orders. */
+  at: Date
+}
+
+async function makeShards(
+  tx: Db,
+  deps: ControlDependencies,
+  making: Making,
+): Promise<{ shards: ShardRef[]; held: number }> {
+  const { key, execution, position, at } = making
+  const asked = making.ready.map(({ host }) => host)
+  if (!asked.length) return { shards: [], held: 0 }
+  const { plan, step } = await compiledStep(tx, { key, execution, position })
+  const task = await prepareTask(tx, step, { key, plan, position, hosts: asked })
+  if (!task) return { shards: [], held: 0 }
+  const secrets = await openStepSecrets(tx, deps, { key, secrets: step.secrets, hosts: asked })
+  const refused = secrets ? await rejectWithout(tx, key, secrets, asked) : nobody
+  const ready = making.ready.filter(({ host }) => !refused.has(host.hostId))
+  // Hosts that are only to be stopped wait for no limit.
+  const stopping = execution.cancelRequestedAt !== null || isEnding(execution, key)
+  const free = stopping
+    ? ready.length
+    : concurrencyLimit(step.concurrency, execution.hosts) - (await sumOpenLimits(tx, key))
+  const byId = new Map(ready.map(({ host }) => [host.hostId, host]))
+  // Hosts that were sent their order already come first: they are under way, whatever the limit says.
+  const sorted = [...ready].sort((a, b) => Number(isPending(a.host.state)) - Number(isPending(b.host.state)))
+  const split = splitShards(
+    sorted.map(({ host, placement }) => ({
+      hostId: host.hostId,
+      gateway: placement.do === 'dispatch' ? placement.gateway : '',
+      // A shard's orders are all for one text, and each attempt has its own.
+      task: host.scriptSha256 ?? '',
+    })),
+    Math.min(deps.shardMaxHosts, secrets?.shardLimit ?? deps.shardMaxHosts),
+  )
+  let room = stopping ? Number.POSITIVE_INFINITY : await roomFor(tx, key, secrets)
+  const limits = shareLimit(
+    Math.max(0, free),
+    split.map((shard) => shard.hostIds.length),
+  )
+  const shards: ShardRef[] = []
+  let held = 0
+  for (const [index, { gateway, hostIds }] of split.entries()) {
+    const hostLimit = limits[index] ?? 0
+    if (hostLimit === 0 || room <= 0) {
+      held += hostIds.length
+      continue
+    }
+    room -= hostIds.length
+    const hosts = hostIds.flatMap((id) => byId.get(id) ?? [])
+    shards.push({
+      shardId: await signShard(tx, deps, { key, execution, task, secrets, gateway, hosts, hostLimit, at }),
+      gateway,
+      hosts: hosts.length,
+    })
+  }
+  return { shards, held }
+}
+
+const isPending = (state: HostState) => state === 'pending'
+const nobody: ReadonlySet<HostId> = new Set()
+
+async function compiledStep(
+  tx: Db,
+  { key, execution, position }: Pick<Making, 'key' | 'execution' | 'position'>,
+): Promise<{ plan: CompiledPlan; step: CompiledHostStep }> {
+  const plan = await findPlan(tx, key.scopeId, execution.planHash)
+  const step = hostStepOf(plan?.steps[position])
+  if (!plan || !step) throw stepUnknown(key)
+  return { plan, step }
+}
+
+export function stepUnknown(key: Key): PlatformError {
+  return new PlatformError(
+    'step_unknown',
+    `run r-${key.executionId} has no step execution ${key.stepExecutionId}`,
+  )
+}

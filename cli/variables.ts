@@ -1,0 +1,41 @@
+/** `drover runs vars`: what a run's variables held, step by step. */
+import type { RunVariable } from '../sdk/index.js'
+import { connect } from './settings.js'
+import { tableOf } from './table.js'
+import type { Terminal } from './terminal.js'
+import { parseRun } from './values.js'
+
+type Value = RunVariable['initial']
+
+export async function showVariables(
+  terminal: Terminal,
+  run: string,
+  options: { json?: true },
+): Promise<void> {
+  const executionId = parseRun(run)
+  const items = await connect().runVariables(executionId)
+  if (options.json) return terminal.json({ run: `r-${executionId}`, items })
+  if (!items.length) return terminal.talk('this run has no variables')
+  terminal.data(tableOf(['VARIABLE', 'SINCE', 'VALUE', 'SET BY'], items.flatMap(rowsOf)))
+}
+
+function rowsOf({ name, type, initial, values }: RunVariable): string[][] {
+  const first = [
+    name,
+    'launch',
+    valueText(initial),
+    type === 'perHost' ? 'each host its own, once set there' : '-',
+  ]
+  return [
+    first,
+    ...values.map(({ position, value, hostName, hosts, agreed }) => [
+      name,
+      `step ${position + 1}`,
+      valueText(value),
+      hosts === 1 ? hostName : agreed ? `${hosts} hosts` : `${hostName}, first of ${hosts} that do not agree`,
+    ]),
+  ]
+}
+
+/** On one line. */
+export const valueText = (value: Value): string => (typeof value === 'string' ? value : JSON.stringify(value))

@@ -1,0 +1,52 @@
+/** The shape of a variable as a person writes it, and of the values that plans and launches give. */
+import { z } from 'zod'
+import { VALUE_MAX_BYTES, VALUE_MAX_ITEMS, VARIABLES_MAX, whyNotName } from './variable-name.js'
+
+// A character is at least a byte.
+const text = z.string().max(VALUE_MAX_BYTES)
+
+export const variableNameField = z.string().superRefine((name, context) => {
+  const why = whyNotName(name)
+  if (why) context.addIssue({ code: 'custom', message: why })
+})
+
+/** A text, a list of texts, or texts by their keys: as the type of the variable says. */
+export const valueSchema = z.union([
+  text,
+  z.array(text).max(VALUE_MAX_ITEMS),
+  z
+    .record(text, text)
+    .refine((map) => Object.keys(map).length <= VALUE_MAX_ITEMS, `has more than ${VALUE_MAX_ITEMS} keys`),
+])
+
+export const variableSchema = z.strictObject({
+  name: variableNameField,
+  type: z
+    .enum(['string', 'list', 'map', 'perHost'])
+    .default('string')
+    .describe('`perHost` is a text that each host has its own of, once a script has set it there.'),
+  value: valueSchema.optional().describe('Empty if left out; where it is required, a launch must give one.'),
+  description: z.string().max(2_000).default(''),
+  required: z.boolean().default(false).describe('Whether a run must be given a value that is not empty.'),
+  changeable: z.boolean().default(false).describe('Whether scripts may change it for the steps after them.'),
+  onDisagreement: z
+    .enum(['first', 'fail'])
+    .default('first')
+    .describe(
+      'Where hosts set different values: that of the first host in the order of the target holds, or the step fails.',
+    ),
+})
+
+export const variablesSchema = z
+  .array(variableSchema)
+  .max(VARIABLES_MAX)
+  .refine(
+    (variables) => new Set(variables.map((variable) => variable.name)).size === variables.length,
+    'must give each variable a name of its own',
+  )
+
+export const valuesSchema = z.record(z.string(), valueSchema).describe('By the names of variables.')
+
+export type VariableInput = z.infer<typeof variableSchema>
+export type Value = z.infer<typeof valueSchema>
+export type Values = z.infer<typeof valuesSchema>

@@ -226,7 +226,10 @@ describe('the SQL runner on PostgreSQL', () => {
       stderr: expect.stringMatching(/as drover: ERROR 28P01: password authentication failed/) as string,
     })
     const none = await new RunnerLab([...base, '--password-file', '/nonexistent/password']).run('select 1')
-    expect(none).toMatchObject({ code: 64, stderr: expect.stringContaining('the file with the password') as string })
+    expect(none).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('the file with the password') as string,
+    })
     const nobody = await lab.run('select 1', ['--port', '1'])
     expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining('ECONNREFUSED') as string })
     expect(await lab.run('select 1', ['--database', 'nowhere'])).toMatchObject({

@@ -15,7 +15,7 @@ import { hasSqlRunner } from './capability/sql-runner.js'
 import type { Config } from './config.js'
 import { readFacts, readMachineId } from './facts.js'
 import { isOver, Renewal } from './identity/renew.js'
-import { type Credentials, type Identity, promoteNext, writeNext } from './identity/store.js'
+import { type Credentials, type Identity, renewedPairIn } from './identity/store.js'
 import type { Journal } from './journal/journal.js'
 import type { Quota } from './journal/quota.js'
 import { LoopLag } from './loop-lag.js'
@@ -64,9 +64,8 @@ export class Connection {
 
   constructor(input: ConnectionInput) {
     this.input = input
-    const folder = join(input.config.state, 'identity')
-    const save = (keyPem: string, certificatePem: string) => writeNext(folder, keyPem, certificatePem)
-    this.renewal = new Renewal(input.identity, save, () => input.clock.now())
+    const kept = renewedPairIn(join(input.config.state, 'identity'))
+    this.renewal = new Renewal(input.identity, kept, () => input.clock.now())
   }
 
   start(): void {
@@ -185,13 +184,8 @@ export class Connection {
   }
 
   private async promote(proven: Credentials): Promise<void> {
-    const { identity, config } = this.input
-    if (identity.next !== proven) return
-    identity.former.unshift(identity.current.keyPem)
-    identity.current = { ...proven, unproven: false }
-    identity.next = undefined
     this.nextFailed = false
-    await promoteNext(join(config.state, 'identity'))
+    await this.renewal.promote(proven)
   }
 
   private async hello(): Promise<Hello> {

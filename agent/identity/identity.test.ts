@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { TestCa } from '../testing/certificates.js'
 import { generateKey, makeCsr } from './csr.js'
 import { Renewal, renewInMs } from './renew.js'
-import { promoteNext, readIdentity, writeIdentity, writeNext } from './store.js'
+import { promoteNext, readIdentity, renewedPairIn, writeIdentity, writeNext } from './store.js'
 import { parseJoinToken } from './token.js'
 
 const { publicKey } = generateKeyPairSync('ed25519')
@@ -114,8 +114,7 @@ describe('a renewal', () => {
       const identity = await readIdentity(folder)
       if (!identity) throw new Error('no identity')
       identity.current.certificatePem = (await issue('7', 1)).certificatePem
-      const save = (key: string, certificate: string) => writeNext(folder, key, certificate)
-      const renewal = new Renewal(identity, save, () => Date.now() + 60_000)
+      const renewal = new Renewal(identity, renewedPairIn(folder), () => Date.now() + 60_000)
       let csr: Buffer = Buffer.alloc(0)
       if (what !== 'nothing asked') {
         const stop = renewal.start((request) => {
@@ -135,4 +134,43 @@ describe('a renewal', () => {
       expect([identity.next, (await readIdentity(folder))?.next]).toEqual([undefined, undefined])
     },
   )
+
+  it('takes one of the answers to a request that was sent again, though all come at once', async () => {
+    await writeOne()
+    const identity = await readIdentity(folder)
+    if (!identity) throw new Error('no identity')
+    const renewal = new Renewal(identity, renewedPairIn(folder), () => Date.now() + 86_400_000)
+    let csr: Buffer = Buffer.alloc(0)
+    renewal.start((request) => {
+      csr = request.csr
+    })()
+    const answers = await Promise.all([1, 2, 3].map(() => ca.issueHost(csr, '7', 60_000)))
+    await Promise.all(answers.map((answer) => renewal.receive(answer)))
+    const next = (await readIdentity(folder))?.next
+    expect(next).toEqual(identity.next)
+    expect(next).toMatchObject({ certificatePem: answers[0], unproven: true })
+  })
+
+  it('leaves a whole pair where the next one comes while one is promoted', async () => {
+    await writeOne()
+    const identity = await readIdentity(folder)
+    if (!identity) throw new Error('no identity')
+    const renewal = new Renewal(identity, renewedPairIn(folder), () => Date.now() + 86_400_000)
+    const answerOnce = async () => {
+      let csr: Buffer = Buffer.alloc(0)
+      renewal.start((request) => {
+        csr = request.csr
+      })()
+      return ca.issueHost(csr, '7', 60_000)
+    }
+    await renewal.receive(await answerOnce())
+    const first = identity.next
+    if (!first) throw new Error('it was not taken')
+    const second = await answerOnce()
+    await Promise.all([renewal.promote(first), renewal.receive(second)])
+    expect(await readIdentity(folder)).toMatchObject({
+      current: { certificatePem: first.certificatePem },
+      next: { certificatePem: second },
+    })
+  })
 })

@@ -3,7 +3,7 @@ import { createPrivateKey, sign, X509Certificate } from 'node:crypto'
 import { createLogger } from '../../base/logger.js'
 import { type CertificateRequest, HOST_URI_PREFIX, renewalProof } from '../../proto/index.js'
 import { generateKey, makeCsr } from './csr.js'
-import type { Credentials, Identity } from './store.js'
+import type { Credentials, Identity, RenewedPair } from './store.js'
 
 const log = createLogger('agent:renew')
 
@@ -33,18 +33,19 @@ export function isOver(certificatePem: string, nowMs: number): boolean {
   return Date.parse(new X509Certificate(certificatePem).validTo) <= nowMs
 }
 
-/** Keeps a renewed pair where a restart finds it. */
-export type SaveRenewed = (keyPem: string, certificatePem: string) => Promise<void>
-
 export class Renewal {
   private readonly identity: Identity
-  private readonly save: SaveRenewed
+  private readonly kept: RenewedPair
   private readonly now: () => number
+  /** Of the request that waits for its answer. */
   private keyPem: string | undefined
+  /** The change that is under way, and those that wait behind it. */
+  private changes: Promise<void> = Promise.resolve()
 
-  constructor(identity: Identity, save: SaveRenewed, now: () => number) {
+  /** @param kept where a restart finds what has changed */
+  constructor(identity: Identity, kept: RenewedPair, now: () => number) {
     this.identity = identity
-    this.save = save
+    this.kept = kept
     this.now = now
   }
 
@@ -67,26 +68,49 @@ export class Renewal {
     return () => clearTimeout(timer)
   }
 
-  /** Takes the answer. A certificate that does not fit is dropped, and the old one stays. */
+  /**
+   * Takes the answer. A certificate that does not fit is dropped, and the old one stays. A request that was sent again has
+   * several answers, which may come at once: the first is taken, and the others find nobody who waits for them.
+   */
   async receive(certificatePem: string): Promise<void> {
-    const problem = this.findFault(certificatePem)
-    if (problem !== undefined || this.keyPem === undefined) {
-      return log.error({ problem: problem ?? 'none was asked for' }, 'a renewed certificate was not taken')
-    }
-    await this.save(this.keyPem, certificatePem)
-    if (this.identity.next) this.identity.former.unshift(this.identity.next.keyPem)
-    this.identity.next = { keyPem: this.keyPem, certificatePem, unproven: true }
+    const { keyPem } = this
+    if (keyPem === undefined) return log.info('a certificate came that no request waits for')
+    const fault = this.findFault(keyPem, certificatePem)
+    if (fault !== undefined) return log.error({ problem: fault }, 'a renewed certificate was not taken')
     this.keyPem = undefined
+    await this.inTurn(async () => {
+      await this.kept.write(keyPem, certificatePem)
+      if (this.identity.next) this.identity.former.unshift(this.identity.next.keyPem)
+      this.identity.next = { keyPem, certificatePem, unproven: true }
+    })
     log.info('a renewed certificate has come')
   }
 
+  /** Relies on the renewed pair from now on, unless a newer one has taken its place meanwhile. */
+  promote(proven: Credentials): Promise<void> {
+    return this.inTurn(async () => {
+      const { identity } = this
+      if (identity.next !== proven) return
+      identity.former.unshift(identity.current.keyPem)
+      identity.current = { ...proven, unproven: false }
+      identity.next = undefined
+      await this.kept.promote()
+    })
+  }
+
+  /** A folder in which two changes met would hold a key of the one and a certificate of the other. */
+  private inTurn(change: () => Promise<void>): Promise<void> {
+    const done = this.changes.then(change)
+    this.changes = done.catch(() => undefined)
+    return done
+  }
+
   // The gateway is trusted least: it relays the CA's answer, so the answer is checked like anybody's.
-  private findFault(certificatePem: string): string | undefined {
+  private findFault(keyPem: string, certificatePem: string): string | undefined {
     try {
       const leaf = new X509Certificate(certificatePem)
       const uri = `URI:${HOST_URI_PREFIX}${this.identity.hostId}`
       if (!leaf.subjectAltName?.split(', ').includes(uri)) return 'it names another host'
-      const keyPem = this.keyPem ?? ''
       if (!leaf.checkPrivateKey(createPrivateKey(keyPem))) return 'it is for another key'
       const roots = splitPem(this.identity.caPem).map((pem) => new X509Certificate(pem))
       return roots.some((root) => leaf.verify(root.publicKey)) ? undefined : 'the CA did not sign it'

@@ -34,6 +34,21 @@ export interface NewIdentity {
   signingKeys: { keyId: string; publicKey: Uint8Array }[]
 }
 
+/** Where a renewed pair is kept; no two of these calls may overlap. */
+export interface RenewedPair {
+  write(keyPem: string, certificatePem: string): Promise<void>
+  /** Makes the one that was written last the current one. */
+  promote(): Promise<void>
+}
+
+/** That of an identity folder. */
+export function renewedPairIn(folder: string): RenewedPair {
+  return {
+    write: (keyPem, certificatePem) => writeNext(folder, keyPem, certificatePem),
+    promote: () => promoteNext(folder),
+  }
+}
+
 /** The identity in `folder`, or undefined when this host has not joined. Ends a promotion that a crash cut in two. */
 export async function readIdentity(folder: string): Promise<Identity | undefined> {
   const host = await readJson<{ hostId: string }>(join(folder, 'host.json'))

@@ -34,8 +34,10 @@ export function fetchBlob(request: BlobRequest): Promise<Buffer> {
       timeout: TIMEOUT_MS,
     })
     call.once('timeout', () => call.destroy(new Error(`the gateway did not answer in ${TIMEOUT_MS} ms`)))
-    call.once('error', reject)
+    // A gateway may break off at any moment, and an error that nobody listens to would end the agent.
+    call.on('error', reject)
     call.once('response', (response) => {
+      response.on('error', reject)
       if (response.statusCode !== 200 && response.statusCode !== 204) {
         response.resume()
         return reject(new Error(`the gateway answered ${response.statusCode}`))
@@ -44,11 +46,10 @@ export function fetchBlob(request: BlobRequest): Promise<Buffer> {
       let size = 0
       response.on('data', (piece: Buffer) => {
         size += piece.length
-        if (size > request.bytes)
-          return call.destroy(new Error('the gateway sent more bytes than were signed'))
-        pieces.push(piece)
+        if (size <= request.bytes) return void pieces.push(piece)
+        reject(new Error('the gateway sent more bytes than were signed'))
+        call.destroy()
       })
-      response.once('error', reject)
       response.once('end', () =>
         size === request.bytes
           ? resolve(Buffer.concat(pieces))

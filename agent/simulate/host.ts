@@ -5,7 +5,7 @@ import type { SecureContext } from 'node:tls'
 import { type Hello, PROTOCOL, type SessionRequest } from '../../proto/index.js'
 import { capabilityNames } from '../capability/index.js'
 import { Renewal } from '../identity/renew.js'
-import type { Credentials, Identity } from '../identity/store.js'
+import type { Credentials, Identity, RenewedPair } from '../identity/store.js'
 import { clientContext, createClient } from '../session/channel.js'
 import { fetchScript } from '../session/fetch-script.js'
 import { stayConnected } from '../session/reconnect.js'
@@ -56,11 +56,7 @@ export class SimulatedHost {
     const { hostId, keyPem, certificatePem } = known
     const current = { keyPem, certificatePem, unproven: false }
     this.identity = { hostId, current, next: undefined, former: [], ...world.trust }
-    this.renewal = new Renewal(
-      this.identity,
-      async () => undefined,
-      () => this.clock.now(),
-    )
+    this.renewal = new Renewal(this.identity, this.renewedPair(), () => this.clock.now())
     this.sequence = BigInt(world.generation) << 32n
     this.tasks = new SimulatedTasks({
       name: known.name,
@@ -149,17 +145,22 @@ export class SimulatedHost {
         dialled()
         this.isUp = true
         this.epoch = epoch
-        if (shown.unproven) this.proveNext(shown)
+        if (shown.unproven) await this.renewal.promote(shown)
       },
       certificate: (pem) => this.renewal.receive(pem),
       startRenewal: (send) => this.renewal.start(send),
     }
   }
 
-  private proveNext({ keyPem, certificatePem }: Credentials): void {
-    this.identity.current = { keyPem, certificatePem, unproven: false }
-    this.identity.next = undefined
-    this.world.save({ ...this.known, keyPem, certificatePem })
+  /** Only a proven pair is kept: a simulator that is killed before comes back with the one before. */
+  private renewedPair(): RenewedPair {
+    return {
+      write: async () => undefined,
+      promote: async () => {
+        const { keyPem, certificatePem } = this.identity.current
+        this.world.save({ ...this.known, keyPem, certificatePem })
+      },
+    }
   }
 
   private hello(): Hello {

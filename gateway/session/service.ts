@@ -81,6 +81,7 @@ async function join(
 class Conversation {
   private session: Session | undefined
   private gone = false
+  private isRenewing = false
   private readonly parts: SessionParts
   private readonly stream: SessionStream
 
@@ -246,8 +247,11 @@ class Conversation {
     if (task) this.parts.output.add(session, task, chunk)
   }
 
+  /** One request of a session waits at a time: agents ask again, and workers would sign for each. */
   private async renew(session: Session, request: CertificateRequest): Promise<void> {
     const { deps, trust } = this.parts
+    if (this.isRenewing) return
+    this.isRenewing = true
     try {
       const { certificate } = await requestCertificate(
         deps,
@@ -263,6 +267,8 @@ class Conversation {
     } catch (err) {
       // The agent asks again long before its certificate ends.
       deps.logger.warn({ err, hostId: session.hostId }, 'a certificate could not be renewed')
+    } finally {
+      this.isRenewing = false
     }
   }
 

@@ -14,7 +14,7 @@ import { type Lab, startLab } from './lab'
 import { Load, type LoadOptions } from './load'
 import { descendants, markedProcesses } from './processes'
 import { probe, shapes } from './shapes'
-import { addCounts, emptyCounts, faultsOf, type Progress, type Verdict } from './verdict'
+import { addCounts, emptyCounts, faultsOf, PROGRESS_VERSION, type Progress, type Verdict } from './verdict'
 
 export interface ChaosOptions extends DriverOptions, LoadOptions {
   seed: number
@@ -50,7 +50,7 @@ const ORPHAN_MS = 20_000
 
 export async function runChaos(options: ChaosOptions): Promise<Progress> {
   let progress: Progress = options.progress ?? {
-    version: 2,
+    version: PROGRESS_VERSION,
     seed: options.seed,
     rounds: 0,
     seconds: 0,
@@ -238,6 +238,7 @@ class Round {
     counts.kills = driver.kills
     Object.assign(counts, driver.others)
     counts.runs = load.runs.length
+    counts.operations = load.runs.reduce((sum, run) => sum + run.operations, 0)
     counts.loadSeconds = load.activeMs / 1000
     const clean = faultsOf(counts).length === 0 && !hostsWithoutVerdict.length
     const verdict: Verdict = {

@@ -2,14 +2,15 @@
 import { type HostResultView, pause, type TestApi } from '../helpers/api'
 import type { Lab } from './lab'
 import { type Load, openRuns, type Run } from './load'
+import { afterFailure } from './steering'
 
-/** Resolves when every run has ended, operators' retries included, or `hangMs` have passed. @returns runs without an end */
+/** Resolves when every run has ended, those that operators take up again included, or `hangMs` have passed. @returns runs without an end */
 export async function drain(load: Load, api: TestApi, hangMs: number): Promise<Run[]> {
   const byId = new Map(load.runs.map((run) => [run.id, run]))
   for (const until = Date.now() + hangMs; ; await pause(1_000)) {
     const open = await openRuns(api).catch(() => undefined)
     const left = (open ?? load.runs).flatMap(({ id }) => byId.get(id) ?? [])
-    if (open && !left.length && !(await retryFailed(load, api))) return []
+    if (open && !left.length && !(await takeUpFailed(load, api))) return []
     if (Date.now() > until) return left
     const paused = new Set(open?.filter(({ state }) => state === 'paused').map(({ id }) => id))
     // A pause that was asked for before a resume, and done after it: its operator looks again.
@@ -19,14 +20,15 @@ export async function drain(load: Load, api: TestApi, hangMs: number): Promise<R
   }
 }
 
-/** Retries once what was made to fail. @returns whether anything was retried */
-async function retryFailed(load: Load, api: TestApi): Promise<boolean> {
+/** Takes up once what was made to fail. @returns whether there was any */
+async function takeUpFailed(load: Load, api: TestApi): Promise<boolean> {
   let any = false
   for (const run of load.runs) {
-    if (run.shape.followUp !== 'retry' || run.retries > 0) continue
-    run.retries++
+    const operation = afterFailure[run.shape.followUp]
+    if (!operation || run.takenUp) continue
+    run.takenUp = true
     if ((await api.get(run.id)).state !== 'failed') continue
-    any = (await load.operate(run, { kind: 'retry' })) || any
+    any = (await load.operate(run, operation)) || any
   }
   return any
 }

@@ -7,6 +7,8 @@ import path from 'node:path'
 export interface TaskEffects {
   starts: number
   ends: number
+  /** What it saw of variables, by their names. */
+  saw?: Record<string, string>
 }
 
 export class EffectFiles {
@@ -23,19 +25,26 @@ export class EffectFiles {
     return `printf '%s\\n' "${word} $DROVER_STEP $DROVER_HOST $DROVER_TASK" >> ${this.folder}/$DROVER_EXECUTION`
   }
 
+  /** A line of sh that tells what a task sees of variables whose values have no spaces. */
+  sight(names: readonly string[]): string {
+    const values = names.map((name) => `${name}=$${name}`).join(' ')
+    return `printf '%s\\n' "saw $DROVER_STEP $DROVER_HOST $DROVER_TASK ${values}" >> ${this.folder}/$DROVER_EXECUTION`
+  }
+
   /** By `step host`, then by task. */
   read(executionId: string): Map<string, Map<string, TaskEffects>> {
     const found = new Map<string, Map<string, TaskEffects>>()
     const file = path.join(this.folder, executionId)
     const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
     for (const line of lines) {
-      const [word, step, host, task = ''] = line.split(' ')
+      const [word, step, host, task = '', ...values] = line.split(' ')
       const tasks = found.get(`${step} ${host}`) ?? new Map<string, TaskEffects>()
       found.set(`${step} ${host}`, tasks)
       const effects = tasks.get(task) ?? { starts: 0, ends: 0 }
       tasks.set(task, effects)
       if (word === 'start') effects.starts++
-      else effects.ends++
+      else if (word === 'end') effects.ends++
+      else effects.saw = Object.fromEntries(values.map((pair) => pair.split('=') as [string, string]))
     }
     return found
   }

@@ -8,7 +8,6 @@ import { EffectFiles } from './effects'
 import { FaultLog } from './fault-log'
 import { Judge } from './judge'
 import type { Lab } from './lab'
-import type { Run } from './load'
 import { probe } from './shapes'
 
 const task = (attempt: number) => dispatchId('5', attempt, '1').toString('hex')
@@ -43,7 +42,16 @@ describe('the judge', () => {
     const lab = { smallDisk: undefined, stateOf: () => state } as unknown as Lab
     const judged = new Judge({ lab, api, effects, log })
     const shape = probe(effects, 1)
-    await judged.judge({ id, shape, launchedAt: Date.now(), done: [], retries: 0, cancelAsked: false } as Run)
+    const run = {
+      id,
+      shape,
+      launchedAt: Date.now(),
+      done: [],
+      operations: 0,
+      takenUp: false,
+      cancelAsked: false,
+    }
+    await judged.judge(run)
     return judged
   }
   const whole: [string, number][] = [

@@ -9,6 +9,7 @@ import type { FaultLog } from './fault-log'
 import type { Lab } from './lab'
 import type { Run } from './load'
 import type { StepShape } from './shapes'
+import { type StepSights, wrongSights } from './sights'
 
 // Output follows its verdict, which does not wait for it: what was written last may still be on the host when judging begins.
 const OUTPUT_WITHIN_MS = 60_000
@@ -26,6 +27,10 @@ export interface Tally {
   /** Hosts whose end is missing or says what their files deny. */
   silentLosses: number
   outputMismatches: number
+  /** Values of variables that tasks should not have seen. */
+  wrongVariables: number
+  /** Tasks whose sight of variables was compared. */
+  sights: number
   unknowns: number
   /** Of those: wrapper killed or host rebooted by the driver. */
   excusedUnknowns: number
@@ -41,6 +46,8 @@ export const emptyTally = (): Tally => ({
   doubleRuns: 0,
   silentLosses: 0,
   outputMismatches: 0,
+  wrongVariables: 0,
+  sights: 0,
   unknowns: 0,
   excusedUnknowns: 0,
   refused: 0,
@@ -48,7 +55,16 @@ export const emptyTally = (): Tally => ({
 })
 
 export interface Finding {
-  kind: 'doubleRun' | 'silentLoss' | 'outputMismatch' | 'unknown' | 'hang' | 'orphan' | 'history' | 'part'
+  kind:
+    | 'doubleRun'
+    | 'silentLoss'
+    | 'outputMismatch'
+    | 'wrongVariable'
+    | 'unknown'
+    | 'hang'
+    | 'orphan'
+    | 'history'
+    | 'part'
   what: string
   executionId?: string
   /** Of a history that does not replay. */
@@ -91,11 +107,13 @@ export class Judge {
   async judge(run: Run): Promise<void> {
     const view = await this.api.get(run.id)
     const effects = this.effects.read(run.id)
+    const sights: StepSights[] = []
     for (const step of view.steps) {
       const shape = run.shape.steps[step.position]
       const hosts = await this.api.hosts(run.id, step.position)
       if (!shape || hosts.length !== run.shape.hosts)
         this.find('silentLoss', run, `step ${step.position} has ${hosts.length} hosts of ${run.shape.hosts}`)
+      sights.push({ stepId: step.id, hosts, effects: new Map(effects) })
       for (const host of hosts) {
         const tasks = effects.get(`${step.id} ${host.hostId}`) ?? new Map<string, TaskEffects>()
         effects.delete(`${step.id} ${host.hostId}`)
@@ -106,6 +124,7 @@ export class Judge {
         await this.judgeOutput(hostCase)
       }
     }
+    if (run.shape.handsOn) for (const what of wrongSights(sights)) this.find('wrongVariable', run, what)
     for (const [key] of effects)
       this.find('doubleRun', run, `something ran that no step and host of it is: ${key}`)
   }
@@ -114,6 +133,7 @@ export class Judge {
     if (kind === 'doubleRun') this.tally.doubleRuns++
     if (kind === 'silentLoss') this.tally.silentLosses++
     if (kind === 'outputMismatch') this.tally.outputMismatches++
+    if (kind === 'wrongVariable') this.tally.wrongVariables++
     const detail = hostCase && { host: hostCase.host, tasks: [...hostCase.tasks], state: hostCase.view.state }
     this.findings.push({ kind, what, executionId: run.id, shape: run.shape.name, at: run.launchedAt, detail })
   }
@@ -123,8 +143,9 @@ export class Judge {
     const ordered = new Set<string>()
     for (let attempt = 1; attempt <= host.attempt; attempt++)
       ordered.add(dispatchId(stepId, attempt, host.hostId).toString('hex'))
-    for (const [task, { starts }] of tasks) {
+    for (const [task, { starts, saw }] of tasks) {
       this.tally.starts += starts
+      if (saw) this.tally.sights++
       if (starts > 1) this.find('doubleRun', run, `task ${task} began ${starts} times`, hostCase)
       if (!ordered.has(task))
         this.find('doubleRun', run, `task ${task} is none of the host's attempts`, hostCase)
@@ -149,7 +170,7 @@ export class Judge {
         if (!this.mayFail(hostCase, last)) lost('failed, and nothing made it fail')
         return
       case 'cancelled':
-        if (!run.cancelAsked && run.shape.followUp !== 'hard pause')
+        if (!run.cancelAsked && !['hard pause', 'next'].includes(run.shape.followUp))
           lost('cancelled, and nobody asked for it')
         return
       case 'rejected':
@@ -161,9 +182,11 @@ export class Judge {
         return
       case 'unknown':
         return this.judgeUnknown(hostCase)
-      case 'pending':
       case 'skipped':
-        if (began) lost(`has no verdict (${host.state})`)
+        if (began && !mayLeaveOut(run)) lost('skipped, and nobody asked for it')
+        return
+      case 'pending':
+        if (began) lost('has no verdict')
         return
       default:
         lost(`its run has ended and it is ${host.state}`)
@@ -233,7 +256,9 @@ function isCut(host: HostResultView & { truncated?: boolean }): boolean {
   return host.truncated === true
 }
 
-/** Cancelled before it was given to anybody: the run ended before the step began. */
-function isUntouched({ host, tasks }: HostCase, stepState: string): boolean {
-  return stepState === 'cancelled' && host.started === 'no' && !tasks.size
+/** Given to nobody: the run ended before the step began, or an operator left the host out. */
+function isUntouched({ run, host, tasks }: HostCase, stepState: string): boolean {
+  return (stepState === 'cancelled' || mayLeaveOut(run)) && host.started === 'no' && !tasks.size
 }
+
+const mayLeaveOut = ({ shape }: Run): boolean => ['next', 'skip step', 'skip host'].includes(shape.followUp)

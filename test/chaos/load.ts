@@ -2,6 +2,7 @@
 import { pause, type TestApi } from '../helpers/api'
 import type { EffectFiles } from './effects'
 import type { Shape } from './shapes'
+import { afterFailure, steer } from './steering'
 
 // Requests under way at once: a platform that stands still must not be buried under what waits for it.
 const MOST_LAUNCHING = 6
@@ -14,7 +15,10 @@ export interface Run {
   launchedAt: number
   /** What an operator did to it, as the API answered. */
   done: string[]
-  retries: number
+  /** How many of them were accepted. */
+  operations: number
+  /** Whether it was taken up again after it had failed. */
+  takenUp: boolean
   cancelAsked: boolean
 }
 
@@ -82,7 +86,8 @@ export class Load {
         shape,
         launchedAt: Date.now(),
         done: [],
-        retries: 0,
+        operations: 0,
+        takenUp: false,
         cancelAsked: false,
       }
       this.runs.push(run)
@@ -106,23 +111,17 @@ export class Load {
     run.done.push(
       `${new Date().toISOString()} ${JSON.stringify(operation)} ${answer.status} ${JSON.stringify(answer.body)}`,
     )
-    return answer.status < 300
+    const accepted = answer.status < 300
+    if (accepted) run.operations++
+    return accepted
   }
 
   private async follow(run: Run): Promise<void> {
-    const { followUp } = run.shape
-    if (followUp === 'none' || followUp === 'retry') return
+    if (run.shape.followUp === 'none' || afterFailure[run.shape.followUp]) return
     for (const until = Date.now() + 20_000; !this.effects.hasBegun(run.id) && Date.now() < until; )
       await pause(100)
     await pause(this.random() * 1_500)
-    if (followUp === 'cancel') {
-      run.cancelAsked = true
-      await this.operate(run, { kind: 'cancel' })
-      return
-    }
-    await this.operate(run, { kind: 'pause', ...(followUp === 'hard pause' ? { hard: true } : {}) })
-    await pause(1_000 + this.random() * 3_000)
-    await this.operate(run, { kind: 'resume' })
+    await steer(this, this.api, run, this.random)
   }
 
   private async hasRoom(): Promise<boolean> {

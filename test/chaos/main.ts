@@ -6,7 +6,7 @@ import { listenForShutdown } from '../../base/shutdown'
 import { checkout } from '../../stack/embedded/find'
 import { fail, say, tone, UsageError, wholeNumber } from '../../stack/program/console'
 import { defaults, LEAST_STARTS_PER_SECOND, runChaos } from './chaos'
-import { faultsOf, type Progress, summary, type Verdict } from './verdict'
+import { faultsOf, PROGRESS_VERSION, type Progress, summary, type Verdict } from './verdict'
 
 const usage = `usage: npm run chaos -- [--seed S] [--kills N] [--json] [--resume FILE]
 
@@ -29,8 +29,10 @@ The last line is JSON:
   hangs             runs without an end 7 minutes after the last fault, parts or hosts that do not come back, unanswered requests
   outputMismatches  outputs that, read through the API, have not the sha256 of what the script wrote
   orphans           processes of tasks or parts left when all runs have ended, but for those that shapes leave on purpose
+  wrongVariables    values that a task saw and that the tasks before it had not set so; sights: tasks that were compared
+  operations        cancels, pauses, resumes, retries, skips, ignores and nexts that were accepted amid the faults
   unknowns          host results "unknown"; excusedUnknowns of them had their wrapper killed or their host rebooted by the driver
-Exit code 1 unless the five in the middle are 0, every history replays, every unknown is excused, every host runs a script after each round,
+Exit code 1 unless the five from doubleRuns to orphans and wrongVariables are 0, every history replays, every unknown is excused, every host runs a script after each round,
 and starts are at least 95 % of what was launched. What is not clean leaves its evidence under .drover/chaos/.`
 
 function readOptions() {
@@ -59,7 +61,8 @@ function readOptions() {
 function readProgress(file: string | undefined, seed: number): Progress | undefined {
   if (!file || !existsSync(file)) return undefined
   const progress = JSON.parse(readFileSync(file, 'utf8')) as Progress
-  if (progress.version !== 2) throw new UsageError(`${file} is of another version of this program`)
+  if (progress.version !== PROGRESS_VERSION)
+    throw new UsageError(`${file} is of another version of this program`)
   if (progress.seed !== seed) throw new UsageError(`${file} belongs to seed ${progress.seed}, not ${seed}`)
   return progress
 }

@@ -4,7 +4,16 @@ import type { EffectFiles } from './effects'
 import { LEFT_ON_PURPOSE } from './processes'
 
 /** What is done to a run from outside while it runs or after it ended. */
-export type FollowUp = 'none' | 'cancel' | 'pause' | 'hard pause' | 'retry'
+export type FollowUp =
+  | 'none'
+  | 'cancel'
+  | 'pause'
+  | 'hard pause'
+  | 'retry'
+  | 'ignore'
+  | 'next'
+  | 'skip step'
+  | 'skip host'
 
 export interface StepShape {
   /** `fails first`: exits 3 at the first time that it runs on a host, and well afterwards. */
@@ -15,11 +24,13 @@ export interface StepShape {
 
 export interface Shape {
   name: string
-  plan: { name: string; steps: Record<string, unknown>[] }
+  plan: { name: string; variables?: Record<string, unknown>[]; steps: Record<string, unknown>[] }
   target: string
   /** How many hosts the target names. */
   hosts: number
   steps: StepShape[]
+  /** Whether each of its tasks sets the variables of `handedOn`, and tells what it saw of them. */
+  handsOn?: boolean
   followUp: FollowUp
 }
 
@@ -76,7 +87,31 @@ const stubborn = `setsid sleep 120 &
 (trap '' TERM; sleep 120) &
 wait`
 
-const makers: Record<string, (context: Context) => { steps: Step[]; followUp?: FollowUp }> = {
+/** Both hold the last task that set them: of the run, and of the host itself. */
+const handedOn = [
+  { name: 'RUN_LAST', changeable: true, value: 'none' },
+  { name: 'HOST_LAST', type: 'perHost', changeable: true, value: 'none' },
+]
+
+const handOn = ({ effects, random }: Context): Step =>
+  well(
+    `${effects.sight(handedOn.map(({ name }) => name))}
+sleep ${(random() * 2).toFixed(1)}
+RUN_LAST=$DROVER_TASK HOST_LAST=$DROVER_TASK`,
+  )
+
+interface Made {
+  steps: Step[]
+  handsOn?: boolean
+  followUp?: FollowUp
+}
+
+const failsFirst = ({ effects }: Context): Step => ({
+  ends: 'fails first',
+  body: `mkdir ${effects.memory}/$DROVER_STEP-$DROVER_HOST 2> /dev/null && exit 3`,
+})
+
+const makers: Record<string, (context: Context) => Made> = {
   short: () => ({ steps: [well('echo hello')] }),
   long: ({ random, longest }) => ({ steps: [well(`sleep ${(1 + random() * (longest - 1)).toFixed(1)}`)] }),
   chatty: (context) => ({ steps: [chatty(context)] }),
@@ -90,15 +125,11 @@ const makers: Record<string, (context: Context) => { steps: Step[]; followUp?: F
     ],
   }),
   retried: (context) => ({
-    steps: [
-      {
-        ends: 'fails first',
-        body: `mkdir ${context.effects.memory}/$DROVER_STEP-$DROVER_HOST 2> /dev/null && exit 3`,
-      },
-      well('echo after'),
-    ],
+    steps: [failsFirst(context), well('echo after')],
     followUp: 'retry',
   }),
+  ignored: (context) => ({ steps: [failsFirst(context), well('echo after')], followUp: 'ignore' }),
+  variables: (context) => ({ steps: [handOn(context), handOn(context), handOn(context)], handsOn: true }),
   cancelled: ({ random }) => ({
     steps: [well(stubborn, { graceMs: 500 }), well('true')].slice(0, random() < 0.5 ? 1 : 2),
     followUp: 'cancel',
@@ -106,6 +137,14 @@ const makers: Record<string, (context: Context) => { steps: Step[]; followUp?: F
   paused: ({ random }) => ({
     steps: [well(`sleep ${(1 + random()).toFixed(1)}`, { concurrency: 4, graceMs: 500 }), well('echo after')],
     followUp: random() < 0.7 ? 'pause' : 'hard pause',
+  }),
+  left: ({ random }) => ({
+    steps: [well(`sleep ${whole(random, 3, 20)}`, { concurrency: 4, graceMs: 500 }), well('echo after')],
+    followUp: 'next',
+  }),
+  skipping: ({ random }) => ({
+    steps: [well(`sleep ${(1 + random() * 3).toFixed(1)}`), well('echo skipped'), well('echo after')],
+    followUp: random() < 0.5 ? 'skip step' : 'skip host',
   }),
 }
 
@@ -117,9 +156,13 @@ const deck: [string, number][] = [
   ['forking', 2],
   ['leaving', 1],
   ['steps', 2],
+  ['variables', 3],
   ['retried', 2],
+  ['ignored', 1],
   ['cancelled', 1],
   ['paused', 1],
+  ['left', 1],
+  ['skipping', 1],
 ]
 
 /** Shuffled by the seed. */
@@ -141,7 +184,7 @@ export function* shapes(context: Context, hostNames: readonly string[]): Generat
 
 /** One that tells whether every host works: short, on all of them. */
 export function probe(effects: EffectFiles, hosts: number): Shape {
-  return finish('probe', { target: '*', hosts }, { steps: [well('echo hello')], effects, followUp: 'none' })
+  return finish('probe', { target: '*', hosts }, effects, { steps: [well('echo hello')] })
 }
 
 function makeShape(name: string, context: Context, hostNames: readonly string[]): Shape {
@@ -154,20 +197,21 @@ function makeShape(name: string, context: Context, hostNames: readonly string[])
       : { target: `name:${few.join(',')}`, hosts: few.length }
   const made = makers[name]?.(context)
   if (!made) throw new Error(`no shape ${name}`)
-  return finish(name, target, { steps: made.steps, effects, followUp: made.followUp ?? 'none' })
+  return finish(name, target, effects, made)
 }
 
 function finish(
   name: string,
   target: Pick<Shape, 'target' | 'hosts'>,
-  made: { steps: Step[]; effects: EffectFiles; followUp: FollowUp },
+  effects: EffectFiles,
+  { steps, handsOn = false, followUp = 'none' }: Made,
 ): Shape {
-  const { effects, steps, followUp } = made
   return {
     name,
     ...target,
     plan: {
       name: `chaos ${name}`,
+      ...(handsOn ? { variables: handedOn } : {}),
       steps: steps.map(({ body, more }, index) => ({
         name: `${name} ${index + 1}`,
         language: 'sh',
@@ -176,6 +220,7 @@ function finish(
       })),
     },
     steps: steps.map(({ ends, stdoutSha256 }) => ({ ends, ...(stdoutSha256 ? { stdoutSha256 } : {}) })),
+    ...(handsOn ? { handsOn } : {}),
     followUp,
   }
 }

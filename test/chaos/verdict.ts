@@ -7,6 +7,8 @@ export interface Counts extends Tally {
   cuts: number
   fills: number
   runs: number
+  /** Operations that were accepted. */
+  operations: number
   /** Runs without an end in time, hosts that do not come back, parts that stay down, requests without an answer. */
   hangs: number
   orphans: number
@@ -27,9 +29,12 @@ export interface Verdict extends Counts {
   clean: boolean
 }
 
+/** Another one when what is counted has changed. */
+export const PROGRESS_VERSION = 3
+
 /** What is kept between two parts of one run. */
 export interface Progress {
-  version: 2
+  version: typeof PROGRESS_VERSION
   seed: number
   rounds: number
   seconds: number
@@ -45,6 +50,7 @@ export function emptyCounts(): Counts {
     cuts: 0,
     fills: 0,
     runs: 0,
+    operations: 0,
     hangs: 0,
     orphans: 0,
     replayed: 0,
@@ -67,6 +73,7 @@ export function faultsOf(counts: Counts): string[] {
     'silentLosses',
     'hangs',
     'outputMismatches',
+    'wrongVariables',
     'orphans',
     'notReplayed',
   ] as const)
@@ -83,11 +90,27 @@ export function faultsOf(counts: Counts): string[] {
 /** The last line's object: the words of the demand first. */
 export function summary(seed: number, counts: Counts) {
   const { kills, starts, doubleRuns, silentLosses, hangs, outputMismatches, orphans, unknowns } = counts
-  const { runs, launched, excusedUnknowns, refused, outputs, replayed, freezes, cuts, fills, loadSeconds } =
-    counts
+  const {
+    runs,
+    operations,
+    wrongVariables,
+    sights,
+    launched,
+    excusedUnknowns,
+    refused,
+    outputs,
+    replayed,
+    freezes,
+    cuts,
+    fills,
+    loadSeconds,
+  } = counts
   const startsPerSecond = loadSeconds ? Number((launched / loadSeconds).toFixed(1)) : 0
   const demanded = { kills, starts, doubleRuns, silentLosses, hangs, outputMismatches, orphans, unknowns }
   const beside = {
+    wrongVariables,
+    sights,
+    operations,
     runs,
     seed,
     launched,

@@ -1,0 +1,38 @@
+/** Steering: what operators do to runs while they run, and to those that have failed. */
+import { pause, type TestApi } from '../helpers/api'
+import type { Load, Run } from './load'
+import type { FollowUp } from './shapes'
+
+/** Done to a run some time after its first script has begun. A refusal is an answer: it came too late. */
+export async function steer(load: Load, api: TestApi, run: Run, random: () => number): Promise<void> {
+  switch (run.shape.followUp) {
+    case 'cancel':
+      run.cancelAsked = true
+      return void (await load.operate(run, { kind: 'cancel' }))
+    case 'pause':
+    case 'hard pause':
+      await load.operate(run, {
+        kind: 'pause',
+        ...(run.shape.followUp === 'hard pause' ? { hard: true } : {}),
+      })
+      await pause(1_000 + random() * 3_000)
+      return void (await load.operate(run, { kind: 'resume' }))
+    case 'next':
+      return void (await load.operate(run, { kind: 'next', step: 0 }))
+    case 'skip step':
+      return void (await load.operate(run, { kind: 'skip', step: 1 }))
+    case 'skip host': {
+      const [first] = await api.hosts(run.id, 1)
+      if (first) await load.operate(run, { kind: 'skip', step: 1, hosts: [first.hostId] })
+      return
+    }
+    default:
+      return
+  }
+}
+
+/** What is done once to a run that has failed, as it was made to. */
+export const afterFailure: Partial<Record<FollowUp, Record<string, unknown>>> = {
+  retry: { kind: 'retry' },
+  ignore: { kind: 'ignore', step: 0 },
+}

@@ -26,7 +26,10 @@ export async function steer(load: Load, api: TestApi, run: Run, random: () => nu
       if (first) await load.operate(run, { kind: 'skip', step: 1, hosts: [first.hostId] })
       return
     }
-    default:
+    case 'none':
+    case 'retry':
+    case 'ignore':
+      // Left alone while it runs.
       return
   }
 }

@@ -4,13 +4,17 @@
  */
 import { isFinalExecutionState, nextStep } from '../domain/execution.js'
 import type { HostCounts } from '../domain/host-result.js'
-import type { StepExecutionId } from '../domain/id.js'
 import { isFinalStepState } from '../domain/step-execution.js'
-import { type Execution, getExecution, listStepStates } from '../store/postgres/executions.js'
+import {
+  type Execution,
+  getExecution,
+  listStepStandings,
+  type StepStanding,
+} from '../store/postgres/executions.js'
 import { requestCancel } from '../store/postgres/operate.js'
 import type { Db } from '../store/postgres/pool.js'
 import { transaction } from '../store/postgres/transaction.js'
-import type { Advance, Asking, ControlActivities, Known, OperationOutcome } from './contract.js'
+import type { Advance, ControlActivities, Known, OperationOutcome } from './contract.js'
 import { decideOperation } from './decide-operation.js'
 import type { ControlDependencies } from './dependencies.js'
 import { endExecution } from './end-execution.js'
@@ -23,56 +27,57 @@ const ENDED_AT_ONCE = 5
 export function createAdvance(deps: ControlDependencies): ControlActivities['advance'] {
   return (asking) =>
     transaction(deps.pool, async (tx) => {
-      const { key, execution } = await lockOwned(tx, asking)
-      return advance(tx, deps, { key, execution, asking })
+      const { key, execution: before } = await lockOwned(tx, asking)
+      const { operations, engineCancelled, shards, waits, wakes, leave } = asking
+      const outcomes: OperationOutcome[] = []
+      for (const id of operations) outcomes.push(await decideOperation(tx, key, id))
+      if (engineCancelled) await requestCancel(tx, key)
+      const execution = operations.length || engineCancelled ? await reread(tx, key) : before
+      const steps = await listStepStandings(tx, key)
+      const known: Known = { shards, waits, wakes, engineCancelled, leave }
+      return { ...(await advance(tx, deps, { key, execution, steps, look: asking.look, known })), outcomes }
     })
 }
 
 interface Advancing {
   key: Key
-  /** As it was before. */
   execution: Execution
-  asking: Omit<Asking, keyof Key | 'workflowId' | 'firstRunId'>
+  steps: readonly StepStanding[]
+  /** The number of the question. */
+  look: number
+  known: Known
 }
 
-/** In a transaction that holds the execution for its workflow. */
+/** In a transaction that holds the execution for its workflow, and has read it and its steps under that lock. */
 export async function advance(
   tx: Db,
   deps: ControlDependencies,
-  { key, execution: before, asking }: Advancing,
-): Promise<Advance> {
-  const { operations, look, shards, waits, wakes, engineCancelled, leave } = asking
-  const known: Known = { shards, waits, wakes, engineCancelled, leave }
-  const outcomes: OperationOutcome[] = []
-  for (const id of operations) outcomes.push(await decideOperation(tx, key, id))
-  if (engineCancelled) await requestCancel(tx, key)
-  const execution = operations.length || engineCancelled ? await reread(tx, key) : before
+  { key, execution, steps, look, known }: Advancing,
+): Promise<Omit<Advance, 'outcomes'>> {
+  // Turns change the states of their own steps and nothing of what operators have asked for: what was read still holds.
+  const states = steps.map((step) => step.state)
   const counts: Record<number, HostCounts> = {}
-  const answer = async () => {
-    const now = await reread(tx, key)
-    const states = (await listStepStates(tx, key)).map((step) => step.state)
-    return { known, outcomes, counts, states, standing: standingOf(now) }
-  }
-  if (isFinalExecutionState(execution.state)) return { ...(await answer()), ended: execution.state }
-  if (leave) return answer()
+  const answer = { known, counts, states, standing: standingOf(execution) }
+  if (isFinalExecutionState(execution.state)) return { ...answer, ended: execution.state }
+  if (known.leave) return answer
   // A run that ends at once has no answer for those who ask it something meanwhile.
   for (let ended = 0; ended < ENDED_AT_ONCE; ended++) {
-    const steps = await listStepStates(tx, key)
-    const next = nextStep(
-      steps.map((step) => step.state),
-      execution.cancelRequestedAt !== null,
-    )
-    if (next.do === 'end') {
-      await endExecution(tx, key, next.state, steps)
-      return { ...(await answer()), ended: next.state }
-    }
-    const stepExecutionId = idOf(key, steps[next.index]?.id)
-    const turn = await takeTurn(tx, deps, { key: { ...key, stepExecutionId }, execution, look, shards })
+    const next = nextStep(states, execution.cancelRequestedAt !== null)
+    if (next.do === 'end')
+      return {
+        ...answer,
+        states: await endExecution(tx, key, next.state, { steps, states }),
+        ended: next.state,
+      }
+    const step = mustStep(key, steps[next.index])
+    const looking = { key: { ...key, stepExecutionId: step.id }, execution, look, shards: known.shards }
+    const turn = await takeTurn(tx, deps, looking, step)
+    states[next.index] = turn.state
     counts[next.index] = turn.counts
     if (isFinalStepState(turn.state)) continue
-    return { ...(await answer()), step: { ...turn.look, position: next.index, stepExecutionId } }
+    return { ...answer, step: { ...turn.look, position: next.index, stepExecutionId: step.id } }
   }
-  return { ...(await answer()), again: true }
+  return { ...answer, again: true }
 }
 
 async function reread(tx: Db, key: Key): Promise<Execution> {
@@ -81,7 +86,7 @@ async function reread(tx: Db, key: Key): Promise<Execution> {
   return execution
 }
 
-function idOf(key: Key, id: StepExecutionId | undefined): StepExecutionId {
-  if (id === undefined) throw new Error(`run r-${key.executionId} has no such step`)
-  return id
+function mustStep(key: Key, step: StepStanding | undefined): StepStanding {
+  if (step === undefined) throw new Error(`run r-${key.executionId} has no such step`)
+  return step
 }

@@ -6,7 +6,7 @@ import { heartbeat, sleep } from '@temporalio/activity'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../domain/id.js'
 import { placeHost } from '../domain/placement.js'
 import { isFinalStepState } from '../domain/step-execution.js'
-import { type Execution, findStepState, getExecution, readClock } from '../store/postgres/executions.js'
+import { type Execution, findStepStanding, getExecution, readClock } from '../store/postgres/executions.js'
 import { listRetryHosts } from '../store/postgres/retries.js'
 import { listOpenHosts } from '../store/postgres/shards.js'
 import type { ControlActivities } from './contract.js'
@@ -72,7 +72,7 @@ async function lookAt(
   const cancelled = execution.cancelRequestedAt !== null
   const ending = execution.endingStep === key.stepExecutionId
   const expired = execution.expiresAt <= (await readClock(pool))
-  const step = await findStepState(pool, key)
+  const step = await findStepStanding(pool, key)
   const open = await listOpenHosts(pool, key)
   const placed = open.map((host) => ({
     host,

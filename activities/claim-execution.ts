@@ -4,12 +4,12 @@ import { isFinalExecutionState } from '../domain/execution.js'
 import { IR_VERSION } from '../domain/plan.js'
 import {
   claimExecution,
-  getExecution,
-  listSteps,
+  type Execution,
+  listStepStandings,
   setExecutionState,
-  type StepExecution,
+  type StepStanding,
 } from '../store/postgres/executions.js'
-import { findPlan } from '../store/postgres/plans.js'
+import type { Db } from '../store/postgres/pool.js'
 import { transaction } from '../store/postgres/transaction.js'
 import type { Claim, ClaimedStep, ControlActivities, Known } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
@@ -23,28 +23,36 @@ export function createClaimExecution(deps: ControlDependencies): ControlActiviti
   return (input) =>
     transaction(pool, async (tx): Promise<Claim> => {
       const key = { scopeId: input.scopeId as ScopeId, executionId: input.executionId as ExecutionId }
-      if (!(await claimExecution(tx, key, input))) {
+      const claimed = await claimExecution(tx, key, input)
+      if (!claimed)
         return { claimed: false, why: `run r-${key.executionId} is carried on by another workflow` }
-      }
-      const execution = await getExecution(tx, key.scopeId, key.executionId)
-      if (!execution) return { claimed: false, why: `there is no run r-${key.executionId}` }
-      if (isFinalExecutionState(execution.state))
+      if (isFinalExecutionState(claimed.state))
         return { claimed: false, why: `run r-${key.executionId} has already ended` }
-      if (execution.state === 'pending') await setExecutionState(tx, key, 'running')
-      const plan = await findPlan(tx, key.scopeId, execution.planHash)
-      if ((plan?.irVersion ?? 0) > IR_VERSION) return tooNew(key.executionId)
-      const asking = { ...nothingKnown, look: input.look, operations: [] }
-      const advanced = await advance(tx, deps, { key, execution, asking })
-      const steps = await listSteps(tx, key.scopeId, key.executionId)
+      const execution = await begun(tx, claimed)
+      if (claimed.irVersion > IR_VERSION) return tooNew(key.executionId)
+      const steps = await listStepStandings(tx, key)
+      const advanced = await advance(tx, deps, {
+        key,
+        execution,
+        steps,
+        look: input.look,
+        known: nothingKnown,
+      })
       return {
         claimed: true,
         actor: execution.launchedBy,
         hosts: execution.hosts,
-        advance: advanced,
+        advance: { ...advanced, outcomes: [] },
         ...(historyMaxEvents ? { historyMaxEvents } : {}),
-        steps: steps.map(claimedStep),
+        steps: steps.map((step, position) => claimedStep(step, advanced.states[position])),
       }
     })
+}
+
+async function begun(tx: Db, execution: Execution): Promise<Execution> {
+  if (execution.state !== 'pending') return execution
+  await setExecutionState(tx, { scopeId: execution.scopeId, executionId: execution.id }, 'running')
+  return { ...execution, state: 'running' }
 }
 
 /** While workers are replaced, an older one may meet what only a newer one understands: its task is left to others. */
@@ -53,9 +61,12 @@ function tooNew(executionId: ExecutionId): Claim {
   return { claimed: false, isTooNew: true, why }
 }
 
-const claimedStep = ({ id: stepExecutionId, name, state, hosts }: StepExecution): ClaimedStep => ({
+const claimedStep = (
+  { id: stepExecutionId, name, state, hosts }: StepStanding,
+  now = state,
+): ClaimedStep => ({
   stepExecutionId,
   name,
-  state,
+  state: now,
   hosts,
 })

@@ -1,6 +1,6 @@
 /** Gives a step its verdict, once every host of it has an end. */
 import { isFinalExecutionState } from '../domain/execution.js'
-import { summarize } from '../domain/host-result.js'
+import { type HostCounts, summarize } from '../domain/host-result.js'
 import type { StepExecutionId } from '../domain/id.js'
 import { autoRetriedStates } from '../domain/retry.js'
 import { type OnFailure, STEP_ENDED, type StepState, stepVerdict } from '../domain/step-execution.js'
@@ -11,32 +11,31 @@ import {
   setStepState,
   type StepStanding,
 } from '../store/postgres/executions.js'
-import { isLatestLook } from '../store/postgres/looks.js'
+import { takeLook } from '../store/postgres/looks.js'
 import { listRetryHosts } from '../store/postgres/retries.js'
-import { closeShardsBut } from '../store/postgres/shards.js'
 import type { Db } from '../store/postgres/pool.js'
 import { closeEndedStep } from '../store/postgres/step-ends.js'
 import { isEnding, type Looking } from './look-at-hosts.js'
 import { type Key, superseded } from './owner.js'
 import { settleVariables } from './settle-variables.js'
 
-/** @returns whether it has its verdict now; not while a host has no end, and not on a held run */
+/** @returns its verdict and its hosts; nothing while one of them has no end, and on a held run */
 export async function closeStep(
   tx: Db,
   { key, execution, look }: Looking,
   { onFailure: own, retryDelaysMs }: StepStanding,
-): Promise<boolean> {
+): Promise<{ state: StepState; counts: HostCounts } | undefined> {
   if (isFinalExecutionState(execution.state)) throw superseded(key)
   const cancelled = execution.cancelRequestedAt !== null
-  if (execution.pause !== null && !cancelled) return false
+  if (execution.pause !== null && !cancelled) return undefined
   const step = await getStep(tx, key)
-  if (!step || summarize(step.counts).open) return false
+  if (!step || summarize(step.counts).open) return undefined
   const ending = isEnding(execution, key)
   const hasFailed = autoRetriedStates.some((failed) => step.counts[failed])
-  if (hasFailed && !ending && (await countRetrying(tx, { key, execution, retryDelaysMs }))) return false
-  // A question that comes late or again decides nothing: whoever asked last has the answer.
-  if (!(await isLatestLook(tx, key, look))) return false
-  await closeShardsBut(tx, key, [])
+  if (hasFailed && !ending && (await countRetrying(tx, { key, execution, retryDelaysMs }))) return undefined
+  // A question that comes late decides nothing: whoever asked last has the answer.
+  const { isTaken } = await takeLook(tx, key, { number: look, shards: [], again: true })
+  if (!isTaken) return undefined
   const ignored = ending ? STEP_ENDED : step.failureIgnored ? 'failure_ignored' : undefined
   const onFailure = ignored ? 'ignore' : own
   const verdict = stepVerdict(step.counts, onFailure, cancelled)
@@ -46,7 +45,7 @@ export async function closeStep(
     : { state: verdict, reason: verdict === 'ignored' ? ignored : undefined }
   await setStepState(tx, key, state, reason)
   if (ending) await closeEndedStep(tx, key)
-  return true
+  return { state, counts: step.counts }
 }
 
 const disagreed = (onFailure: OnFailure): { state: StepState; reason: string } => ({

@@ -1,25 +1,31 @@
 /** Ends an execution; a cancelled one takes every host and step that was not begun with it. */
-import { isFinalStepState } from '../domain/step-execution.js'
+import { isFinalStepState, type StepState } from '../domain/step-execution.js'
 import { setExecutionState, setStepState, type StepExecution } from '../store/postgres/executions.js'
 import { cancelPendingHosts } from '../store/postgres/operate.js'
 import type { Db } from '../store/postgres/pool.js'
 import { keepStops } from '../store/postgres/step-ends.js'
 import type { Key } from './owner.js'
 
-/** Ends it in a transaction that holds it, its steps as they were read there. */
+/**
+ * Ends it in a transaction that holds it. @param of its steps, and the states in which they are
+ * @returns the states in which it leaves them
+ */
 export async function endExecution(
   tx: Db,
   key: Key,
   state: 'succeeded' | 'failed' | 'cancelled',
-  steps: readonly Pick<StepExecution, 'id' | 'state'>[],
-): Promise<void> {
+  { steps, states }: { steps: readonly Pick<StepExecution, 'id'>[]; states: readonly StepState[] },
+): Promise<StepState[]> {
+  const left = [...states]
   if (state === 'cancelled') {
     await cancelPendingHosts(tx, key, 'cancelled_by_operator')
     await keepStops(tx, key)
-    for (const step of steps) {
-      if (!isFinalStepState(step.state))
-        await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'cancelled_by_operator')
+    for (const [position, step] of steps.entries()) {
+      if (isFinalStepState(left[position] ?? 'pending')) continue
+      await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'cancelled_by_operator')
+      left[position] = 'cancelled'
     }
   }
   await setExecutionState(tx, key, state)
+  return left
 }

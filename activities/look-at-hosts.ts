@@ -10,7 +10,6 @@ import { shareLimit, splitShards, type ShardRef } from '../domain/shard.js'
 import { type CompiledHostStep, hostStepOf } from '../domain/step/step.js'
 import {
   type Execution,
-  readClock,
   setExecutionState,
   setStepState,
   type StepStanding,
@@ -19,7 +18,7 @@ import { endHosts } from '../store/postgres/ledger.js'
 import { listOpenShards, takeLook } from '../store/postgres/looks.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
-import { closeShardsBut, listOpenHosts, type OpenHost, sumOpenLimits } from '../store/postgres/shards.js'
+import { listOpenHosts, type OpenHost, sumOpenLimits } from '../store/postgres/shards.js'
 import type { Look } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { type Key as ExecutionKey, superseded } from './owner.js'
@@ -52,13 +51,12 @@ export async function lookAtHosts(
   looking: Looking,
   step: StepStanding,
 ): Promise<Look> {
-  const { key, execution, shards } = looking
+  const { key, execution } = looking
+  const shards = looking.shards as ShardId[]
   if (isFinalExecutionState(execution.state)) throw superseded(key)
   const cancelled = execution.cancelRequestedAt !== null
   const paused = execution.pause !== null && !cancelled
-  const isNew = await takeLook(tx, key, looking.look)
-  if (isNew) await closeShardsBut(tx, key, shards as ShardId[])
-  const at = await readClock(tx)
+  const { isTaken: isNew, at } = await takeLook(tx, key, { number: looking.look, shards, again: false })
   const ending = isEnding(execution, key)
   const rules = { cancelled, ending, expired: execution.expiresAt <= at, lostAfterMs: deps.lostAfterMs }
   const retries = step.retryDelaysMs.length > 0 && !cancelled && !paused && !ending && !rules.expired
@@ -70,14 +68,15 @@ export async function lookAtHosts(
     return { shards: made, missing: paused ? 0 : placed.length, held: 0, ...retrying }
   }
   if (!cancelled && !paused) {
-    await setExecutionState(tx, key, 'running')
-    if (!ending || step.state !== 'cancelling') await setStepState(tx, key, ending ? 'cancelling' : 'running')
+    const begun = ending ? 'cancelling' : 'running'
+    if (execution.state !== 'running') await setExecutionState(tx, key, 'running')
+    if (step.state !== begun) await setStepState(tx, key, begun)
   }
   await endPlaced(tx, key, placed)
   if (paused) return { shards: [], missing: 0, held: 0 }
   const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
   const missing = placed.filter(({ placement }) => placement.do === 'wait').length
-  const made = await makeShards(tx, deps, { key, execution, position: step.position, ready, at })
+  const made = await makeShards(tx, deps, { key, execution, position: step.position, ready, shards, at })
   return { ...made, missing, ...retrying }
 }
 
@@ -109,6 +108,8 @@ interface Making {
   /** The step's place in the plan. */
   position: number
   ready: readonly Placed[]
+  /** Shards of the step that are open. */
+  shards: readonly ShardId[]
   /** The time of the orders. */
   at: Date
 }
@@ -129,9 +130,8 @@ async function makeShards(
   const ready = making.ready.filter(({ host }) => !refused.has(host.hostId))
   // Hosts that are only to be stopped wait for no limit.
   const stopping = execution.cancelRequestedAt !== null || isEnding(execution, key)
-  const free = stopping
-    ? ready.length
-    : concurrencyLimit(step.concurrency, execution.hosts) - (await sumOpenLimits(tx, key))
+  const taken = making.shards.length && !stopping ? await sumOpenLimits(tx, key) : 0
+  const free = stopping ? ready.length : concurrencyLimit(step.concurrency, execution.hosts) - taken
   const byId = new Map(ready.map(({ host }) => [host.hostId, host]))
   // Hosts that were sent their order already come first: they are under way, whatever the limit says.
   const sorted = [...ready].sort((a, b) => Number(isPending(a.host.state)) - Number(isPending(b.host.state)))

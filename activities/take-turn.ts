@@ -3,7 +3,7 @@ import type { HostCounts } from '../domain/host-result.js'
 import type { StepState } from '../domain/step-execution.js'
 import { isFinalStepState } from '../domain/step-execution.js'
 import type { StepType } from '../domain/step/step.js'
-import { findStepState, getStep, type StepStanding } from '../store/postgres/executions.js'
+import { getStep, type StepStanding } from '../store/postgres/executions.js'
 import type { Db } from '../store/postgres/pool.js'
 import { closeStep } from './close-step.js'
 import type { Look } from './contract.js'
@@ -21,10 +21,13 @@ export interface Turn {
 const nothing: Look = { shards: [], missing: 0, held: 0 }
 
 /** @throws PlatformError step_unknown, execution_superseded */
-export async function takeTurn(tx: Db, deps: ControlDependencies, looking: Looking): Promise<Turn> {
+export async function takeTurn(
+  tx: Db,
+  deps: ControlDependencies,
+  looking: Looking,
+  step: StepStanding,
+): Promise<Turn> {
   const { key, execution } = looking
-  const step = await findStepState(tx, key)
-  if (!step) throw stepUnknown(key)
   if (isFinalStepState(step.state) || (await endUnlessMet(tx, execution, key.stepExecutionId, step)))
     return turnOf(tx, looking, nothing)
   return turns[step.type](tx, deps, looking, step)
@@ -41,13 +44,14 @@ async function turnOfHosts(
   step: StepStanding,
 ): Promise<Turn> {
   // Mostly the last shard has just ended: then there is nothing to look at.
-  if (!looking.shards.length && step.state !== 'pending' && (await closeStep(tx, looking, step)))
-    return turnOf(tx, looking, nothing)
+  const closed =
+    looking.shards.length || step.state === 'pending' ? undefined : await closeStep(tx, looking, step)
+  if (closed) return { ...closed, look: nothing }
   const look = await lookAtHosts(tx, deps, looking, step)
   const isIdle =
     !looking.shards.length && !look.shards.length && !look.missing && !look.held && !look.retrying
-  if (isIdle) await closeStep(tx, looking, step)
-  return turnOf(tx, looking, look)
+  const closedNow = isIdle ? await closeStep(tx, looking, step) : undefined
+  return closedNow ? { ...closedNow, look } : turnOf(tx, looking, look)
 }
 
 async function turnOfWait(

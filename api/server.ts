@@ -56,7 +56,7 @@ export async function start(
   const draining = new AbortController()
   // Waiting for the database comes before anything that needs to be closed in order.
   await prepareDatabase(pool, config, logger, options.signal)
-  const hints = new HintListener(config.postgresUrl)
+  const hints = new HintListener(config.postgresUrl, ['executions'])
   const services: Services = {
     pool,
     output,

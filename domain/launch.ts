@@ -57,10 +57,13 @@ export function checkConfirm(
   )
 }
 
+/** Whether a target of so many hosts has shares that say something. */
+export const hasShares = (hosts: number): boolean => hosts >= SHARE_FROM_HOSTS
+
 /** Why a launch must say its number of hosts; undefined if it need not. */
 export function whyConfirm(hosts: number, shares: readonly LabelShare[]): string | undefined {
   if (hosts > CONFIRM_ABOVE_HOSTS) return `more than ${CONFIRM_ABOVE_HOSTS}`
-  if (hosts < SHARE_FROM_HOSTS) return undefined
+  if (!hasShares(hosts)) return undefined
   const share = shares.find(
     (item) => item.targeted >= SHARE_FROM_HOSTS && item.targeted > item.carrying * CONFIRM_SHARE,
   )

@@ -49,7 +49,7 @@ async function run(config: ControlConfig): Promise<void> {
     shutdown.signal,
   )
   registerFleetGauges(pool, logger.child({ name: 'worker:metrics' }))
-  const hints = new HintListener(config.postgresUrl)
+  const hints = new HintListener(config.postgresUrl, ['flags', 'certificates'])
   // Signing must go on while Temporal is away: the desk needs the database alone.
   await using _desk = new Desk(pool, hints, keys, logger.child({ name: 'worker:desk' }))
   await using _upgrades = new UpgradeDesk({

@@ -32,7 +32,7 @@ async function run(config: GatewayConfig): Promise<void> {
   })
   const pool = createGuardedPool(config.postgresUrl, 20)
   const { client: mongo, log } = connectLog(config.mongoUrl)
-  const hints = new HintListener(config.postgresUrl)
+  const hints = new HintListener(config.postgresUrl, ['flags', 'certificates'])
   const { id: scopeId } = await persist(
     logger,
     'the database schema',

@@ -4,7 +4,7 @@ import { PlatformError } from '../../domain/errors.js'
 import { canDo } from '../../domain/role.js'
 import type { Pool } from '../../store/postgres/pool.js'
 import { type Caller, findCaller } from '../../store/postgres/principals.js'
-import { findScope, type Scope } from '../../store/postgres/scopes.js'
+import type { Scope } from '../../store/postgres/scopes.js'
 import type { Policy } from '../operation.js'
 
 export interface Access {
@@ -25,7 +25,7 @@ export async function authorize(
   if (policy === 'public') return {}
   const caller = await authenticate(pool, headers)
   if (policy === 'signed-in') return { caller }
-  const scope = scopeName === undefined ? undefined : await findScope(pool, scopeName)
+  const scope = caller.scopes.get(scopeName ?? '')
   const held = scope && caller.roles.get(scope.id)
   // A scope in which the caller is nobody is as unknown to them as one that does not exist.
   if (!scope || !held) {

@@ -1,11 +1,12 @@
 /** POST /executions: launches a plan, or one ad-hoc step, on hosts that are found once and then frozen. */
 import { PlatformError } from '../../domain/errors.js'
-import { checkConfirm } from '../../domain/launch.js'
+import { workflowIdOf } from '../../domain/execution.js'
+import { checkConfirm, hasShares } from '../../domain/launch.js'
 import { auditOf, dbAccountOf, secretsOf } from '../../domain/step/step.js'
 import { cutText } from '../../domain/text.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
+import { labelShares } from '../../store/postgres/targets.js'
 import { operation } from '../operation.js'
-import { mustFindExecution } from './find-execution.js'
 import { holdNamed, sha256 } from './find-used.js'
 import {
   type CompiledLaunch,
@@ -46,11 +47,13 @@ export const launchExecution = operation({
   async write({ scope, caller, body }, tx) {
     const launch = await compileLaunch(tx, scope.id, body)
     const { plan, hosts, found, compilation } = launch
+    const hostIds = hosts.map((host) => host.id)
+    const shares = hasShares(hosts.length) ? await labelShares(tx, scope.id, hostIds) : []
     // A digest says more than the number of hosts; where both are given, both hold.
     if (body.digest === undefined || body.confirm !== undefined)
-      checkConfirm(hosts.length, launch.shares, body.confirm)
+      checkConfirm(hosts.length, shares, body.confirm)
     if (body.digest !== undefined) checkDigest(body.digest, launch)
-    const { executionId } = await insertLaunch(tx, {
+    const execution = await insertLaunch(tx, {
       scopeId: scope.id,
       scopeName: scope.name,
       principalId: caller.principalId,
@@ -61,10 +64,16 @@ export const launchExecution = operation({
       expiresInMs: body.expiresInMs,
     })
     await holdNamed(tx, scope.id, plan, found)
-    return executionView(await mustFindExecution(tx, scope.id, executionId))
+    return executionView(execution)
   },
   async finish({ services, scope }, answer, replayed) {
-    if (!replayed) await startWorkflow(services, scope, answer.id)
+    if (!replayed)
+      await startWorkflow(services, {
+        ...answer,
+        scopeId: scope.id,
+        scopeName: scope.name,
+        workflowId: workflowIdOf(scope.name, answer.id, answer.continuation),
+      })
     return answer
   },
 })

@@ -2,14 +2,14 @@
 import { z } from 'zod'
 import type { ScopeId } from '../../domain/id.js'
 import { chooseSteps, type PlanName } from '../../domain/job.js'
-import { checkSize, type LabelShare } from '../../domain/launch.js'
+import { checkSize } from '../../domain/launch.js'
 import { digestText } from '../../domain/launch-digest.js'
 import { type Compilation, compilePlan, type Found } from '../../domain/plan.js'
 import { adHocSqlSchema, adHocStepSchema, type PlanInput, planSchema } from '../../domain/plan.schema.js'
 import { type Values, valuesSchema } from '../../domain/variable.schema.js'
 import { checkWaits } from '../../domain/step/wait-step.js'
 import type { Db } from '../../store/postgres/pool.js'
-import { labelShares, type TargetHost } from '../../store/postgres/targets.js'
+import type { TargetHost } from '../../store/postgres/targets.js'
 import { nameField } from '../fields.js'
 import { findTargetHosts, targetField } from '../hosts/targets.js'
 import { mustFindPlan } from '../jobs/find-job.js'
@@ -74,7 +74,6 @@ type Planned = PlanInput & { job?: PlanName; own?: Values }
 export interface CompiledLaunch {
   plan: Planned
   hosts: TargetHost[]
-  shares: LabelShare[]
   /** What the steps name, by how they say it. */
   found: Found
   compilation: Compilation
@@ -85,14 +84,12 @@ export interface CompiledLaunch {
 export async function compileLaunch(db: Db, scopeId: ScopeId, body: LaunchBody): Promise<CompiledLaunch> {
   const hosts = await findTargetHosts(db, scopeId, body.target)
   checkSize(hosts.length)
-  const hostIds = hosts.map((host) => host.id)
-  const shares = await labelShares(db, scopeId, hostIds)
   const plan = await planOf(db, scopeId, body)
   const found = await findNamed(db, scopeId, plan)
   const values = { own: plan.own, launch: body.variables ?? {} }
   const compilation = compilePlan(plan, { sha256, ...found }, values)
   checkWaits(compilation.plan.steps, new Date(), body.expiresInMs)
-  return { plan, hosts, shares, found, compilation, expiresInMs: body.expiresInMs }
+  return { plan, hosts, found, compilation, expiresInMs: body.expiresInMs }
 }
 
 /** Hex; what is in it: domain/launch-digest.ts. */

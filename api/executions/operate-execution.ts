@@ -23,7 +23,7 @@ import { executionUnknown } from './find-execution.js'
 import { sha256 } from './find-used.js'
 import { type OperateBody, operateSchema } from './operate.schema.js'
 import { executionParams, operationSchema, operationView } from './schema.js'
-import { startWorkflow } from './start-workflow.js'
+import { startContinuation } from './start-workflow.js'
 import { CANCEL_WITHIN_MS, tellWorkflow } from './tell-workflow.js'
 
 /** A person waits for this answer. */
@@ -139,7 +139,7 @@ function answerFor(row: Operation, replayed: boolean): Operation {
 
 /** What is done after the commit; a crash before it is mended by the workers' sweeper. */
 async function follow(call: ScopedCall, request: Request, applied: Applied): Promise<void> {
-  if (applied === 'continued') await startWorkflow(call.services, call.scope, request.executionId)
+  if (applied === 'continued') await startContinuation(call.services, call.scope, request.executionId)
   if (applied === 'cancelling') await tellWorkflow(call, request, CANCEL_WITHIN_MS)
 }
 

@@ -7,6 +7,7 @@ import { type CompiledStep, hostStepOf, stepTypes } from '../../domain/step/step
 import { valueSchema, variableSchema } from '../../domain/variable.schema.js'
 import { countAway, groupShares, listSuccesses, type PastRun } from '../../store/postgres/launch-history.js'
 import { findPlan, hashPlan } from '../../store/postgres/plans.js'
+import { labelShares } from '../../store/postgres/targets.js'
 import { signInSchema } from '../db-accounts/schema.js'
 import { idField, timeField, toTime } from '../fields.js'
 import { operation } from '../operation.js'
@@ -92,10 +93,11 @@ export const previewLaunch = operation({
   errors: launchErrors,
   async compute({ services: { pool }, scope, body }) {
     const launch = await compileLaunch(pool, scope.id, body)
-    const { compilation, hosts, shares } = launch
+    const { compilation, hosts } = launch
     const { steps } = compilation.plan
     const hostIds = hosts.map((host) => host.id)
-    const [groups, away, past] = await Promise.all([
+    const [shares, groups, away, past] = await Promise.all([
+      labelShares(pool, scope.id, hostIds),
       groupShares(pool, scope.id, hostIds),
       countAway(pool, scope.id, hostIds),
       listSuccesses(pool, scope.id, likeOf(body, launch)),

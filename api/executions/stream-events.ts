@@ -1,14 +1,15 @@
 /** GET /executions/{executionId}/events: what happened, as a page or live; a client resumes at the number it saw last. */
+import type { Response } from 'express'
 import { z } from 'zod'
 import { isFinalExecutionState } from '../../domain/execution.js'
 import { PlatformError } from '../../domain/errors.js'
-import { type ExecutionEvent, listEvents } from '../../store/postgres/events.js'
-import type { Execution } from '../../store/postgres/executions.js'
+import type { ExecutionId } from '../../domain/id.js'
+import { type EventPage, type ExecutionEvent, readEvents } from '../../store/postgres/events.js'
 import { timeField, toTime } from '../fields.js'
 import { operation, type ScopedCall } from '../operation.js'
 import { queryInteger } from '../paging.js'
 import { EventStream } from '../sse.js'
-import { mustFindExecution } from './find-execution.js'
+import { executionUnknown, mustFindExecution } from './find-execution.js'
 import { executionParams } from './schema.js'
 
 const PAGE = 500
@@ -48,18 +49,19 @@ export const streamEvents = operation({
   errors: ['execution_unknown', 'cursor_invalid'],
   async stream(call, response) {
     const { services, scope, params, query, headers } = call
-    const execution = await mustFindExecution(services.pool, scope.id, params.executionId)
+    const id = params.executionId as ExecutionId
     const after = lastEventId(headers['last-event-id']) ?? query.after
     if (headers.accept?.includes('text/event-stream')) {
       response.locals['stream'] = true
-      if (response.req.method === 'HEAD') return void response.end()
-      return streamFrom(call, execution, after, new EventStream(response, call.ended))
+      if (response.req.method !== 'HEAD') return streamFrom(call, id, after, response)
+      await mustFindExecution(services.pool, scope.id, id)
+      return void response.end()
     }
-    const rows = await listEvents(services.pool, scope.id, execution.id, { after, limit: query.limit + 1 })
-    const shown = rows.slice(0, query.limit)
+    const { events } = await mustReadEvents(call, id, { after, limit: query.limit + 1 })
+    const shown = events.slice(0, query.limit)
     response.json({
       items: shown.map((event) => ({ ...event, at: toTime(event.at) })),
-      next: rows.length > query.limit ? (shown.at(-1)?.seq ?? null) : null,
+      next: events.length > query.limit ? (shown.at(-1)?.seq ?? null) : null,
     })
   },
 })
@@ -70,39 +72,46 @@ function lastEventId(header: string | string[] | undefined): string | undefined 
   throw new PlatformError('cursor_invalid', 'Last-Event-ID should be the number of an event')
 }
 
+/** @throws PlatformError execution_unknown */
+async function mustReadEvents(
+  { services, scope }: ScopedCall,
+  id: ExecutionId,
+  page: { after: string; limit: number },
+): Promise<EventPage> {
+  const found = await readEvents(services.pool, scope.id, id, page)
+  if (found) return found
+  throw executionUnknown(id)
+}
+
 async function streamFrom(
   call: ScopedCall,
-  execution: Execution,
+  id: ExecutionId,
   from: string,
-  stream: EventStream,
+  response: Response,
 ): Promise<void> {
-  const { services, scope, ended } = call
-  const { id } = execution
+  const { services, ended } = call
   const { streams } = services.metrics
-  streams.inc({ operation: 'stream-events' })
   let after = from
-  let known = execution
-  let isOld = false
+  let stream: EventStream | undefined
+  streams.inc({ operation: 'stream-events' })
   try {
     while (!ended.aborted) {
       const waiting = services.signals.wait(id, ended)
-      const rows = await listEvents(services.pool, scope.id, id, { after, limit: PAGE })
-      for (const event of rows) await sendEvent(stream, event)
-      after = rows.at(-1)?.seq ?? after
-      // Fifty viewers read the row often: only an event of the execution's own, or nothing at all, can be its end.
-      isOld ||= !rows.length || rows.some((event) => event.type === 'execution')
-      if (rows.length === PAGE) continue
-      if (isOld) known = await mustFindExecution(services.pool, scope.id, id)
-      isOld = false
-      if (isFinalExecutionState(known.state) && BigInt(after) >= BigInt(known.lastSeq)) {
-        await stream.send({ event: 'end', data: { state: known.state } })
+      const { state, lastSeq, events } = await mustReadEvents(call, id, { after, limit: PAGE })
+      // Begun by the first answer: an execution that there is not has a status of its own.
+      stream ??= new EventStream(response, ended)
+      for (const event of events) await sendEvent(stream, event)
+      after = events.at(-1)?.seq ?? after
+      if (events.length === PAGE) continue
+      if (isFinalExecutionState(state) && BigInt(after) >= BigInt(lastSeq)) {
+        await stream.send({ event: 'end', data: { state } })
         return
       }
       await waiting
     }
   } finally {
     streams.dec({ operation: 'stream-events' })
-    stream.close()
+    stream?.close()
   }
 }
 

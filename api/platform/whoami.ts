@@ -1,7 +1,6 @@
 /** GET /whoami: who the token belongs to and what it may do; the first thing that a client asks. */
 import { z } from 'zod'
 import { roles } from '../../domain/role.js'
-import { listScopes } from '../../store/postgres/scopes.js'
 import { idField, timeField, toTime } from '../fields.js'
 import { operation } from '../operation.js'
 
@@ -26,7 +25,7 @@ export const whoami = operation({
   response: whoamiSchema,
   errors: [],
   async handler({ caller, services }) {
-    const scopes = await listScopes(services.pool, [...caller.roles.keys()])
+    const scopes = [...caller.scopes.values()]
     return {
       principal: { id: caller.principalId, name: caller.name, kind: caller.kind },
       roles: Object.fromEntries(scopes.map((scope) => [scope.name, caller.roles.get(scope.id) ?? []])),

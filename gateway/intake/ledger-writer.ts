@@ -1,14 +1,12 @@
-/** Writes what agents tell into the ledger, in batches: one transaction at a time, each taking all that has gathered. */
+/** Writes what agents tell into the ledger, in batches: one statement at a time, each taking all that has gathered. */
 import { delay, fullJitter } from '../../base/backoff.js'
 import type { Logger } from '../../base/logger.js'
-import { isFinalHostState, stateRank } from '../../domain/host-result.js'
+import { stateRank } from '../../domain/host-result.js'
 import { findSettled, type HostUpdate, writeHostUpdates } from '../../store/postgres/ledger.js'
 import type { Pool } from '../../store/postgres/pool.js'
-import { transaction } from '../../store/postgres/transaction.js'
-import { amendAttempts } from '../../store/postgres/verdicts.js'
 import type { HintSender } from './hints-out.js'
 
-/** Most updates of one transaction. */
+/** Most updates of one statement. */
 const BATCH = 2_000
 
 /** Called after the commit of a final update; `settled` is false where the ledger has no final row for it. */
@@ -116,22 +114,23 @@ export class LedgerWriter {
 
   private async write(entries: Entry[]): Promise<void> {
     const updates = entries.map((entry) => entry.update)
-    const { changed, settled } = await transaction(this.pool, async (tx) => ({
-      changed: (await writeHostUpdates(tx, updates)) + (await amendAttempts(tx, updates.filter(isEnd))),
-      settled: await findSettled(tx, updates),
-    }))
+    const changed = await writeHostUpdates(this.pool, updates)
     this.counts.written += changed
     this.counts.unchanged += updates.length - changed
-    for (const executionId of new Set(entries.map((entry) => entry.update.executionId)))
+    for (const executionId of new Set(updates.map((update) => update.executionId)))
       this.hints.add(executionId)
-    for (const { update, onWritten } of entries) {
+    const awaited = entries.filter(({ onWritten }) => onWritten.length)
+    if (!awaited.length) return
+    const settled = await findSettled(
+      this.pool,
+      awaited.map(({ update }) => update),
+    )
+    for (const { update, onWritten } of awaited) {
       const done = settled.has(`${update.stepExecutionId}/${update.hostId}/${update.attempt}`)
       for (const tell of onWritten) tell(done)
     }
   }
 }
-
-const isEnd = (update: HostUpdate) => isFinalHostState(update.state)
 
 /** Whether the database refuses the data itself (SQLSTATE classes 22 and 23): trying again cannot help. */
 function isRefusal(err: unknown): boolean {

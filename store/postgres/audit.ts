@@ -22,15 +22,14 @@ const AUDIT_LOCK = 0x617564
 export async function appendAudit(pool: Pool, entry: AuditEntry): Promise<void> {
   await transaction(pool, async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1, hashint8($2::bigint))', [AUDIT_LOCK, entry.scopeId])
-    const last = await tx.query<{ seq: string; hash: Buffer }>(
-      'select seq, hash from audit where scope_id = $1 order by seq desc limit 1',
+    const last = await tx.query<{ at: Date; seq: string | null; hash: Buffer | null }>(
+      `select date_trunc('milliseconds', clock_timestamp()) as at, last.seq, last.hash
+       from (values (1)) as always left join (select seq, hash from audit where scope_id = $1 order by seq desc limit 1) last on true`,
       [entry.scopeId],
     )
-    const seq = BigInt(last.rows[0]?.seq ?? 0) + 1n
-    const previous = last.rows[0]?.hash ?? Buffer.alloc(32)
-    const at = one(
-      await tx.query<{ at: Date }>(`select date_trunc('milliseconds', clock_timestamp()) as at`),
-    ).at
+    const { at, ...row } = one(last)
+    const seq = BigInt(row.seq ?? 0) + 1n
+    const previous = row.hash ?? Buffer.alloc(32)
     await tx.query(
       `insert into audit (scope_id, seq, at, principal_id, action, resource, request_id, detail, previous_hash, hash)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,

@@ -4,7 +4,7 @@ import type { HostCounts } from '../../domain/host-result.js'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { OnFailure, StepState } from '../../domain/step-execution.js'
 import type { StepType } from '../../domain/step/step.js'
-import { appendEvents } from './events.js'
+import { tellNumbered } from './events.js'
 import { type Db, one } from './pool.js'
 
 export interface Execution {
@@ -51,7 +51,8 @@ export interface StepExecution {
   failureIgnored: boolean
 }
 
-const columns = `e.id, e.scope_id as "scopeId", e.name, e.state, e.reason, e.plan_hash as "planHash", e.workflow_id as "workflowId",
+/** Of an execution `e`, and the principal `p` who launched it. */
+export const executionColumns = `e.id, e.scope_id as "scopeId", e.name, e.state, e.reason, e.plan_hash as "planHash", e.workflow_id as "workflowId",
   e.run_id as "runId", e.continuation, e.trigger, p.name as "launchedBy", e.target, e.hosts, e.pause, e.ending_step as "endingStep",
   e.cancel_requested_at as "cancelRequestedAt", e.expires_at as "expiresAt", e.expires_in_ms::float8 as "expiresInMs", e.output_day as "outputDay", e.created_at as "createdAt",
   e.started_at as "startedAt", e.ended_at as "endedAt", (e.next_seq - 1)::text as "lastSeq"`
@@ -73,7 +74,7 @@ export async function getExecution(
   id: ExecutionId,
 ): Promise<Execution | undefined> {
   const result = await db.query<Execution>(
-    `select ${columns} from execution e join principal p on p.id = e.launched_by where e.scope_id = $1 and e.id = $2`,
+    `select ${executionColumns} from execution e join principal p on p.id = e.launched_by where e.scope_id = $1 and e.id = $2`,
     [scopeId, id],
   )
   return result.rows[0]
@@ -89,7 +90,7 @@ export async function lockExecution(
   id: ExecutionId,
 ): Promise<Execution | undefined> {
   const result = await tx.query<Execution>(
-    `select ${columns} from execution e join principal p on p.id = e.launched_by
+    `select ${executionColumns} from execution e join principal p on p.id = e.launched_by
      where e.scope_id = $1 and e.id = $2 for no key update of e`,
     [scopeId, id],
   )
@@ -108,7 +109,7 @@ export async function listExecutions(
   page: { before: string; limit: number; states?: ExecutionState[] | undefined },
 ): Promise<Execution[]> {
   const result = await db.query<Execution>(
-    `select ${columns} from execution e join principal p on p.id = e.launched_by
+    `select ${executionColumns} from execution e join principal p on p.id = e.launched_by
      where e.scope_id = $1 and e.id < $2 and ($4::text[] is null or e.state = any($4)) order by e.id desc limit $3`,
     [scopeId, page.before, page.limit, page.states ?? null],
   )
@@ -175,24 +176,9 @@ export async function getStep(db: Db, step: StepKey): Promise<StepExecution | un
   return result.rows[0]
 }
 
-/** The states of an execution's steps in order, without their hosts. */
-export async function listStepStates(
-  db: Db,
-  execution: { scopeId: ScopeId; executionId: ExecutionId },
-): Promise<Pick<StepExecution, 'id' | 'state'>[]> {
-  const result = await db.query<Pick<StepExecution, 'id' | 'state'>>(
-    'select id, state from step_execution where scope_id = $1 and execution_id = $2 order by position',
-    [execution.scopeId, execution.executionId],
-  )
-  return result.rows
-}
-
-/** What is asked of a step at each look at it. */
-export interface StepStanding {
-  /** In its plan, from 0. */
-  position: number
-  type: StepType
-  state: StepState
+/** A step without its hosts: what is asked of it at each look. */
+export interface StepStanding
+  extends Pick<StepExecution, 'id' | 'position' | 'type' | 'name' | 'state' | 'hosts'> {
   /** When a wait that has begun is over. */
   wakeAt: Date | null
   /** How long a host waits after each attempt for the next one that it gets by itself. */
@@ -203,11 +189,24 @@ export interface StepStanding {
   onFailure: OnFailure
 }
 
-/** A step without its hosts. */
-export async function findStepState(db: Db, step: StepKey): Promise<StepStanding | undefined> {
+const standingColumns = `id, position, type, name, state, hosts, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs",
+  condition, on_failure as "onFailure"`
+
+/** The steps of an execution, in order. */
+export async function listStepStandings(
+  db: Db,
+  execution: { scopeId: ScopeId; executionId: ExecutionId },
+): Promise<StepStanding[]> {
   const result = await db.query<StepStanding>(
-    `select position, type, state, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs", condition, on_failure as "onFailure"
-     from step_execution where scope_id = $1 and execution_id = $2 and id = $3`,
+    `select ${standingColumns} from step_execution where scope_id = $1 and execution_id = $2 order by position`,
+    [execution.scopeId, execution.executionId],
+  )
+  return result.rows
+}
+
+export async function findStepStanding(db: Db, step: StepKey): Promise<StepStanding | undefined> {
+  const result = await db.query<StepStanding>(
+    `select ${standingColumns} from step_execution where scope_id = $1 and execution_id = $2 and id = $3`,
     [step.scopeId, step.executionId, step.stepExecutionId],
   )
   return result.rows[0]
@@ -242,19 +241,21 @@ export async function findStep(
   return result.rows[0]?.id
 }
 
-/** Gives an execution to the chain of runs that `firstRunId` began; false if another one has it, or another workflow is to. */
+/** Gives an execution to the chain of runs that `firstRunId` began; nothing if another one has it, or another workflow is to. */
 export async function claimExecution(
   tx: Db,
   key: { scopeId: ScopeId; executionId: ExecutionId },
   owner: { workflowId: string; firstRunId: string },
-): Promise<boolean> {
-  const result = await tx.query(
-    `update execution set run_id = $4
-     where scope_id = $1 and id = $2 and workflow_id = $3 and (run_id is null or run_id = $4)
-       and not (state = 'paused' and coalesce(reason, '') = 'recovered')`,
+): Promise<(Execution & { irVersion: number }) | undefined> {
+  const result = await tx.query<Execution & { irVersion: number }>(
+    `update execution e set run_id = $4 from principal p, plan_ir i
+     where e.scope_id = $1 and e.id = $2 and e.workflow_id = $3 and (e.run_id is null or e.run_id = $4)
+       and not (e.state = 'paused' and coalesce(e.reason, '') = 'recovered')
+       and p.id = e.launched_by and i.scope_id = e.scope_id and i.hash = e.plan_hash
+     returning ${executionColumns}, i.ir_version as "irVersion"`,
     [key.scopeId, key.executionId, owner.workflowId, owner.firstRunId],
   )
-  return result.rowCount === 1
+  return result.rows[0]
 }
 
 /** Moves an execution on, with an event; false if it has already ended. */
@@ -266,15 +267,16 @@ export async function setExecutionState(
 ): Promise<boolean> {
   const ends = ['succeeded', 'failed', 'cancelled'].includes(state)
   const result = await tx.query(
-    `update execution set state = $3, reason = $4, started_at = coalesce(started_at, now()), ended_at = case when $5 then now() end
-     where scope_id = $1 and id = $2 and state not in ('succeeded', 'failed', 'cancelled') and (state, reason) is distinct from ($3, $4)`,
+    `with numbered as (
+       update execution set state = $3, reason = $4, started_at = coalesce(started_at, now()), ended_at = case when $5 then now() end,
+         next_seq = next_seq + 1
+       where scope_id = $1 and id = $2::bigint and state not in ('succeeded', 'failed', 'cancelled')
+         and (state, reason) is distinct from ($3::text, $4::text)
+       returning state, reason, next_seq - 1 as seq),
+     ${tellNumbered('execution', `jsonb_build_object('state', state, 'reason', reason)`)}`,
     [key.scopeId, key.executionId, state, reason ?? null, ends],
   )
-  if (!result.rowCount) return false
-  await appendEvents(tx, key.scopeId, key.executionId, [
-    { type: 'execution', body: { state, ...(reason ? { reason } : {}) } },
-  ])
-  return true
+  return result.rowCount === 1
 }
 
 /** Moves a step on, with an event; false if nothing changed, as when it has ended. */
@@ -295,22 +297,21 @@ async function moveStep(
   move: { state: StepState; reason: string | undefined; from: string },
 ): Promise<boolean> {
   const { state, reason, from } = move
-  const result = await tx.query<{ position: number; name: string }>(
-    `update step_execution set state = $3, reason = $4, ended_at = case when $3 in (${finalStates}) then now() end,
-       wake_at = case when $3 <> 'pending' then wake_at end,
-       started_at = case when $3 in ('pending', 'skipped') then started_at else coalesce(started_at, now()) end
-     where scope_id = $1 and id = $2 and ${from} and (state, reason) is distinct from ($3, $4) returning position, name`,
-    [key.scopeId, key.stepExecutionId, state, reason ?? null],
+  const result = await tx.query(
+    `with moved as (
+       update step_execution set state = $4, reason = $5, ended_at = case when $4 in (${finalStates}) then now() end,
+         wake_at = case when $4 <> 'pending' then wake_at end,
+         started_at = case when $4 in ('pending', 'skipped') then started_at else coalesce(started_at, now()) end
+       where scope_id = $1 and id = $3 and ${from} and (state, reason) is distinct from ($4::text, $5::text)
+       returning id, position, name, state, reason),
+     numbered as (
+       update execution e set next_seq = e.next_seq + 1 from moved m where e.scope_id = $1 and e.id = $2::bigint
+       returning m.*, e.next_seq - 1 as seq),
+     ${tellNumbered(
+       'step',
+       `jsonb_build_object('stepExecutionId', id::text, 'position', position, 'name', name, 'state', state, 'reason', reason)`,
+     )}`,
+    [key.scopeId, key.executionId, key.stepExecutionId, state, reason ?? null],
   )
-  const [row] = result.rows
-  if (!row) return false
-  const body = {
-    stepExecutionId: key.stepExecutionId,
-    position: row.position,
-    name: row.name,
-    state,
-    ...(reason ? { reason } : {}),
-  }
-  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'step', body }])
-  return true
+  return result.rowCount === 1
 }

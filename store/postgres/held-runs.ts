@@ -2,7 +2,7 @@
 import { isHeldByRecovery, RECOVERED, workflowIdOf } from '../../domain/execution.js'
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import { isFinalStepState } from '../../domain/step-execution.js'
-import { getExecution, listSteps, setExecutionState, setStepState } from './executions.js'
+import { type Execution, getExecution, listSteps, setExecutionState, setStepState } from './executions.js'
 import { type Db, one } from './pool.js'
 
 interface Key {
@@ -39,23 +39,17 @@ export async function holdExecution(tx: Db, key: Key, scopeName: string, tag: st
   await setExecutionState(tx, key, 'paused', RECOVERED)
 }
 
-/** Whether new launches are to wait: the database was put back, and nobody has said since that all is well. */
-export async function areLaunchesHeld(db: Db, scopeId: ScopeId): Promise<boolean> {
-  const result = await db.query<{ held: boolean }>(
-    `select exists (select from recovery r where not exists (
-       select from recovery_release l where l.scope_id = $1 and l.recovery_id = r.id)) as held`,
-    [scopeId],
-  )
-  return one(result).held
-}
+/** SQL, whether new launches of a scope ($1) are to wait: the database was put back, and nobody has said since that all is well. */
+export const launchesHeld = `exists (select from recovery r where not exists (
+       select from recovery_release l where l.scope_id = $1 and l.recovery_id = r.id))`
 
 /** Holds a launch, in the transaction that writes it. */
-export async function holdLaunch(tx: Db, key: Key): Promise<void> {
-  await tx.query(`update execution set pause = 'soft' where scope_id = $1 and id = $2`, [
-    key.scopeId,
-    key.executionId,
-  ])
-  await setExecutionState(tx, key, 'paused', RECOVERED)
+export async function holdLaunch(tx: Db, { scopeId, id }: Execution): Promise<Execution> {
+  await tx.query(`update execution set pause = 'soft' where scope_id = $1 and id = $2`, [scopeId, id])
+  await setExecutionState(tx, { scopeId, executionId: id }, 'paused', RECOVERED)
+  const held = await getExecution(tx, scopeId, id)
+  if (!held) throw new Error(`there is no run r-${id}`)
+  return held
 }
 
 /**

@@ -15,9 +15,12 @@ export class HintListener {
   private closed = false
   private readonly handlers = new Map<string, Set<(payload: string | undefined) => void>>()
   private readonly url: string
+  private readonly channels: readonly HintChannel[]
 
-  constructor(url: string) {
+  /** @param channels the only ones that are heard: a launch alone sends half a dozen hints to those who listen */
+  constructor(url: string, channels: readonly HintChannel[]) {
     this.url = url
+    this.channels = channels
     void this.connect()
   }
 
@@ -47,8 +50,7 @@ export class HintListener {
         client.on('notification', (hint) =>
           this.handlers.get(hint.channel)?.forEach((handle) => handle(hint.payload ?? '')),
         )
-        for (const channel of ['executions', 'flags', 'certificates'])
-          await client.query(`listen drover_${channel}`)
+        for (const channel of this.channels) await client.query(`listen drover_${channel}`)
         this.client = client
         for (const set of this.handlers.values()) for (const handle of set) handle(undefined)
         await ended

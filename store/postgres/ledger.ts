@@ -1,5 +1,5 @@
 /** The ledger: every host's result, written in batches, moved only forward. */
-import type { HostState, Started } from '../../domain/host-result.js'
+import { type HostState, isFinalHostState, type Started } from '../../domain/host-result.js'
 import type { ExecutionId, HostId, ScopeId, ShardId, StepExecutionId } from '../../domain/id.js'
 import { type Db, one } from './pool.js'
 import type { StoredValue } from './variables.js'
@@ -51,19 +51,24 @@ export const returningChanged = `returning r.scope_id as "scopeId", r.execution_
   r.step_execution_id as "stepExecutionId", r.host_id as "hostId", r.state, r.exit_code as "exitCode", r.reason, false as amended`
 
 /**
- * Writes what was learned, with events, in the caller's transaction. News that would move a state back, or that comes
- * from an older attempt or from a session that is not its host's newest, changes nothing.
+ * Writes what was learned, with events. News that would move a state back, or that comes from an older attempt or from a
+ * session that is not its host's newest, changes nothing; but an `unknown` end of an attempt that a later one has replaced
+ * becomes the one that the journal tells. All of it or nothing, in one statement: each part sees what the one before it wrote.
  * @returns how many rows changed
  */
-export async function writeHostUpdates(tx: Db, updates: readonly HostUpdate[]): Promise<number> {
-  if (!updates.length) return 0
-  const result = await tx.query<{ n: string }>('select write_host_news($1) as n', [newsOf(updates)])
-  await writeHostSaid(tx, updates)
+export async function writeHostUpdates(db: Db, updates: readonly HostUpdate[]): Promise<number> {
+  const ends = updates.filter(({ state }) => isFinalHostState(state))
+  const result = await db.query<{ n: string }>(
+    `with news as (select write_host_news($1) as n),
+     said as (select n, case when $2::jsonb is not null then write_host_said($2)::text end from news)
+     select n + case when $3::jsonb is null then 0 else amend_attempts($3) end as n from said`,
+    [newsOf(updates), saidOf(updates), ends.length ? newsOf(ends) : null],
+  )
   return Number(one(result).n)
 }
 
 /** Updates as JSON, as the functions in the database take them. */
-export function newsOf(updates: readonly HostUpdate[]): string {
+function newsOf(updates: readonly HostUpdate[]): string {
   const rows = updates.map(({ tag: _tag, values: _values, ...update }) => ({
     ...update,
     outputSha256: update.outputSha256?.toString('hex'),
@@ -72,10 +77,10 @@ export function newsOf(updates: readonly HostUpdate[]): string {
   return JSON.stringify(rows)
 }
 
-/** What scripts said of themselves, with the ends that stand in the ledger by now. */
-async function writeHostSaid(tx: Db, updates: readonly HostUpdate[]): Promise<void> {
+/** What scripts said of themselves, for the ends that stand in the ledger by then; null where none said anything. */
+function saidOf(updates: readonly HostUpdate[]): string | null {
   const said = updates.filter(({ tag, values }) => tag !== undefined || values !== undefined)
-  if (!said.length) return
+  if (!said.length) return null
   const rows = said.map(
     ({ scopeId, executionId, stepExecutionId, hostId, attempt, epoch, gateway, tag, values = [] }) => ({
       scopeId,
@@ -92,7 +97,7 @@ async function writeHostSaid(tx: Db, updates: readonly HostUpdate[]): Promise<vo
       })),
     }),
   )
-  await tx.query('select write_host_said($1)', [JSON.stringify(rows)])
+  return JSON.stringify(rows)
 }
 
 /** Tells of changed rows, in the transaction that changed them. */

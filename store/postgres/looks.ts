@@ -1,34 +1,40 @@
 /** Looks: a workflow looks at a step's hosts again and again, and one that comes late or twice must change nothing. */
-import type { ScopeId, StepExecutionId } from '../../domain/id.js'
+import type { ScopeId, ShardId, StepExecutionId } from '../../domain/id.js'
 import type { ShardRef } from '../../domain/shard.js'
-import type { Db } from './pool.js'
+import { type Db, one } from './pool.js'
+import { closingShards } from './shards.js'
 
 interface StepKey {
   scopeId: ScopeId
   stepExecutionId: StepExecutionId
 }
 
-/**
- * Takes a look's turn, under the execution's lock.
- * @returns false if this look was taken already or a newer one was
- */
-export async function takeLook(tx: Db, step: StepKey, look: number): Promise<boolean> {
-  const result = await tx.query(
-    'update step_execution set look = $3 where scope_id = $1 and id = $2 and look < $3',
-    [step.scopeId, step.stepExecutionId, look],
-  )
-  return result.rowCount === 1
+/** A look that asks for its turn. */
+interface Asking {
+  number: number
+  /** Shards that are carried: all others are closed, so that hosts of theirs without an end can be given to others. */
+  shards: readonly ShardId[]
+  /** Whether it may have been taken already. */
+  again: boolean
 }
 
 /**
- * Whether a look is the newest, which it is from now on, under the execution's lock; also if it was taken already.
+ * Takes a look's turn, under the execution's lock.
+ * @returns whether it is the newest; and the database's time under that lock, which tells what was ordered before what
  */
-export async function isLatestLook(tx: Db, step: StepKey, look: number): Promise<boolean> {
-  const result = await tx.query(
-    'update step_execution set look = $3 where scope_id = $1 and id = $2 and look <= $3',
-    [step.scopeId, step.stepExecutionId, look],
+export async function takeLook(
+  tx: Db,
+  step: StepKey,
+  { number, shards, again }: Asking,
+): Promise<{ isTaken: boolean; at: Date }> {
+  const result = await tx.query<{ isTaken: boolean; at: Date }>(
+    `with taken as (
+       update step_execution set look = $4 where scope_id = $1 and id = $2 and (look < $4 or (look = $4 and $5)) returning id),
+     ${closingShards('exists (select from taken)')}
+     select exists (select from taken) as "isTaken", clock_timestamp() as at`,
+    [step.scopeId, step.stepExecutionId, shards, number, again],
   )
-  return result.rowCount === 1
+  return one(result)
 }
 
 /** The step's open shards, in the order of their making. */

@@ -2,22 +2,24 @@
 import { createHash } from 'node:crypto'
 import type { ScopeId } from '../../domain/id.js'
 import type { PlanName } from '../../domain/job.js'
-import type { CompiledPlan } from '../../domain/plan.js'
+import type { Compilation, CompiledPlan } from '../../domain/plan.js'
 import type { ScriptSource } from '../../domain/step/script-step.js'
 import { type Db, one } from './pool.js'
+import { insertingScripts } from './scripts.js'
 
 const hashOf = (body: string) => createHash('sha256').update(body).digest()
 
 /** The hash by which the plan is found, if it was stored. */
 export const hashPlan = (plan: CompiledPlan): Buffer => hashOf(JSON.stringify(plan))
 
-/** Stores the plan if it is new. @returns its hash */
-export async function insertPlan(db: Db, scopeId: ScopeId, plan: CompiledPlan): Promise<Buffer> {
+/** Stores the plan and the texts of its scripts, as far as they are new. @returns its hash */
+export async function insertPlan(db: Db, scopeId: ScopeId, { plan, scripts }: Compilation): Promise<Buffer> {
   const body = JSON.stringify(plan)
   const hash = hashOf(body)
   await db.query(
-    'insert into plan_ir (scope_id, hash, ir_version, body) values ($1, $2, $3, $4) on conflict do nothing',
-    [scopeId, hash, plan.irVersion, body],
+    `with texts as (${insertingScripts})
+     insert into plan_ir (scope_id, hash, ir_version, body) values ($1, $4, $5, $6) on conflict do nothing`,
+    [scopeId, [...scripts.keys()], [...scripts.values()], hash, plan.irVersion, body],
   )
   return hash
 }

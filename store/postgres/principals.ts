@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import type { Role } from '../../domain/role.js'
 import { type Db, one } from './pool.js'
+import type { Scope } from './scopes.js'
 
 export interface Caller {
   principalId: PrincipalId
@@ -10,6 +11,8 @@ export interface Caller {
   kind: 'person' | 'service'
   /** Roles by scope id. */
   roles: ReadonlyMap<ScopeId, Role[]>
+  /** Those scopes, by name. */
+  scopes: ReadonlyMap<string, Scope>
 }
 
 const hash = (token: string) => createHash('sha256').update(token).digest()
@@ -77,21 +80,26 @@ export async function findCaller(db: Db, token: string): Promise<Caller | undefi
     name: string
     kind: Caller['kind']
     scopeId: ScopeId | null
+    scope: string | null
     role: Role | null
   }>(
-    `select p.id as "principalId", p.name, p.kind, g.scope_id as "scopeId", g.role
+    `select p.id as "principalId", p.name, p.kind, g.scope_id as "scopeId", s.name as scope, g.role
      from api_token t
      join principal p on p.id = t.principal_id
-     left join role_grant g on g.principal_id = p.id
+     left join (role_grant g join scope s on s.id = g.scope_id) on g.principal_id = p.id
      where t.token_sha256 = $1 and t.revoked_at is null and p.disabled_at is null
-       and (t.expires_at is null or t.expires_at > now())`,
+       and (t.expires_at is null or t.expires_at > now())
+     order by s.name`,
     [hash(token)],
   )
   const [first] = result.rows
   if (!first) return undefined
   const roles = new Map<ScopeId, Role[]>()
-  for (const { scopeId, role } of result.rows) {
-    if (scopeId && role) roles.set(scopeId, [...(roles.get(scopeId) ?? []), role])
+  const scopes = new Map<string, Scope>()
+  for (const { scopeId, scope, role } of result.rows) {
+    if (!scopeId || !scope || !role) continue
+    roles.set(scopeId, [...(roles.get(scopeId) ?? []), role])
+    scopes.set(scope, { id: scopeId, name: scope })
   }
-  return { principalId: first.principalId, name: first.name, kind: first.kind, roles }
+  return { principalId: first.principalId, name: first.name, kind: first.kind, roles, scopes }
 }

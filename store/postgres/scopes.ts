@@ -7,19 +7,10 @@ export interface Scope {
   name: string
 }
 
-export async function findScope(db: Db, name: string): Promise<Scope | undefined> {
-  const result = await db.query<Scope>('select id, name from scope where name = $1', [name])
-  return result.rows[0]
-}
-
 /** The scope that holds what belongs to the platform as a whole: keys and gateways. */
 export async function firstScope(db: Db): Promise<Scope> {
   const result = await db.query<Scope>('select id, name from scope order by id limit 1')
   const [scope] = result.rows
   if (!scope) throw new Error('there is no scope: the first migration has not run')
   return scope
-}
-
-export async function listScopes(db: Db, ids: readonly ScopeId[]): Promise<Scope[]> {
-  return (await db.query<Scope>('select id, name from scope where id = any($1) order by name', [ids])).rows
 }

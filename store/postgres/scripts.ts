@@ -2,17 +2,17 @@
 import type { ScopeId } from '../../domain/id.js'
 import type { Db } from './pool.js'
 
+/** SQL that keeps texts ($3) by their hashes ($2, hex) in a scope ($1), as far as they are new. */
+export const insertingScripts = `insert into script_text (scope_id, sha256, content)
+     select $1, decode(s.sha256, 'hex'), convert_to(s.content, 'UTF8') from unnest($2::text[], $3::text[]) as s (sha256, content)
+     on conflict do nothing`
+
 export async function insertScripts(
   db: Db,
   scopeId: ScopeId,
   scripts: ReadonlyMap<string, string>,
 ): Promise<void> {
-  await db.query(
-    `insert into script_text (scope_id, sha256, content)
-     select $1, decode(s.sha256, 'hex'), convert_to(s.content, 'UTF8') from unnest($2::text[], $3::text[]) as s (sha256, content)
-     on conflict do nothing`,
-    [scopeId, [...scripts.keys()], [...scripts.values()]],
-  )
+  await db.query(insertingScripts, [scopeId, [...scripts.keys()], [...scripts.values()]])
 }
 
 /** Texts by their hashes (hex), as they are kept. */

@@ -2,7 +2,7 @@
 import type { ExecutionId, StepExecutionId } from '../../domain/id.js'
 import type { Db } from './pool.js'
 import type { SecretKey } from './secrets.js'
-import { closeShardsBut } from './shards.js'
+import { closeShards } from './shards.js'
 
 /**
  * Ends the shards that carry a secret, under its lock and after its change: hosts that wait in them for their turn would be
@@ -24,5 +24,5 @@ export async function takeBackSealed(tx: Db, key: SecretKey, version?: number): 
     [key.scopeId, open.rows.map(({ id }) => id)],
   )
   for (const { stepExecutionId } of steps.rows)
-    await closeShardsBut(tx, { scopeId: key.scopeId, stepExecutionId }, [])
+    await closeShards(tx, { scopeId: key.scopeId, stepExecutionId })
 }

@@ -72,8 +72,14 @@ export interface NewShard {
 /** Writes a shard and gives its hosts to it. */
 export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
   const made = await tx.query<{ id: ShardId }>(
-    `insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec, secrets)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id`,
+    `with made as (
+       insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec, secrets)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id),
+     given as (
+       update host_result r set shard_id = made.id, journal_id = h.journal_id
+       from made, unnest($6::bigint[], $12::text[]) as h (id, journal_id)
+       where r.scope_id = $1 and r.execution_id = $2 and r.step_execution_id = $3 and r.host_id = h.id)
+     select id from made`,
     [
       shard.scopeId,
       shard.executionId,
@@ -86,36 +92,32 @@ export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
       shard.keyId,
       shard.spec,
       shard.secrets ?? null,
+      shard.journalIds,
     ],
   )
-  const { id } = one(made)
-  await tx.query(
-    `update host_result r set shard_id = $4, journal_id = h.journal_id
-     from unnest($5::bigint[], $6::text[]) as h (id, journal_id)
-     where r.scope_id = $1 and r.execution_id = $2 and r.step_execution_id = $3 and r.host_id = h.id`,
-    [shard.scopeId, shard.executionId, shard.stepExecutionId, id, shard.hostIds, shard.journalIds],
-  )
-  return id
+  return one(made).id
 }
 
 /**
- * Ends a step's shards but those given, so that hosts of theirs without an end can be given to others. They are taken from
- * the shard at once: a gateway that stalled and still carries it may send nothing more of it.
+ * Parts of a statement that end a step's shards but those of $3, so that hosts of theirs without an end can be given to others.
+ * They are taken from the shard at once: a gateway that stalled and still carries it may send nothing more of it.
+ * @param where SQL, when; $1 and $2 are scope and step
  */
-export async function closeShardsBut(
+export const closingShards = (where: string) => `closed as (
+       update shard set closed_at = now(), secrets = null
+       where scope_id = $1 and step_execution_id = $2 and closed_at is null and not (id = any($3)) and ${where}
+       returning id, execution_id),
+     freed as (
+       update host_result r set shard_id = null from closed
+       where r.scope_id = $1 and r.execution_id = closed.execution_id and r.step_execution_id = $2 and r.shard_id = closed.id
+         and host_state_rank(r.state) < 3)`
+
+/** Ends all shards of a step. */
+export async function closeShards(
   db: Db,
   step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
-  activeShards: readonly ShardId[],
 ): Promise<void> {
-  await db.query(
-    `with closed as (
-       update shard set closed_at = now(), secrets = null where scope_id = $1 and step_execution_id = $2 and closed_at is null and not (id = any($3))
-       returning id, execution_id)
-     update host_result r set shard_id = null from closed
-     where r.scope_id = $1 and r.execution_id = closed.execution_id and r.step_execution_id = $2 and r.shard_id = closed.id
-       and host_state_rank(r.state) < 3`,
-    [step.scopeId, step.stepExecutionId, activeShards],
-  )
+  await db.query(`with ${closingShards('true')} select`, [step.scopeId, step.stepExecutionId, []])
 }
 
 /**

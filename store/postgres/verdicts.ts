@@ -1,9 +1,8 @@
-/** Verdicts: what was said of a host's attempts, one after another; and attempts whose end becomes known late. */
+/** Verdicts: what was said of a host's attempts, one after another. */
 import type { HostState, Started } from '../../domain/host-result.js'
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import { scriptOfAttempt } from './host-results.js'
-import { type HostUpdate, newsOf } from './ledger.js'
-import { type Db, one } from './pool.js'
+import type { Db } from './pool.js'
 
 /** What was said of one attempt at one time. */
 export interface Verdict {
@@ -46,13 +45,4 @@ export async function listVerdicts(
     [result.scopeId, result.executionId, result.stepExecutionId, result.hostId],
   )
   return rows
-}
-
-/**
- * Writes what was learned of attempts that a later one has replaced, after `writeHostUpdates` of the same updates and in
- * its transaction: an `unknown` end becomes the one that the journal tells. @returns how many did
- */
-export async function amendAttempts(tx: Db, updates: readonly HostUpdate[]): Promise<number> {
-  if (!updates.length) return 0
-  return Number(one(await tx.query<{ n: string }>('select amend_attempts($1) as n', [newsOf(updates)])).n)
 }

@@ -101,7 +101,7 @@ describe('the fences of the ledger', () => {
   /** A run of two steps on one host, claimed by its first workflow. */
   async function launched(claim = true) {
     const step = { name: 'one', language: 'sh', script: 'true' } as const
-    const { executionId, workflowId } = await transaction(pool, (tx) =>
+    const { id: executionId, workflowId } = await transaction(pool, (tx) =>
       insertLaunch(tx, {
         scopeId,
         scopeName: 'default',

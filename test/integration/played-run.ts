@@ -66,7 +66,7 @@ export class PlayedRun {
       gateway: 'g',
       ...more,
     }
-    await transaction(this.stage.api.pool, (tx) => writeHostUpdates(tx, [update]))
+    await writeHostUpdates(this.stage.api.pool, [update])
     await sendHint(this.stage.api.pool, 'executions', this.id)
   }
 

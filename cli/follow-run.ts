@@ -19,18 +19,18 @@ export async function followRun(
   const lines = terminal.interactive || quiet ? undefined : await HostLines.begin(drover, executionId)
   let lookedAt = 0
   const onReconnect = () => terminal.progress(`r-${executionId}: reconnecting…`)
+  const onEvent = async (event: ExecutionEvent) => {
+    for (const line of lines?.linesOf(event) ?? []) terminal.data(line)
+    if (quiet || Date.now() - lookedAt < LOOK_MS) return
+    lookedAt = Date.now()
+    if (terminal.interactive) terminal.progress(progressLine(await drover.execution(executionId)))
+  }
   try {
-    for await (const event of drover.watchEvents(executionId, { signal: interrupts.left, onReconnect })) {
-      for (const line of lines?.linesOf(event) ?? []) terminal.data(line)
-      if (quiet || Date.now() - lookedAt < LOOK_MS) continue
-      lookedAt = Date.now()
-      if (terminal.interactive) terminal.progress(progressLine(await drover.execution(executionId)))
-    }
+    return await drover.waitForEnd(executionId, { signal: interrupts.left, onReconnect, onEvent })
   } catch (error) {
     interrupts.left.throwIfAborted()
     throw error
   }
-  return drover.execution(executionId)
 }
 
 /** `r-812 running · deploy 5/8 · 1 failed · 12s` */

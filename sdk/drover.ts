@@ -22,6 +22,9 @@ import type {
 /** Output may come after the verdict; it is waited for this long. */
 const LATE_OUTPUT_MS = 10_000
 
+/** Told of each event, which the next one waits for. */
+type OnEvent = (event: ExecutionEvent) => void | Promise<void>
+
 export class Drover extends RunCalls {
   /** @throws DroverError credential_invalid and others, as every method */
   whoami(): Promise<Whoami> {
@@ -41,11 +44,27 @@ export class Drover extends RunCalls {
   /** Launches and waits for the end. A run that failed is an answer, not an error: look at `state`. */
   async launchAndWait(
     launch: Launch,
-    options: WriteOptions & StreamOptions & { onEvent?: (event: ExecutionEvent) => void } = {},
+    options: WriteOptions & StreamOptions & { onEvent?: OnEvent } = {},
   ): Promise<ExecutionDetail> {
     const { id } = await this.launch(launch, options)
-    for await (const event of this.watchEvents(id, options)) options.onEvent?.(event)
-    return this.execution(id)
+    return this.waitForEnd(id, options)
+  }
+
+  /** Waits for the end of an execution, from its begin or after an event; survives lost connections. */
+  async waitForEnd(
+    executionId: string,
+    options: StreamOptions & { after?: string; onEvent?: OnEvent } = {},
+  ): Promise<ExecutionDetail> {
+    const events = this.watchEvents(executionId, options)
+    try {
+      for (;;) {
+        const { done, value } = await events.next()
+        if (done) return value
+        await options.onEvent?.(value)
+      }
+    } finally {
+      await events.return(undefined as never)
+    }
   }
 
   /** What a launch would do, to whom, and for how long. @throws DroverError as `launch` */
@@ -76,17 +95,21 @@ export class Drover extends RunCalls {
     return (await dataOf(answer)).items
   }
 
-  /** What happens to an execution, from its begin or after an event, until it has ended; survives lost connections. */
+  /**
+   * What happens to an execution, from its begin or after an event, until it has ended; survives lost connections.
+   * Returns the execution at its end.
+   */
   async *watchEvents(
     executionId: string,
     options: StreamOptions & { after?: string } = {},
-  ): AsyncGenerator<ExecutionEvent> {
+  ): AsyncGenerator<ExecutionEvent, ExecutionDetail> {
     const events = resumeEvents(this.opener(`/executions/${executionId}/events`), options, options.after)
     for await (const { event, data, id } of events) {
-      if (event === 'end') return
+      if (event === 'end') return JSON.parse(data) as ExecutionDetail
       const { at, ...body } = JSON.parse(data) as { at: string }
       yield { seq: id ?? '', type: event as ExecutionEvent['type'], at, body }
     }
+    throw new Error('events ended without their end')
   }
 
   /** Output as it is written, of at most 200 hosts; survives lost connections without a gap or a repeat. */

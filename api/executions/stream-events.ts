@@ -9,6 +9,7 @@ import { timeField, toTime } from '../fields.js'
 import { operation, type ScopedCall } from '../operation.js'
 import { queryInteger } from '../paging.js'
 import { EventStream } from '../sse.js'
+import { readDetail } from './execution-detail.js'
 import { executionUnknown, mustFindExecution } from './find-execution.js'
 import { executionParams } from './schema.js'
 
@@ -35,7 +36,7 @@ export const streamEvents = operation({
   policy: 'execution.read',
   summary: 'Events of an execution, live or by the page',
   description:
-    'With `Accept: text/event-stream`: each event has its number as id and its type as name; `Last-Event-ID` or `after` resumes; `event: end` says that the execution has ended and nothing follows.',
+    'With `Accept: text/event-stream`: each event has its number as id and its type as name; `Last-Event-ID` or `after` resumes; `event: end` says that the execution has ended and nothing follows; its data is the execution as `get-execution` shows it.',
   params: executionParams,
   query: z.strictObject({
     after: z
@@ -104,8 +105,10 @@ async function streamFrom(
       after = events.at(-1)?.seq ?? after
       if (events.length === PAGE) continue
       if (isFinalExecutionState(state) && BigInt(after) >= BigInt(lastSeq)) {
-        await stream.send({ event: 'end', data: { state } })
-        return
+        const run = await readDetail(call, id)
+        // Unless it was taken up again, or something became known of it, between the two.
+        if (run.lastSeq === lastSeq) return await stream.send({ event: 'end', data: run })
+        continue
       }
       await waiting
     }

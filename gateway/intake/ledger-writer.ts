@@ -1,13 +1,16 @@
 /** Writes what agents tell into the ledger, in batches: one statement at a time, each taking all that has gathered. */
 import { delay, fullJitter } from '../../base/backoff.js'
 import type { Logger } from '../../base/logger.js'
-import { stateRank } from '../../domain/host-result.js'
+import { isFinalHostState, stateRank } from '../../domain/host-result.js'
 import { findSettled, type HostUpdate, writeHostUpdates } from '../../store/postgres/ledger.js'
 import type { Pool } from '../../store/postgres/pool.js'
 import type { HintSender } from './hints-out.js'
 
 /** Most updates of one statement. */
 const BATCH = 2_000
+
+/** News of a beginning waits so long for the end: most scripts are short, and then their end is all that is written. */
+const GATHER_MS = 50
 
 /** Called after the commit of a final update; `settled` is false where the ledger has no final row for it. */
 export type OnWritten = (settled: boolean) => void
@@ -23,6 +26,7 @@ export class LedgerWriter {
   private readonly queue = new Map<string, Entry>()
   private blockedSince: number | undefined
   private running: Promise<void> | undefined
+  private endCame: () => void = () => {}
   private readonly pool: Pool
   private readonly hints: HintSender
   private readonly logger: Logger
@@ -52,6 +56,7 @@ export class LedgerWriter {
       update: further,
       onWritten: [...(before?.onWritten ?? []), ...(onWritten ? [onWritten] : [])],
     })
+    if (isFinalHostState(update.state)) this.endCame()
     this.running ??= this.run().finally(() => {
       this.running = undefined
     })
@@ -66,6 +71,7 @@ export class LedgerWriter {
     // Let what arrives in the same turn of the loop join the first batch.
     await new Promise((resolve) => setImmediate(resolve))
     for (let failures = 0; this.queue.size; ) {
+      await this.gather()
       const batch = [...this.queue].slice(0, BATCH)
       for (const [key] of batch) this.queue.delete(key)
       try {
@@ -79,6 +85,19 @@ export class LedgerWriter {
         await delay(fullJitter(failures++, Math.random(), 100, 5_000) + 50)
       }
     }
+  }
+
+  /** Waits a moment where no end is to be written, or until there is one. */
+  private async gather(): Promise<void> {
+    for (const { update } of this.queue.values()) if (isFinalHostState(update.state)) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, GATHER_MS)
+      this.endCame = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.endCame = () => {}
   }
 
   private putBack(batch: [string, Entry][]): void {

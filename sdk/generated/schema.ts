@@ -981,7 +981,7 @@ export interface paths {
         };
         /**
          * Events of an execution, live or by the page
-         * @description With `Accept: text/event-stream`: each event has its number as id and its type as name; `Last-Event-ID` or `after` resumes; `event: end` says that the execution has ended and nothing follows.
+         * @description With `Accept: text/event-stream`: each event has its number as id and its type as name; `Last-Event-ID` or `after` resumes; `event: end` says that the execution has ended and nothing follows; its data is the execution as `get-execution` shows it.
          */
         get: operations["stream-events"];
         put?: never;

@@ -61,7 +61,9 @@ describe('events', () => {
       'end',
     ])
     expect(events.slice(0, -1).map((event) => event.id)).toEqual(['1', '2', '3', '4', '5', '6'])
-    expect(JSON.parse(events.at(-1)!.data)).toEqual({ state: 'succeeded' })
+    const { body: shown } = await api.call(`/executions/${run.id}`)
+    expect(JSON.parse(events.at(-1)!.data)).toEqual(shown)
+    expect(shown).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 1 } }] })
   })
 
   it('end at once where the last of them fills a page', async () => {

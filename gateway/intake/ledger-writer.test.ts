@@ -1,0 +1,49 @@
+/** What a gateway's ledger writer makes of news that come one after another. */
+import type { Logger } from '../../base/logger'
+import type { HostUpdate } from '../../store/postgres/ledger'
+import type { Pool } from '../../store/postgres/pool'
+import type { HintSender } from './hints-out'
+import { LedgerWriter } from './ledger-writer'
+
+const news = (hostId: string, state: HostUpdate['state']) =>
+  ({ executionId: '1', stepExecutionId: '1', hostId, attempt: 1, state, started: 'yes' }) as HostUpdate
+
+/** A writer whose database notes the states that it is given. */
+function begin() {
+  const written: string[][] = []
+  const query = (_text: string, [updates]: unknown[]) => {
+    if (typeof updates === 'string')
+      written.push((JSON.parse(updates) as HostUpdate[]).map(({ hostId, state }) => `${hostId} ${state}`))
+    return Promise.resolve({ rows: [{ n: '1', key: '1/1/1' }] })
+  }
+  const hints = { add: () => {} } as unknown as HintSender
+  const writer = new LedgerWriter({ query } as unknown as Pool, hints, {} as Logger)
+  return { writer, written }
+}
+
+describe('the ledger writer', () => {
+  it('writes the end alone of a script that is short, and tells of it', async () => {
+    const { writer, written } = begin()
+    writer.add(news('1', 'running'))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    const settled = await new Promise((resolve) => writer.add(news('1', 'succeeded'), resolve))
+    expect([settled, written]).toEqual([true, [['1 succeeded']]])
+  })
+
+  it('writes the beginning of one that is not', async () => {
+    const { writer, written } = begin()
+    writer.add(news('1', 'running'))
+    await writer.drain()
+    expect(written).toEqual([['1 running']])
+  })
+
+  it('keeps no end waiting for another', async () => {
+    const { writer, written } = begin()
+    const from = performance.now()
+    writer.add(news('1', 'failed'))
+    writer.add(news('2', 'running'))
+    await writer.drain()
+    expect(written).toEqual([['1 failed', '2 running']])
+    expect(performance.now() - from).toBeLessThan(50)
+  })
+})

@@ -62,7 +62,7 @@ export function readSaid(
 }
 
 const NO_MARK =
-  'what the script assigned to variables is lost: it ended by exec, has an EXIT trap of its own, or closed its shell; use drover-set, or let the step say onUncaptured: keep'
+  'what the script assigned to variables is lost: it ended by exec, has an EXIT trap of its own, closed its shell, or found no room on the disk; use drover-set, or let the step say onUncaptured: keep'
 
 type Read = (name: string, max: number) => Buffer | 'unreadable' | undefined
 

@@ -10,6 +10,7 @@ import { Judge } from './judge'
 import type { Lab } from './lab'
 import { probe } from './shapes'
 
+const SMALL = 'rack-a-1'
 const task = (attempt: number) => dispatchId('5', attempt, '1').toString('hex')
 
 describe('the judge', () => {
@@ -22,7 +23,11 @@ describe('the judge', () => {
   })
 
   /** Judges one host of one step. @param lines of its effects, as `start` or `end` and the attempt */
-  async function judge(host: Partial<HostResultView>, lines: [string, number][], log = new FaultLog()) {
+  async function judge(
+    host: Partial<HostResultView & { truncated: boolean }>,
+    lines: [string, number][],
+    log = new FaultLog(),
+  ) {
     const id = String(++runs)
     for (const [word, attempt] of lines)
       appendFileSync(path.join(effects.folder, id), `${word} 5 1 ${task(attempt)}\n`)
@@ -39,7 +44,7 @@ describe('the judge', () => {
         Promise.resolve({ id, state: 'succeeded', steps: [{ id: '5', position: 0, state: 'succeeded' }] }),
       hosts: () => Promise.resolve([result]),
     } as unknown as TestApi
-    const lab = { smallDisk: undefined, stateOf: () => state } as unknown as Lab
+    const lab = { smallDisk: { host: SMALL }, stateOf: () => state } as unknown as Lab
     const judged = new Judge({ lab, api, effects, log })
     const shape = probe(effects, 1)
     const run = {
@@ -103,6 +108,13 @@ describe('the judge', () => {
     journal('4711', 160_000)
     expect(await losses()).toHaveLength(1)
     rmSync(folder, { recursive: true })
+  })
+
+  it('lets a variable be lost where the disk was full, and nowhere else', async () => {
+    const lost = { state: 'failed', exitCode: 0, reason: 'variable_not_captured', truncated: true } as const
+    expect((await judge({ ...lost, hostName: SMALL }, whole)).findings).toEqual([])
+    expect((await judge(lost, whole)).tally.silentLosses).toBe(1)
+    expect((await judge({ ...lost, hostName: SMALL, truncated: false }, whole)).tally.silentLosses).toBe(1)
   })
 
   it('excuses an unknown by a killed wrapper or a reboot of that very host, and by nothing else', async () => {

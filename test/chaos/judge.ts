@@ -209,13 +209,19 @@ export class Judge {
   }
 
   private mayFail({ shape, tasks, host }: HostCase, last: TaskEffects): boolean {
+    // What it set is lost on a full disk, and the step says so rather than go on with the value of before.
+    if (host.reason === 'variable_not_captured' && isCut(host)) return this.isOnSmallDisk(host)
     const starts = [...tasks.values()].reduce((sum, task) => sum + task.starts, 0)
     return shape.ends === 'fails first' && starts === 1 && last.starts === 1 && host.exitCode === 3
   }
 
   private mayReject(host: HostResultView): boolean {
     const isFull = ['agent_disk_full', 'spool_full', 'start_failed'].includes(host.reason ?? '')
-    return isFull && host.hostName === this.lab.smallDisk?.host
+    return isFull && this.isOnSmallDisk(host)
+  }
+
+  private isOnSmallDisk({ hostName }: HostResultView): boolean {
+    return hostName === this.lab.smallDisk?.host
   }
 
   private judgeUnknown(hostCase: HostCase): void {
@@ -241,7 +247,7 @@ export class Judge {
       got = output ? createHash('sha256').update(output).digest('hex') : 'no answer'
       if (got === shape.stdoutSha256) return
       // A full disk may cost output, but only with a mark that says so.
-      if (isCut(host) && host.hostName === this.lab.smallDisk?.host) return
+      if (isCut(host) && this.isOnSmallDisk(host)) return
     }
     this.find(
       'outputMismatch',

@@ -5,11 +5,14 @@ import type { Terminal } from './terminal.js'
 import { parseCount } from './values.js'
 
 export function addScripts(program: Command, terminal: Terminal): void {
-  const scripts = program.command('scripts').description('the script library: named scripts with versions')
+  const scripts = program
+    .command('scripts')
+    .description('the script library: named scripts with versions; public/NAME is one that all scopes share')
   const load = () => import('./scripts.js')
   scripts
     .command('ls')
     .description('list scripts')
+    .option('--public', 'those that all scopes share')
     .option('--name <text>', 'part of the name')
     .option('--tag <tag>', 'that have this tag')
     .option('--lang <language>', 'in this language')

@@ -22,17 +22,18 @@ interface Json {
 
 export async function listScripts(
   terminal: Terminal,
-  options: Json & { name?: string; tag?: string; lang?: string; text?: string },
+  options: Json & { public?: true; name?: string; tag?: string; lang?: string; text?: string },
 ): Promise<void> {
-  const { name, tag, lang, text } = options
+  const { name, tag, lang, text, public: isPublic } = options
   const scripts = []
   // The server knows the languages, and says which they are.
   const language = lang as Script['language'] | undefined
-  for await (const script of connect().scripts({ name, tag, language, text })) scripts.push(script)
+  for await (const script of connect().scripts({ public: isPublic, name, tag, language, text }))
+    scripts.push(script)
   if (options.json) return terminal.json({ items: scripts })
   if (!scripts.length) return terminal.talk('no scripts; put one there with: drover scripts put NAME FILE')
   const rows = scripts.map((script) => [
-    script.name,
+    script.uses,
     script.language,
     script.online,
     script.latest,
@@ -56,7 +57,7 @@ export async function showScript(terminal: Terminal, text: string, options: Json
   for await (const item of drover.scriptVersions(name)) versions.push(item)
   if (options.json) return terminal.json({ ...script, versions })
   terminal.data(
-    [`${script.name} (${script.language})`, harmless(script.description), script.tags.join(', ')]
+    [`${script.uses} (${script.language})`, harmless(script.description), script.tags.join(', ')]
       .filter(Boolean)
       .join('\n'),
   )
@@ -167,7 +168,7 @@ export async function editScript(
   const { name, version } = await versionOf(drover, text)
   const before = await drover.scriptVersion(name, version)
   const { language } = await drover.script(name)
-  const edited = editText(before.content, `${name}@${version}${endingOf(language)}`)
+  const edited = editText(before.content, `${name.replaceAll('/', '-')}@${version}${endingOf(language)}`)
   const note = options.note === undefined ? {} : { note: options.note }
   if (edited.text === before.content) {
     edited.forget()
@@ -280,17 +281,19 @@ function mustName(text: string): { name: string; version: number } {
 
 /** Which steps of jobs and plans use a script, and what they mean by it now. */
 export async function usesOfScript(terminal: Terminal, name: string, options: Json): Promise<void> {
-  const { items, more } = await connect().scriptCitations(name)
-  if (options.json) return terminal.json({ items, more })
-  if (!items.length) return terminal.talk(`no job and no plan uses ${name}`)
+  const { items, more, elsewhere } = await connect().scriptCitations(name)
+  if (options.json) return terminal.json({ items, more, elsewhere })
+  if (!items.length && !elsewhere) return terminal.talk(`no job and no plan uses ${name}`)
   const rows = items.map(({ job, plan, step, uses, version, state }) => [
     plan === null ? job : `${job}/${plan}`,
     step,
     uses,
     version === null ? 'no such version' : `${version} ${state}`,
   ])
-  terminal.data(tableOf(['JOB OR PLAN', 'STEP', 'USES', 'VERSION'], rows))
+  if (rows.length) terminal.data(tableOf(['JOB OR PLAN', 'STEP', 'USES', 'VERSION'], rows))
   if (more) terminal.talk('there are more than 1,000')
+  if (elsewhere)
+    terminal.talk(`used in ${elsewhere} ${elsewhere === 1 ? 'step' : 'steps'} of other scopes, too`)
 }
 
 /** @param text `deploy@3`: jobs that name another version name this one from now on */

@@ -16,6 +16,7 @@ export type Action =
   | 'group.write'
   | 'script.read'
   | 'script.write'
+  | 'public-script.write'
   | 'job.read'
   | 'job.write'
   | 'db-account.read'
@@ -67,10 +68,16 @@ const grants: Record<Role, ReadonlySet<Action>> = {
     // Whoever changes where an account signs in has its password sent there.
     'db-account.write',
     'secret.write',
+    'public-script.write',
     'join-token.read',
     'join-token.write',
   ]),
 }
+
+/** What is done for all scopes at once: by those who may in the platform's own scope, the first. */
+const ofPlatform: ReadonlySet<Action> = new Set<Action>(['public-script.write'])
+
+export const isOfPlatform = (action: Action): boolean => ofPlatform.has(action)
 
 /** Whether any of `held` allows `action`. */
 export function canDo(held: readonly Role[], action: Action): boolean {

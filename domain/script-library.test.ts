@@ -1,4 +1,4 @@
-import { parseUse, versionStates, whyNotChange, whyNotRun } from './script-library.js'
+import { parseUse, publicName, publicUse, versionStates, whyNotChange, whyNotRun } from './script-library.js'
 
 describe('a version of a script', () => {
   it.each([
@@ -25,14 +25,35 @@ describe('the use of a script', () => {
   it.each([
     ['deploy', { name: 'deploy', version: undefined }],
     ['web.deploy-1@12', { name: 'web.deploy-1', version: 12 }],
+    ['public/deploy@2', { name: 'public/deploy', version: 2 }],
   ])('%p is %j', (text, use) => {
     expect(parseUse(text)).toEqual(use)
   })
 
-  it.each(['', '@3', 'a@', 'a@0', 'a@1234567', 'a b', '-a', 'a@3@4', `${'a'.repeat(64)}`, 'a\n', 'ä'])(
-    '%p is none',
-    (text) => {
-      expect(parseUse(text)).toBeUndefined()
-    },
-  )
+  it('says which library it means', () => {
+    expect([publicName(publicUse('deploy')), publicName('deploy'), publicName('public')]).toEqual([
+      'deploy',
+      undefined,
+      undefined,
+    ])
+  })
+
+  it.each([
+    'public/',
+    'public/a/b',
+    'other/a',
+    '',
+    '@3',
+    'a@',
+    'a@0',
+    'a@1234567',
+    'a b',
+    '-a',
+    'a@3@4',
+    `${'a'.repeat(64)}`,
+    'a\n',
+    'ä',
+  ])('%p is none', (text) => {
+    expect(parseUse(text)).toBeUndefined()
+  })
 })

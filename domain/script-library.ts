@@ -38,13 +38,25 @@ const past: Record<VersionChange, string> = {
   remove: 'removed',
 }
 
+/** Before the name of a script that every scope may use: `public/deploy`. No name of a script has the slash. */
+const PUBLIC = 'public/'
+
+/** How the public script of that name is named outside its library. */
+export const publicUse = (name: string) => PUBLIC + name
+
+/** The name of a public script in its library; undefined where a scope's own is meant. */
+export function publicName(used: string): string | undefined {
+  return used.startsWith(PUBLIC) ? used.slice(PUBLIC.length) : undefined
+}
+
 /** How a step names a script: `deploy` is the version that is online at the launch, `deploy@3` that one. */
 export interface ScriptUse {
+  /** `deploy`, or `public/deploy`. */
   name: string
   version: number | undefined
 }
 
-const use = new RegExp(`^(${NAME})(?:@([1-9][0-9]{0,5}))?$`)
+const use = new RegExp(`^((?:${PUBLIC})?${NAME})(?:@([1-9][0-9]{0,5}))?$`)
 
 /** Undefined if it names none. */
 export function parseUse(text: string): ScriptUse | undefined {

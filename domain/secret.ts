@@ -5,7 +5,7 @@
  *   enabled ⇄ disabled: nothing is given a disabled one, and it can come back
  *   either → destroyed: for good; its bytes are gone
  */
-import { parseUse, type ScriptUse } from './script-library.js'
+import { parseUse, publicName, type ScriptUse } from './script-library.js'
 
 export const secretStates = ['enabled', 'disabled', 'destroyed'] as const
 export type SecretState = (typeof secretStates)[number]
@@ -17,7 +17,10 @@ export const SECRET_MAX_BYTES = 64 * 1024
 export const STEP_SECRETS_MAX = 16
 
 /** How a step names a secret: `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
-export const parseSecretUse: (text: string) => ScriptUse | undefined = parseUse
+export function parseSecretUse(text: string): ScriptUse | undefined {
+  const use = parseUse(text)
+  return use && publicName(use.name) === undefined ? use : undefined
+}
 
 /** A version of a secret, as a launch froze it. */
 export interface FrozenSecret {

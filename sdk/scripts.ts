@@ -1,6 +1,7 @@
-/** Methods on the script library. */
+/** Methods on the script library; `public/deploy` is a script that all scopes share. */
 import { defined, keyOf, PAGE } from './calls.js'
 import { dataOf } from './client.js'
+import type { paths } from './generated/schema.js'
 import { allItems } from './paging.js'
 import { SecretCalls } from './secrets.js'
 import type {
@@ -14,6 +15,8 @@ import type {
 } from './vocabulary.js'
 
 export interface ScriptQuery {
+  /** Those that all scopes share, instead of the scope's own. */
+  public?: boolean | undefined
   /** Part of the name. */
   name?: string | undefined
   tag?: string | undefined
@@ -27,12 +30,26 @@ interface Seen {
   revision: number
 }
 
+const PUBLIC = 'public/'
+
+/** The public library has the operations of a scope's own, under another path. */
+function inPublic<P extends keyof paths>(path: P): P {
+  return path.replace('/scripts', '/public-scripts') as P
+}
+
+/** Where the operation on a script is, and what the script is called there. @param used `deploy`, `public/deploy` */
+function placeOf<P extends keyof paths>(path: P, used: string): [path: P, name: string] {
+  return used.startsWith(PUBLIC) ? [inPublic(path), used.slice(PUBLIC.length)] : [path, used]
+}
+
 export class ScriptCalls extends SecretCalls {
   /** Scripts by name. */
-  scripts(query: ScriptQuery = {}): AsyncGenerator<Script> {
+  scripts({ public: isPublic, ...query }: ScriptQuery = {}): AsyncGenerator<Script> {
+    const own = '/api/v1/scopes/{scope}/scripts' as const
+    const path = isPublic ? inPublic(own) : own
     return allItems((after) =>
       dataOf(
-        this.api.GET('/api/v1/scopes/{scope}/scripts', {
+        this.api.GET(path, {
           params: { path: { scope: this.scope }, query: defined({ limit: PAGE, after, ...query }) as object },
         }),
       ),
@@ -40,18 +57,20 @@ export class ScriptCalls extends SecretCalls {
   }
 
   script(script: string): Promise<Script> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}', script)
     return dataOf(
-      this.api.GET('/api/v1/scopes/{scope}/scripts/{script}', {
-        params: { path: { scope: this.scope, script } },
+      this.api.GET(path, {
+        params: { path: { scope: this.scope, script: name } },
       }),
     )
   }
 
   createScript(script: NewScript, options: WriteOptions = {}): Promise<Script> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts', script.name)
     return dataOf(
-      this.api.POST('/api/v1/scopes/{scope}/scripts', {
+      this.api.POST(path, {
         params: { path: { scope: this.scope }, header: keyOf(options) },
-        body: script,
+        body: { ...script, name },
       }),
     )
   }
@@ -61,37 +80,44 @@ export class ScriptCalls extends SecretCalls {
     change: Seen & { description?: string; tags?: string[] },
     options: WriteOptions = {},
   ): Promise<Script> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}', script)
     return dataOf(
-      this.api.PATCH('/api/v1/scopes/{scope}/scripts/{script}', {
-        params: { path: { scope: this.scope, script }, header: keyOf(options) },
+      this.api.PATCH(path, {
+        params: { path: { scope: this.scope, script: name }, header: keyOf(options) },
         body: change,
       }),
     )
   }
 
   deleteScript(script: string, options: WriteOptions = {}): Promise<Schemas['DeletedScript']> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}', script)
     return dataOf(
-      this.api.DELETE('/api/v1/scopes/{scope}/scripts/{script}', {
-        params: { path: { scope: this.scope, script }, header: keyOf(options) },
+      this.api.DELETE(path, {
+        params: { path: { scope: this.scope, script: name }, header: keyOf(options) },
       }),
     )
   }
 
   /** Newest first, without their texts. */
   scriptVersions(script: string): AsyncGenerator<ScriptVersion> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/versions', script)
     return allItems((after) =>
       dataOf(
-        this.api.GET('/api/v1/scopes/{scope}/scripts/{script}/versions', {
-          params: { path: { scope: this.scope, script }, query: defined({ limit: PAGE, after }) as object },
+        this.api.GET(path, {
+          params: {
+            path: { scope: this.scope, script: name },
+            query: defined({ limit: PAGE, after }) as object,
+          },
         }),
       ),
     )
   }
 
   scriptVersion(script: string, version: number): Promise<ScriptVersionText> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', script)
     return dataOf(
-      this.api.GET('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', {
-        params: { path: { scope: this.scope, script, version } },
+      this.api.GET(path, {
+        params: { path: { scope: this.scope, script: name, version } },
       }),
     )
   }
@@ -101,9 +127,10 @@ export class ScriptCalls extends SecretCalls {
     version: NewScriptVersion,
     options: WriteOptions = {},
   ): Promise<ScriptVersion> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/versions', script)
     return dataOf(
-      this.api.POST('/api/v1/scopes/{scope}/scripts/{script}/versions', {
-        params: { path: { scope: this.scope, script }, header: keyOf(options) },
+      this.api.POST(path, {
+        params: { path: { scope: this.scope, script: name }, header: keyOf(options) },
         body: version,
       }),
     )
@@ -116,9 +143,10 @@ export class ScriptCalls extends SecretCalls {
     change: Seen & { content: string; note?: string },
     options: WriteOptions = {},
   ): Promise<ScriptVersion> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', script)
     return dataOf(
-      this.api.PUT('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', {
-        params: { path: { scope: this.scope, script, version }, header: keyOf(options) },
+      this.api.PUT(path, {
+        params: { path: { scope: this.scope, script: name, version }, header: keyOf(options) },
         body: change,
       }),
     )
@@ -131,9 +159,10 @@ export class ScriptCalls extends SecretCalls {
     seen: Partial<Seen> = {},
     options: WriteOptions = {},
   ): Promise<ScriptVersion> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}/publish', script)
     return dataOf(
-      this.api.POST('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}/publish', {
-        params: { path: { scope: this.scope, script, version }, header: keyOf(options) },
+      this.api.POST(path, {
+        params: { path: { scope: this.scope, script: name, version }, header: keyOf(options) },
         body: seen,
       }),
     )
@@ -141,18 +170,20 @@ export class ScriptCalls extends SecretCalls {
 
   /** For good: nothing that names it starts any more. */
   disableScriptVersion(script: string, version: number, options: WriteOptions = {}): Promise<ScriptVersion> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}/disable', script)
     return dataOf(
-      this.api.POST('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}/disable', {
-        params: { path: { scope: this.scope, script, version }, header: keyOf(options) },
+      this.api.POST(path, {
+        params: { path: { scope: this.scope, script: name, version }, header: keyOf(options) },
       }),
     )
   }
 
   /** Steps of jobs and plans that use it; at most 1,000, `more` says whether there are others. */
   scriptCitations(script: string): Promise<Schemas['ScriptCitations']> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/citations', script)
     return dataOf(
-      this.api.GET('/api/v1/scopes/{scope}/scripts/{script}/citations', {
-        params: { path: { scope: this.scope, script } },
+      this.api.GET(path, {
+        params: { path: { scope: this.scope, script: name } },
       }),
     )
   }
@@ -163,9 +194,10 @@ export class ScriptCalls extends SecretCalls {
     sync: { to: number; jobs?: string[] },
     options: WriteOptions = {},
   ): Promise<Schemas['SyncedJobs']> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/sync', script)
     return dataOf(
-      this.api.POST('/api/v1/scopes/{scope}/scripts/{script}/sync', {
-        params: { path: { scope: this.scope, script }, header: keyOf(options) },
+      this.api.POST(path, {
+        params: { path: { scope: this.scope, script: name }, header: keyOf(options) },
         body: sync,
       }),
     )
@@ -176,9 +208,10 @@ export class ScriptCalls extends SecretCalls {
     version: number,
     options: WriteOptions = {},
   ): Promise<Schemas['DeletedScriptVersion']> {
+    const [path, name] = placeOf('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', script)
     return dataOf(
-      this.api.DELETE('/api/v1/scopes/{scope}/scripts/{script}/versions/{version}', {
-        params: { path: { scope: this.scope, script, version }, header: keyOf(options) },
+      this.api.DELETE(path, {
+        params: { path: { scope: this.scope, script: name, version }, header: keyOf(options) },
       }),
     )
   }

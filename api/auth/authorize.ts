@@ -1,10 +1,10 @@
 /** Who asks, and whether they may: decided before anything of the request's body is read. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { PlatformError } from '../../domain/errors.js'
-import { canDo } from '../../domain/role.js'
+import { canDo, isOfPlatform } from '../../domain/role.js'
 import type { Pool } from '../../store/postgres/pool.js'
 import { type Caller, findCaller } from '../../store/postgres/principals.js'
-import type { Scope } from '../../store/postgres/scopes.js'
+import { firstScope, type Scope } from '../../store/postgres/scopes.js'
 import type { Policy } from '../operation.js'
 
 export interface Access {
@@ -41,6 +41,13 @@ export async function authorize(
       {
         details: { action: policy },
       },
+    )
+  }
+  if (isOfPlatform(policy) && scope.id !== (await firstScope(pool)).id) {
+    throw new PlatformError(
+      'permission_denied',
+      `${policy} is for all scopes, and not possible from scope ${scope.name}; ask an admin of the platform`,
+      { details: { action: policy } },
     )
   }
   return { caller, scope }

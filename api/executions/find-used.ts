@@ -6,9 +6,9 @@ import type { Found } from '../../domain/plan.js'
 import type { UsedScript } from '../../domain/step/script-step.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
 import { useOf } from '../../domain/step/step.js'
-import { parseUse, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
+import { parseUse, publicName, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
-import { findUse, holdScripts } from '../../store/postgres/script-library.js'
+import { findUse, holdScripts, keyOfUsed } from '../../store/postgres/script-uses.js'
 import { findNamedDbAccounts } from '../db-accounts/find-db-account.js'
 import { findSecrets, holdFrozen, namedSecrets } from './find-secrets.js'
 
@@ -62,9 +62,8 @@ async function findUsed(db: Db, scopeId: ScopeId, plan: PlanInput): Promise<Read
 
 /** @throws PlatformError script_unknown, script_version_unknown, script_version_refused */
 export async function mustUse(db: Db, scopeId: ScopeId, { name, version }: ScriptUse): Promise<UsedScript> {
-  const found = await findUse(db, { scopeId, name }, version)
-  if (found === undefined)
-    throw new PlatformError('script_unknown', `there is no script ${name}; see: drover scripts ls`)
+  const found = await findUse(db, await keyOfUsed(db, scopeId, name), version)
+  if (found === undefined) throw scriptUnknown(name)
   if (found === null && version !== undefined) {
     throw new PlatformError(
       'script_version_unknown',
@@ -81,6 +80,12 @@ export async function mustUse(db: Db, scopeId: ScopeId, { name, version }: Scrip
   if (why) throw new PlatformError('script_version_refused', `version ${found.version} of ${name} ${why}`)
   const { language, sha256, bytes } = found
   return { script: name, version: found.version, language, sha256, bytes }
+}
+
+/** @param used `deploy`, `public/deploy` */
+export function scriptUnknown(used: string): PlatformError {
+  const where = publicName(used) === undefined ? '' : ' --public'
+  return new PlatformError('script_unknown', `there is no script ${used}; see: drover scripts ls${where}`)
 }
 
 /** @throws PlatformError as findUsed */

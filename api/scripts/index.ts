@@ -1,4 +1,4 @@
-/** Operations on the script library. */
+/** Operations on the script libraries. */
 import type { Operation } from '../operation.js'
 import { changeScript } from './change-script.js'
 import { createScript } from './create-script.js'
@@ -9,13 +9,14 @@ import { disableVersion } from './disable-version.js'
 import { editVersion } from './edit-version.js'
 import { getScript } from './get-script.js'
 import { getVersion } from './get-version.js'
+import { type Library, ownLibrary, publicLibrary } from './library.js'
 import { listCitations } from './list-citations.js'
 import { listScripts } from './list-scripts.js'
 import { listVersions } from './list-versions.js'
 import { publishVersion } from './publish-version.js'
 import { syncJobs } from './sync-jobs.js'
 
-export const scriptOperations: readonly Operation[] = [
+const inLibrary: readonly ((library: Library) => Operation)[] = [
   listScripts,
   createScript,
   getScript,
@@ -31,3 +32,7 @@ export const scriptOperations: readonly Operation[] = [
   listCitations,
   syncJobs,
 ]
+
+export const scriptOperations: readonly Operation[] = [ownLibrary, publicLibrary].flatMap((library) =>
+  inLibrary.map((make) => make(library)),
+)

@@ -6,6 +6,7 @@ import { listScripts as readScripts } from '../../store/postgres/script-library.
 import { transaction } from '../../store/postgres/transaction.js'
 import { operation } from '../operation.js'
 import { decodeCursor, encodeCursor, isNameCursor, pageOf, pageQuery, toPage } from '../paging.js'
+import type { Library } from './library.js'
 import { languageField, scriptSchema, scriptView } from './schema.js'
 
 const SEARCH_WITHIN_MS = 3_000
@@ -27,27 +28,34 @@ async function search<T>(pool: Pool, work: (tx: Db) => Promise<T>): Promise<T> {
   }
 }
 
-export const listScripts = operation({
-  name: 'list-scripts',
-  method: 'get',
-  path: '/scripts',
-  policy: 'script.read',
-  summary: 'List scripts of the library',
-  query: pageQuery.extend({
-    name: z.string().max(63).optional().describe('Part of the name.'),
-    tag: z.string().max(40).optional(),
-    language: languageField.optional(),
-    text: z.string().min(2).max(200).optional().describe("What the newest version's text has in it."),
-  }),
-  response: pageOf(scriptSchema),
-  errors: ['cursor_invalid', 'search_too_wide'],
-  async handler({ services, scope, query }) {
-    const after = decodeCursor('script', query.after, isNameCursor) ?? ''
-    const page = { after, limit: query.limit + 1 }
-    const rows =
-      query.text === undefined
-        ? await readScripts(services.pool, scope.id, query, page)
-        : await search(services.pool, (tx) => readScripts(tx, scope.id, query, page))
-    return toPage(rows, query.limit, scriptView, (script) => encodeCursor('script', script.name))
-  },
-})
+export const listScripts = (library: Library) =>
+  operation({
+    name: library.called('list-scripts'),
+    method: 'get',
+    path: library.path,
+    policy: 'script.read',
+    summary: 'List scripts of the library',
+    query: pageQuery.extend({
+      name: z.string().max(63).optional().describe('Part of the name.'),
+      tag: z.string().max(40).optional(),
+      language: languageField.optional(),
+      text: z.string().min(2).max(200).optional().describe("What the newest version's text has in it."),
+    }),
+    response: pageOf(scriptSchema),
+    errors: ['cursor_invalid', 'search_too_wide'],
+    async handler({ services, scope, query }) {
+      const after = decodeCursor('script', query.after, isNameCursor) ?? ''
+      const page = { after, limit: query.limit + 1 }
+      const scopeId = await library.scopeIdOf(services.pool, scope)
+      const rows =
+        query.text === undefined
+          ? await readScripts(services.pool, scopeId, query, page)
+          : await search(services.pool, (tx) => readScripts(tx, scopeId, query, page))
+      return toPage(
+        rows,
+        query.limit,
+        (script) => scriptView(script, library.used(script.name)),
+        (script) => encodeCursor('script', script.name),
+      )
+    },
+  })

@@ -25,6 +25,7 @@ const who = { createdBy: z.string(), createdAt: timeField, updatedAt: timeField 
 export const scriptSchema = z
   .object({
     name: nameField,
+    uses: z.string().describe('How steps name it: `deploy`; `public/deploy` is one of all scopes.'),
     language: languageField,
     description: descriptionField,
     tags: z.array(z.string()),
@@ -49,5 +50,5 @@ export const versionTextSchema = z
   .object({ ...versionFields, content: z.string() })
   .meta({ id: 'ScriptVersionText' })
 
-export const scriptView = (script: LibraryScript) => ({ ...script, ...toTimes(script) })
+export const scriptView = (script: LibraryScript, uses: string) => ({ ...script, uses, ...toTimes(script) })
 export const versionView = <V extends ScriptVersion>(version: V) => ({ ...version, ...toTimes(version) })

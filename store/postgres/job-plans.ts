@@ -4,7 +4,8 @@ import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import type { VersionState } from '../../domain/script-library.js'
 import type { Values } from '../../domain/variable.schema.js'
 import type { JobKey } from './jobs.js'
-import type { Db } from './pool.js'
+import { type Db, one } from './pool.js'
+import type { ScriptKey } from './script-library.js'
 
 /** Without the texts of its steps. */
 export interface PlanSummary {
@@ -154,13 +155,19 @@ export interface Citation {
   state: VersionState | null
 }
 
-/**
- * In the order of their names; a plan holds the steps that it does not choose, too.
- * @param version only where this one is named
- */
+interface Cited {
+  /** Whose jobs and plans. */
+  scopeId: ScopeId
+  /** As steps name it: `deploy`, `public/deploy`. */
+  script: string
+  /** Only where this one is named. */
+  version?: number | undefined
+}
+
+/** In the order of their names; a plan holds the steps that it does not choose, too. @param key where the script is */
 export async function listCitations(
   db: Db,
-  of: { scopeId: ScopeId; script: string; version?: number | undefined },
+  of: Cited & { key: ScriptKey },
   limit: number,
 ): Promise<Citation[]> {
   const result = await db.query<Citation>(
@@ -170,13 +177,26 @@ export async function listCitations(
        union all
        select p.job_name, p.name, s->>'name', s->>'uses', n
        from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n) where p.scope_id = $1 and $2 = any(p.scripts)) as c
-     left join script_version v on v.scope_id = $1 and v.script_name = $2
+     left join script_version v on v.scope_id = $5 and v.script_name = $6
        and case when c.uses = $2 then v.state = 'online' else v.version::text = split_part(c.uses, '@', 2) end
      where split_part(c.uses, '@', 1) = $2 and ($4::int is null or c.uses = $2 || '@' || $4)
      order by c.job, c.plan nulls first, c.n limit $3`,
-    [of.scopeId, of.script, limit, of.version ?? null],
+    [of.scopeId, of.script, limit, of.version ?? null, of.key.scopeId, of.key.name],
   )
   return result.rows
+}
+
+/** How many steps of jobs and plans of all other scopes use it. */
+export async function countCitationsElsewhere(db: Db, of: Cited): Promise<number> {
+  const result = await db.query<{ steps: number }>(
+    `select count(*)::int as steps from (
+       select s->>'uses' as uses from job j, jsonb_array_elements(j.steps) as s where j.scope_id <> $1 and $2 = any(j.scripts)
+       union all
+       select s->>'uses' from job_plan p, jsonb_array_elements(p.steps) as s where p.scope_id <> $1 and $2 = any(p.scripts)) as c
+     where split_part(c.uses, '@', 1) = $2 and ($3::int is null or c.uses = $2 || '@' || $3)`,
+    [of.scopeId, of.script, of.version ?? null],
+  )
+  return one(result).steps
 }
 
 /** Jobs that use a script, in the order of their names. */

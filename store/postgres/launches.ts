@@ -2,11 +2,13 @@
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import type { Compilation } from '../../domain/plan.js'
+import { publicName } from '../../domain/script-library.js'
 import { type CompiledStep, hasHosts, hostStepOf, retryDelaysOf } from '../../domain/step/step.js'
 import { type Execution, executionColumns } from './executions.js'
 import { holdLaunch, launchesHeld } from './held-runs.js'
 import { insertPlan } from './plans.js'
 import { type Db, one } from './pool.js'
+import { keepPublicTexts } from './script-uses.js'
 import type { TargetHost } from './targets.js'
 
 export interface Launch {
@@ -28,6 +30,7 @@ export interface Launch {
 export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
   const { scopeId, compilation, hosts } = launch
   const { plan } = compilation
+  await keepPublicTexts(tx, scopeId, publicTextsOf(plan.steps))
   const planHash = await insertPlan(tx, scopeId, compilation)
   const made = await tx.query<Execution & { isHeld: boolean }>(
     `with drawn as (select nextval(pg_get_serial_sequence('execution', 'id')) as id),
@@ -70,6 +73,14 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
   )
   const { isHeld, ...execution } = one(made)
   return isHeld ? holdLaunch(tx, execution) : execution
+}
+
+/** Texts of public scripts, which stand in another scope. */
+function publicTextsOf(steps: readonly CompiledStep[]): string[] {
+  return steps.flatMap((compiled) => {
+    const step = hostStepOf(compiled)
+    return step?.source && publicName(step.source.script) !== undefined ? step.scriptSha256 : []
+  })
 }
 
 /** What is kept beside the compiled step, for it is asked at each look. */

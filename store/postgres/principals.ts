@@ -86,7 +86,7 @@ export async function findCaller(db: Db, token: string): Promise<Caller | undefi
     `select p.id as "principalId", p.name, p.kind, g.scope_id as "scopeId", s.name as scope, g.role
      from api_token t
      join principal p on p.id = t.principal_id
-     left join (role_grant g join scope s on s.id = g.scope_id) on g.principal_id = p.id
+     left join (role_grant g join scope s on s.id = g.scope_id and not s.is_public) on g.principal_id = p.id
      where t.token_sha256 = $1 and t.revoked_at is null and p.disabled_at is null
        and (t.expires_at is null or t.expires_at > now())
      order by s.name`,

@@ -1,6 +1,6 @@
 /** Scopes: who owns a thing. */
 import type { ScopeId } from '../../domain/id.js'
-import type { Db } from './pool.js'
+import { type Db, one } from './pool.js'
 
 export interface Scope {
   id: ScopeId
@@ -13,4 +13,10 @@ export async function firstScope(db: Db): Promise<Scope> {
   const [scope] = result.rows
   if (!scope) throw new Error('there is no scope: the first migration has not run')
   return scope
+}
+
+/** The scope that holds the public scripts and nothing else; it is no scope of anybody's. */
+export async function publicScopeId(db: Db): Promise<ScopeId> {
+  const result = await db.query<{ id: ScopeId }>('select id from scope where is_public')
+  return one(result).id
 }

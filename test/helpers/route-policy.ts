@@ -92,6 +92,43 @@ export const policy: Readonly<Record<string, Rule>> = {
   // The sample's version is a draft, to which no job is moved.
   [`POST ${inScope}/scripts/:script/sync`]: { may: operators, status: 409, body: () => ({ to: 1 }) },
 
+  // What every scope uses is changed by admins of the platform's own, which the samples' scope is.
+  [`GET ${inScope}/public-scripts`]: { may: everyRole },
+  [`POST ${inScope}/public-scripts`]: {
+    may: admins,
+    status: 201,
+    body: () => ({ name: `s-${randomUUID()}`, content: 'true' }),
+  },
+  [`GET ${inScope}/public-scripts/:script`]: { may: everyRole },
+  [`PATCH ${inScope}/public-scripts/:script`]: {
+    may: admins,
+    uses: true,
+    body: () => ({ tags: ['nightly'], revision: 1 }),
+  },
+  [`DELETE ${inScope}/public-scripts/:script`]: { may: admins, uses: true },
+  [`GET ${inScope}/public-scripts/:script/versions`]: { may: everyRole },
+  [`POST ${inScope}/public-scripts/:script/versions`]: {
+    may: admins,
+    status: 201,
+    body: () => ({ content: 'true' }),
+  },
+  [`GET ${inScope}/public-scripts/:script/versions/:version`]: { may: everyRole },
+  [`PUT ${inScope}/public-scripts/:script/versions/:version`]: {
+    may: admins,
+    uses: true,
+    body: () => ({ content: 'false', revision: 1 }),
+  },
+  [`DELETE ${inScope}/public-scripts/:script/versions/:version`]: { may: admins, uses: true },
+  [`POST ${inScope}/public-scripts/:script/versions/:version/publish`]: {
+    may: admins,
+    uses: true,
+    body: () => ({ revision: 1 }),
+  },
+  [`POST ${inScope}/public-scripts/:script/versions/:version/disable`]: { may: admins, uses: true },
+  [`GET ${inScope}/public-scripts/:script/citations`]: { may: everyRole },
+  // Moves jobs of the scope, and nobody else's.
+  [`POST ${inScope}/public-scripts/:script/sync`]: { may: operators, status: 409, body: () => ({ to: 1 }) },
+
   [`GET ${inScope}/jobs`]: { may: everyRole },
   [`GET ${inScope}/jobs/:job`]: { may: everyRole },
   [`PUT ${inScope}/jobs/:job`]: {

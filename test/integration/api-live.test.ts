@@ -275,6 +275,34 @@ describe('the script library on the command line', () => {
     expect((await cli(['scripts', 'show', 'greet@2'])).out).toBe('print("good day")\n')
   })
 
+  it('shares a script with all scopes, by the same commands', async () => {
+    write('print("for all")\n')
+    expect((await cli(['scripts', 'put', 'public/greet', file, '--publish'])).err).toBe(
+      'public/greet@1 is online\n',
+    )
+    expect((await cli(['scripts', 'ls', '--public'])).out).toMatch(/^public\/greet +python +1 +1/m)
+    expect((await cli(['scripts', 'ls'])).out).not.toContain('public/')
+    const ran = await cli(['run', '-t', '*', '--script', 'public/greet'])
+    expect([ran.code, ran.out]).toEqual([0, expect.stringContaining('for all')])
+    write('print("for everybody")\n')
+    await cli(['scripts', 'put', 'public/greet', file])
+    expect((await cli(['scripts', 'diff', 'public/greet@2'])).out).toContain('+print("for everybody")')
+    const editor = join(folder, 'editor')
+    writeFileSync(editor, '#!/bin/sh\necho "print(3)" > "$1"\n', { mode: 0o755 })
+    const edited = await cli(['scripts', 'edit', 'public/greet'], { env: { EDITOR: editor, VISUAL: '' } })
+    expect(edited.err).toBe('public/greet@2 is draft\n')
+    const job = join(folder, 'job.yaml')
+    writeFileSync(job, 'job: all\nsteps:\n  - name: one\n    uses: public/greet@1\nplans:\n  whole: {}\n')
+    expect(await cli(['jobs', 'apply', job])).toMatchObject({ code: 0 })
+    expect((await cli(['scripts', 'uses', 'public/greet'])).out).toMatch(
+      /all +one +public\/greet@1 +1 online/,
+    )
+    expect((await cli(['scripts', 'sync', 'public/greet@1'])).err).toContain('no job names another version')
+    const preview = await cli(['run', '-t', '*', '--job', 'all/whole', '--preview'])
+    expect([preview.code, preview.out]).toEqual([0, expect.stringContaining('public/greet@1')])
+    expect(await cli(['run', '-t', '*', '--job', 'all/whole'])).toMatchObject({ code: 0 })
+  })
+
   it('opens a draft in the editor, and keeps what was written when somebody else was faster', async () => {
     write('echo 1\n')
     await cli(['scripts', 'put', 'edited', file, '--lang', 'sh'])

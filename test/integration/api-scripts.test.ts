@@ -1,6 +1,6 @@
 /** The script library by its public face: versions and their states, conflicts, and what a launch makes of them. */
 import type { ExecutionId } from '../../domain/id'
-import { holdScripts } from '../../store/postgres/script-library'
+import { holdScripts } from '../../store/postgres/script-uses'
 import { type ApiFixture, type Answer, startApiFixture } from './api-fixture'
 
 let api: ApiFixture

@@ -32,11 +32,12 @@ export async function runWrite(
 ): Promise<WriteAnswer> {
   const { pool } = call.services
   const key = { scopeId: call.scope.id, principalId: call.caller.principalId, key: readKey(request) }
-  const requestSha256 = hasher(op, request)
+  const isSecret = typeof op.secret === 'function' ? op.secret(call) : op.secret === true
+  const requestSha256 = hasher(isSecret, request)
     .update(`${request.method} ${request.originalUrl}\n`)
     .update(raw)
     .digest()
-  const vault = op.secret ? vaultOf(bearerToken(request.headers)) : clear
+  const vault = isSecret ? vaultOf(bearerToken(request.headers)) : clear
   let stored = await findAnswer(pool, key)
   let body: unknown
   if (!stored) {
@@ -57,8 +58,8 @@ export async function runWrite(
 }
 
 /** A plain hash of a short secret is as good as the secret to who can guess: it is keyed by what the database has only a hash of. */
-function hasher(op: Operation, request: Request): Hash | Hmac {
-  if (!op.secret) return createHash('sha256')
+function hasher(isSecret: boolean, request: Request): Hash | Hmac {
+  if (!isSecret) return createHash('sha256')
   const key = hkdfSync('sha256', bearerToken(request.headers), '', 'drover idempotent request', 32)
   return createHmac('sha256', Buffer.from(key))
 }

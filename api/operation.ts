@@ -90,7 +90,7 @@ interface Write<
   status?: 200 | 201
   response: R
   /** True if the body or the answer holds a secret: what is kept of either for repeats needs the caller's own token. */
-  secret?: boolean
+  secret?: boolean | ((call: { body: z.output<B> }) => boolean)
   /** What the audit log is told before anything is done. */
   audit(call: Call<Pol, z.output<P>, z.output<Q>, z.output<B>>): {
     resource: string
@@ -124,7 +124,7 @@ export interface Operation {
   status?: 200 | 201
   response?: z.ZodType
   produces?: readonly string[]
-  secret?: boolean
+  secret?: boolean | ((call: { body: unknown }) => boolean)
   handler?(call: Wide): Promise<unknown>
   stream?(call: Wide, response: Response): Promise<void>
   audit?(call: Wide): { resource: string; detail: Record<string, unknown> }

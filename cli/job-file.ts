@@ -189,6 +189,31 @@ export function printJobFile(file: JobFile): string {
   )
 }
 
+/** What stands for the value of a secret that is kept. */
+const UNCHANGED = '******'
+
+/** For people to see: that the document brings another value of a secret, and not the value. */
+export function concealSecrets(file: JobFile): JobFile {
+  const secrets = new Set(file.variables.filter(({ type }) => type === 'secret').map(({ name }) => name))
+  const conceal = (name: string, value: Values[string]) =>
+    secrets.has(name) && typeof value === 'string' && value !== UNCHANGED
+      ? `${UNCHANGED} (another one)`
+      : value
+  const concealAll = (values: Values) =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, conceal(name, value)]))
+  return {
+    ...file,
+    variables: file.variables.map((variable) =>
+      variable.value === undefined
+        ? variable
+        : { ...variable, value: conceal(variable.name, variable.value) },
+    ),
+    plans: Object.fromEntries(
+      Object.entries(file.plans).map(([name, plan]) => [name, { ...plan, values: concealAll(plan.values) }]),
+    ),
+  }
+}
+
 /** The steps that a plan runs and the variables that they have, as its job's document would say them. */
 export function printPlan(
   { steps, variables }: Pick<Job, 'steps' | 'variables'>,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { DroverError, type Drover, type Job, type Plan, type PlanSummary, unifiedDiff } from '../sdk/index.js'
 import { exitCodes } from './exit-code.js'
 import { UsageError } from './fail.js'
-import { fileOf, type JobFile, printJobFile, printPlan, readJobFile } from './job-file.js'
+import { concealSecrets, fileOf, type JobFile, printJobFile, printPlan, readJobFile } from './job-file.js'
 import { decode } from './script-input.js'
 import { connect } from './settings.js'
 import { stepText } from './step-text.js'
@@ -71,7 +71,11 @@ export async function diffPlan(terminal: Terminal, text: string, options: Json):
   const [plan, job] = await Promise.all([drover.plan(name, planName), drover.job(name)])
   const lines = unifiedDiff(printPlan(plan, plan.chosen), printPlan(job, plan.chosen))
   if (options.json) return terminal.json({ plan: text, revision: job.revision, diff: lines })
-  if (!lines.length) return terminal.talk('a sync changes nothing of what it runs')
+  if (!lines.length) {
+    const hidden = job.variables.some(({ type }) => type === 'secret') && plan.needsSync
+    const but = hidden ? ', unless a secret variable has another value: those are not shown' : ''
+    return terminal.talk(`a sync changes nothing of what it runs${but}`)
+  }
   printLines(terminal, [`--- ${text}`, `+++ ${name}, revision ${job.revision}`, ...lines])
 }
 
@@ -106,7 +110,7 @@ function readFiles(files: readonly string[]): JobFile[] {
 
 /** What a document would change, as lines of a diff; none if nothing. */
 function changesOf(file: JobFile, there: { job: Job; plans: PlanSummary[] } | undefined): string[] {
-  const after = printJobFile(file)
+  const after = printJobFile(concealSecrets(file))
   if (!there) return unifiedDiff('', after)
   // Plans that the document does not name are left alone.
   const known = there.plans.filter(({ name }) => Object.hasOwn(file.plans, name))

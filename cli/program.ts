@@ -63,7 +63,7 @@ function addRun(program: Command, terminal: Terminal): void {
     .option('--env <key=value>', 'environment variable; repeat for more', all, [])
     .option(
       '--secret <name=secret>',
-      'a secret of the store, whose file is told in NAME_FILE; repeat for more',
+      'a secret of the store, whose file is told in NAME_FILE; with --job, of a secret variable; repeat for more',
       all,
       [],
     )
@@ -73,6 +73,12 @@ function addRun(program: Command, terminal: Terminal): void {
     .option('--job <plan>', 'run a plan of a job: deploy-site/staging')
     .option('--set <name=value>', 'value of a variable of the plan; repeat for more', all, [])
     .option('--values <file>', 'values of variables as YAML, for lists and maps, too')
+    .option(
+      '--secret-file <name=path>',
+      'value of a secret variable of the plan, byte for byte; - is standard input; repeat for more',
+      all,
+      [],
+    )
     .option('--sql <text>', 'run these statements; needs --db-account')
     .option('--db-account <name>', 'where SQL runs, and as whom; with --sql, --file or --script')
     .option('--database <name>', "of SQL, instead of the account's")

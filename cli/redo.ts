@@ -76,10 +76,17 @@ async function againOf(drover: Drover, executionId: string, options: RedoOptions
   return target === undefined ? again : { ...again, target: readTarget(target) }
 }
 
-function documentOf({ target, expiresInMs, plan }: LaunchAgain): string {
+function documentOf({ target, expiresInMs, secretsOf, plan }: LaunchAgain): string {
   const variables = plan.variables?.length ? { variables: plan.variables.map(compactVariable) } : {}
   return stringify(
-    { target, expiresInMs, name: plan.name, ...variables, steps: shortSteps(plan.steps) },
+    {
+      target,
+      expiresInMs,
+      ...(secretsOf === undefined ? {} : { secretsOf }),
+      name: plan.name,
+      ...variables,
+      steps: shortSteps(plan.steps),
+    },
     YAML_LAYOUT,
   )
 }
@@ -92,11 +99,17 @@ function readDocument(text: string, file: string): LaunchAgain {
   } catch (error) {
     throw new UsageError(`${file} cannot be read: ${(error as Error).message}`)
   }
-  const { target, expiresInMs, name, variables, steps, ...rest } = document ?? {}
+  const { target, expiresInMs, secretsOf, name, variables, steps, ...rest } = document ?? {}
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined)
     throw new UsageError(
-      `${file}: there is no field "${unknown}"; there are target, expiresInMs, name, variables, steps`,
+      `${file}: there is no field "${unknown}"; there are target, expiresInMs, secretsOf, name, variables, steps`,
     )
-  return { target, expiresInMs, plan: { name, ...(variables ? { variables } : {}), steps } } as LaunchAgain
+  const secrets = secretsOf === undefined ? {} : { secretsOf }
+  return {
+    target,
+    expiresInMs,
+    ...secrets,
+    plan: { name, ...(variables ? { variables } : {}), steps },
+  } as LaunchAgain
 }

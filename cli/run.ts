@@ -10,6 +10,7 @@ import { connect } from './settings.js'
 import { isSql, type SqlOptions, sqlStepOf } from './sql-launch.js'
 import { printSummary, summaryOf } from './summary.js'
 import { readValues } from './job-file.js'
+import { readSecretFile } from './secret-value.js'
 import { readTarget } from './target-input.js'
 import type { Terminal } from './terminal.js'
 import { parseJob, parsePair, parseRun } from './values.js'
@@ -36,6 +37,7 @@ export interface RunOptions extends LaunchOptions, SqlOptions {
   cwd?: string
   env: string[]
   secret: string[]
+  secretFile: string[]
   name?: string
   file?: string
   script?: string
@@ -101,8 +103,10 @@ export function launchOf(words: string[], options: RunOptions): Launch {
       ...valuesOf(options),
       ...rest,
     }
-  if (options.set.length || options.values !== undefined)
-    throw new UsageError('--set and --values are for plans of jobs; a script gets its values by --env')
+  if (options.set.length || options.values !== undefined || options.secretFile.length)
+    throw new UsageError(
+      '--set, --values and --secret-file are for plans of jobs; a script gets its values by --env and --secret',
+    )
   const common = commonOf(options)
   if (isSql(options))
     return { sql: { ...sqlStepOf(words, options), ...common }, target: readTarget(options.target), ...rest }
@@ -119,10 +123,15 @@ export function launchOf(words: string[], options: RunOptions): Launch {
 }
 
 /** Values of variables, those on the command line before those of the file. @throws UsageError */
-function valuesOf({ set, values }: RunOptions): Pick<Launch, 'variables'> {
+function valuesOf({ set, values, secret, secretFile }: RunOptions): Pick<Launch, 'variables'> {
+  const files = secretFile.map(parsePair)
+  if (files.filter(([, file]) => file === '-').length > 1)
+    throw new UsageError('standard input can be the value of one secret')
   const given = {
     ...(values === undefined ? {} : readValues(values)),
     ...Object.fromEntries(set.map(parsePair)),
+    ...Object.fromEntries(secret.map(parsePair).map(([name, use]) => [name, { secret: use }])),
+    ...Object.fromEntries(files.map(([name, file]) => [name, readSecretFile(file)])),
   }
   return Object.keys(given).length ? { variables: given } : {}
 }
@@ -142,9 +151,9 @@ function planOf(text: string, words: string[], options: RunOptions): { job: { na
   const { job: name, plan } = parseJob(text)
   if (plan === undefined)
     throw new UsageError(`"${text}" is not a plan; write deploy-site/staging (see: drover jobs ls)`)
-  const { script, file, lang, cwd, as, login, timeout, concurrency, env, secret } = options
+  const { script, file, lang, cwd, as, login, timeout, concurrency, env } = options
   const own = [script, file, lang, cwd, as, login, timeout, concurrency].some((value) => value !== undefined)
-  if (own || isSql(options) || env.length || secret.length || words.length)
+  if (own || isSql(options) || env.length || words.length)
     throw new UsageError('--job runs a plan as it is: leave out the command and the options of a step')
   return { job: { name, plan } }
 }

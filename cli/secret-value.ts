@@ -11,15 +11,15 @@ const DELETE = '\u007f'
  * @throws UsageError
  */
 export async function readSecretValue(name: string, file: string | undefined): Promise<string> {
-  if (file !== undefined || !process.stdin.isTTY) return fromFile(file ?? '-')
+  if (file !== undefined || !process.stdin.isTTY) return readSecretFile(file ?? '-')
   const value = await askHidden(`value of ${name}: `)
   if ((await askHidden('the same again: ')) !== value) throw new UsageError('the two are not the same')
   if (!value) throw new UsageError('nothing was typed')
   return value
 }
 
-/** Byte for byte, the line break at its end too: what a file says is what the script gets. */
-function fromFile(file: string): string {
+/** Byte for byte, the line break at its end too: what a file says is what the script gets. `-` is standard input. @throws UsageError */
+export function readSecretFile(file: string): string {
   const of = file === '-' ? 'standard input' : file
   let bytes: Buffer
   try {

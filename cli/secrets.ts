@@ -49,7 +49,7 @@ export async function showSecret(terminal: Terminal, name: string, options: Json
   terminal.data(tableOf(['VERSION', 'STATE', 'BY', 'CREATED'], rows))
   for (const { job, plan, step, as, uses } of citations)
     terminal.data(
-      `used by ${plan === null ? `job ${job}` : `plan ${job}/${plan}`}, step ${step}: ${as} is ${uses}`,
+      `used by ${plan === null ? `job ${job}` : `plan ${job}/${plan}`}, ${step === null ? 'as a variable' : `step ${step}`}: ${as} is ${uses}`,
     )
   for (const account of dbAccounts) terminal.data(`used by database account ${account}`)
   if (more) terminal.data('and more')

@@ -1,7 +1,7 @@
 import { launchOf, type RunOptions } from './run.js'
 
 const of = (options: Partial<RunOptions>, words: string[] = []) =>
-  launchOf(words, { target: 'name:a', env: [], secret: [], set: [], ...options })
+  launchOf(words, { target: 'name:a', env: [], secret: [], secretFile: [], set: [], ...options })
 
 it('makes an SQL step of the command line', () => {
   expect(

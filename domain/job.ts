@@ -5,6 +5,7 @@
 import { PlatformError } from './errors.js'
 import type { JobSteps } from './job.schema.js'
 import { parseUse } from './script-library.js'
+import { isOwnValue, secretUseOf } from './secret-variable.js'
 import { useOf } from './step/step.js'
 import { valueFault } from './variable.js'
 import type { Values, VariableInput } from './variable.schema.js'
@@ -48,7 +49,11 @@ export function syncValues(
 ): { values: Values; droppedValues: string[] } {
   const kept = Object.entries(own).filter(([name, value]) => {
     const variable = variables.find((one) => one.name === name)
-    return variable !== undefined && valueFault(variable.type, value) === undefined
+    if (variable === undefined) return false
+    if (variable.type === 'secret') return secretUseOf(value) !== undefined
+    const use = secretUseOf(value)
+    // What was kept of a secret is none of a variable that has become a map.
+    return valueFault(variable.type, value) === undefined && !(use !== undefined && isOwnValue(use))
   })
   const values = Object.fromEntries(kept)
   return { values, droppedValues: Object.keys(own).filter((name) => !Object.hasOwn(values, name)) }

@@ -7,7 +7,8 @@ import type { FrozenSecret } from './secret.js'
 import type { Sha256, UsedScript } from './step/script-step.js'
 import { type CompiledStep, compileStep, hostStepOf } from './step/step.js'
 import { type CompiledVariable, compileVariables } from './variable.js'
-import type { Values } from './variable.schema.js'
+import { isGiven, secretUseOf, settleSecrets } from './secret-variable.js'
+import type { Value, Values } from './variable.schema.js'
 
 /**
  * Version of the meaning of a compiled plan; the interpreter keeps every one that may still run.
@@ -28,6 +29,8 @@ export interface CompiledPlan {
   job?: PlanName
   /** With the values that the run begins with; left out where there are none. */
   variables?: CompiledVariable[]
+  /** Secret variables that have a value, by their names; every script step has them among its own. */
+  secrets?: Record<string, FrozenSecret>
   steps: CompiledStep[]
 }
 
@@ -55,7 +58,12 @@ export interface Compilation {
   plan: CompiledPlan
   /** Script texts by sha256 (hex). */
   scripts: Map<string, string>
+  /** Values of secret variables that came with the launch: kept by nobody yet, and in the plan only by their names. */
+  given: Map<string, string>
 }
+
+/** Stands in a plan for a value that came with its launch, until that is kept. */
+const GIVEN: FrozenSecret = { secret: '', version: 0, id: '' }
 
 /**
  * @throws PlatformError script_too_large, plan_invalid, plan_too_large, variable_unknown, variable_required
@@ -71,7 +79,23 @@ export function compilePlan(
     [values.launch ?? {}, values.own ?? {}],
     values.launch !== undefined,
   )
-  const sources = { sha256, used, secrets, dbAccounts, texts: scripts, variables }
+  const settled = settleSecrets(
+    input.variables ?? [],
+    [values.launch ?? {}, values.own ?? {}],
+    values.launch !== undefined,
+  )
+  const given = new Map([...settled].filter((entry): entry is [string, string] => isGiven(entry[1])))
+  const shared = freezeShared(settled, secrets)
+  const sources = {
+    sha256,
+    used,
+    secrets,
+    dbAccounts,
+    texts: scripts,
+    variables,
+    shared,
+    named: input.variables ?? [],
+  }
   const steps = input.steps.map((_, index) => compileStep(input.steps, index, sources))
   const isNew = variables.length > 0 || steps.some(isOfNow)
   const { name, job } = input
@@ -80,6 +104,7 @@ export function compilePlan(
     name,
     ...(job ? { job } : {}),
     ...(variables.length ? { variables } : {}),
+    ...(Object.keys(shared).length ? { secrets: shared } : {}),
     steps,
   }
   const size = JSON.stringify(plan).length
@@ -89,7 +114,33 @@ export function compilePlan(
       `the plan has ${size} characters without its scripts, at most ${PLAN_MAX_CHARACTERS} are taken; shorten arguments and environments`,
     )
   }
-  return { plan, scripts }
+  return { plan, scripts, given }
+}
+
+/** The versions that secret variables mean. @param found by how values name them */
+function freezeShared(
+  settled: ReadonlyMap<string, Value>,
+  found: ReadonlyMap<string, FrozenSecret>,
+): Record<string, FrozenSecret> {
+  const frozen = [...settled].map(([name, value]): [string, FrozenSecret] => {
+    const use = secretUseOf(value)
+    if (use === undefined) return [name, GIVEN]
+    const version = found.get(use)
+    if (!version) throw new Error(`variable ${name} names secret ${use}, which was not looked up`)
+    return [name, version]
+  })
+  return Object.fromEntries(frozen)
+}
+
+/** The plan with what its launch has kept of the values that came with it. @param kept by names of variables */
+export function withKept(plan: CompiledPlan, kept: ReadonlyMap<string, FrozenSecret>): CompiledPlan {
+  if (!kept.size || !plan.secrets) return plan
+  const replace = (secrets: Record<string, FrozenSecret>) =>
+    Object.fromEntries(Object.entries(secrets).map(([name, was]) => [name, kept.get(name) ?? was]))
+  const steps = plan.steps.map((step) =>
+    step.type === 'script' && step.secrets ? { ...step, secrets: replace(step.secrets) } : step,
+  )
+  return { ...plan, secrets: replace(plan.secrets), steps }
 }
 
 const isOfNow = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined

@@ -1,5 +1,6 @@
 /** The shape of a variable as a person writes it, and of the values that plans and launches give. */
 import { z } from 'zod'
+import { isOwnValue } from './secret-variable.js'
 import { VALUE_MAX_BYTES, VALUE_MAX_ITEMS, VARIABLES_MAX, whyNotName } from './variable-name.js'
 
 // A character is at least a byte.
@@ -16,16 +17,26 @@ export const valueSchema = z.union([
   z.array(text).max(VALUE_MAX_ITEMS),
   z
     .record(text, text)
-    .refine((map) => Object.keys(map).length <= VALUE_MAX_ITEMS, `has more than ${VALUE_MAX_ITEMS} keys`),
+    .refine((map) => Object.keys(map).length <= VALUE_MAX_ITEMS, `has more than ${VALUE_MAX_ITEMS} keys`)
+    // What is kept of somebody's value is named by nobody.
+    .refine((map) => !isOwnValue(map['secret'] ?? ''), 'names no secret of the store'),
 ])
 
-export const variableSchema = z.strictObject({
+export const variableTypeField = z
+  .enum(['string', 'list', 'map', 'perHost', 'secret'])
+  .default('string')
+  .describe(
+    '`perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.',
+  )
+
+const variableFields = z.strictObject({
   name: variableNameField,
-  type: z
-    .enum(['string', 'list', 'map', 'perHost'])
-    .default('string')
-    .describe('`perHost` is a text that each host has its own of, once a script has set it there.'),
-  value: valueSchema.optional().describe('Empty if left out; where it is required, a launch must give one.'),
+  type: variableTypeField,
+  value: valueSchema
+    .optional()
+    .describe(
+      'Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown.',
+    ),
   description: z.string().max(2_000).default(''),
   required: z.boolean().default(false).describe('Whether a run must be given a value that is not empty.'),
   changeable: z.boolean().default(false).describe('Whether scripts may change it for the steps after them.'),
@@ -36,6 +47,11 @@ export const variableSchema = z.strictObject({
       'Where hosts set different values: that of the first host in the order of the target holds, or the step fails.',
     ),
 })
+
+export const variableSchema = variableFields.refine(
+  ({ type, changeable }) => type !== 'secret' || !changeable,
+  { path: ['changeable'], message: 'a secret is not changeable: scripts cannot set it' },
+)
 
 export const variablesSchema = z
   .array(variableSchema)

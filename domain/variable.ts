@@ -4,7 +4,11 @@ import type { Value, Values, VariableInput } from './variable.schema.js'
 import { utf8Length } from './text.js'
 import { VALUE_MAX_BYTES } from './variable-name.js'
 
+/** Of those whose values scripts are given as data; of secrets: secret-variable.ts. */
 export type VariableType = 'string' | 'list' | 'map' | 'perHost'
+
+const isPlain = (variable: VariableInput): variable is VariableInput & { type: VariableType } =>
+  variable.type !== 'secret'
 
 /** As it is frozen into the plan of a run. */
 export interface CompiledVariable {
@@ -37,7 +41,7 @@ export function valueFault(type: VariableType, value: Value): string | undefined
 }
 
 /**
- * The variables of a run with the values that it begins with: the launch's, else the plan's own, else the definition's.
+ * The variables of a run, but for secrets, with the values that it begins with: the launch's, else the plan's own, else the definition's.
  * @param given by who is heard first
  * @throws PlatformError plan_invalid, variable_unknown, variable_required
  */
@@ -52,7 +56,7 @@ export function compileVariables(
     const there = names.size ? `there are ${[...names].join(', ')}` : 'it has none'
     throw new PlatformError('variable_unknown', `there is no variable "${name.slice(0, 70)}"; ${there}`)
   }
-  return variables.map(({ name, type, value, required, changeable, onDisagreement }) => {
+  return variables.filter(isPlain).map(({ name, type, value, required, changeable, onDisagreement }) => {
     // A variable may be called `constructor`.
     const compiled = given.find((values) => Object.hasOwn(values, name))?.[name] ?? value ?? empty[type]
     const fault = valueFault(type, compiled)
@@ -84,6 +88,19 @@ export function piecesOf(text: string): ({ text: string } | { name: string })[] 
   return pieces.filter((piece) => 'name' in piece || piece.text !== '')
 }
 
+export type NamedVariable = Pick<VariableInput, 'name' | 'type'>
+
+const NO_STRING = 'is not a string: only strings can stand there'
+
+/** Why the value of a variable of a type stands in no field of a step; empty if it does. */
+const whyNoText: Record<VariableInput['type'], string> = {
+  string: '',
+  list: NO_STRING,
+  map: NO_STRING,
+  perHost: NO_STRING,
+  secret: 'is a secret, which everybody on the host could read there: let the script read its file',
+}
+
 /**
  * Refuses references that can have no value. Where a run has no variables, `${` is a text like any other.
  * @param where names the field in messages
@@ -91,7 +108,7 @@ export function piecesOf(text: string): ({ text: string } | { name: string })[] 
  */
 export function checkReferences(
   texts: readonly string[],
-  variables: readonly Pick<CompiledVariable, 'name' | 'type'>[],
+  variables: readonly NamedVariable[],
   where: string,
 ): void {
   if (!variables.length) return
@@ -100,9 +117,7 @@ export function checkReferences(
     const why =
       variable === undefined
         ? `there is no variable ${name}; write $\${${name}} where the text itself is meant`
-        : variable.type === 'string'
-          ? undefined
-          : `${name} is not a string: only strings can stand there`
+        : whyNoText[variable.type] && `${name} ${whyNoText[variable.type]}`
     if (why) throw new PlatformError('plan_invalid', `${where}: ${why}`)
   }
 }

@@ -2,18 +2,26 @@
 import { PlatformError } from '../../domain/errors.js'
 import type { DbAccount } from '../../domain/db-account.js'
 import type { ScopeId } from '../../domain/id.js'
+import type { LaunchValues } from '../../domain/plan.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
 import type { ScriptUse } from '../../domain/script-library.js'
-import { type FrozenSecret, parseSecretUse, whyNotGiven } from '../../domain/secret.js'
+import { type FrozenSecret, whyNotGiven } from '../../domain/secret.js'
+import { isOwnValue, parseKeptUse, secretUseOf, settleSecrets } from '../../domain/secret-variable.js'
 import { secretsOf } from '../../domain/step/step.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { findSecretUse, holdSecrets } from '../../store/postgres/secrets.js'
 import { secretUnknown, versionUnknown } from '../secrets/find-secret.js'
 
-/** Those of the steps, as they say them, and of the database accounts that they sign in with. */
-export function namedSecrets(plan: PlanInput, dbAccounts: ReadonlyMap<string, DbAccount>): Set<string> {
+/** Those of the steps, as they say them, of the variables, and of the database accounts that they sign in with. */
+export function namedSecrets(
+  plan: PlanInput,
+  { dbAccounts, values }: { dbAccounts: ReadonlyMap<string, DbAccount>; values: LaunchValues },
+): Set<string> {
   const passwords = [...dbAccounts.values()].flatMap(({ secret }) => secret ?? [])
-  return new Set([...plan.steps.flatMap(secretsOf), ...passwords])
+  const { launch, own } = values
+  const settled = settleSecrets(plan.variables ?? [], [launch ?? {}, own ?? {}], false)
+  const variables = [...settled.values()].flatMap((value) => secretUseOf(value) ?? [])
+  return new Set([...plan.steps.flatMap(secretsOf), ...variables, ...passwords])
 }
 
 /**
@@ -27,7 +35,7 @@ export async function findSecrets(
 ): Promise<ReadonlyMap<string, FrozenSecret>> {
   const found = new Map<string, FrozenSecret>()
   for (const text of named) {
-    const use = parseSecretUse(text)
+    const use = parseKeptUse(text)
     if (use) found.set(text, await mustFreeze(db, scopeId, use))
   }
   return found
@@ -35,6 +43,12 @@ export async function findSecrets(
 
 async function mustFreeze(db: Db, scopeId: ScopeId, { name, version }: ScriptUse): Promise<FrozenSecret> {
   const found = await findSecretUse(db, { scopeId, name }, version)
+  if (!found && isOwnValue(name)) {
+    throw new PlatformError(
+      'secret_version_refused',
+      `a value that was given for a secret variable is not kept any more: give it anew`,
+    )
+  }
   if (found === undefined) throw secretUnknown(name)
   if (found === null && version !== undefined) throw versionUnknown(name, version)
   if (found === null) {

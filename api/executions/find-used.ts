@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { PlatformError } from '../../domain/errors.js'
 import type { ScopeId } from '../../domain/id.js'
-import type { Found } from '../../domain/plan.js'
+import type { Found, LaunchValues } from '../../domain/plan.js'
 import type { UsedScript } from '../../domain/step/script-step.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
 import { useOf } from '../../domain/step/step.js'
@@ -31,10 +31,19 @@ export const stepErrors = [
 ] as const
 
 /** @throws PlatformError as findUsed, findNamedDbAccounts and findSecrets */
-export async function findNamed(db: Db, scopeId: ScopeId, plan: PlanInput): Promise<Found> {
+export async function findNamed(
+  db: Db,
+  scopeId: ScopeId,
+  plan: PlanInput,
+  values: LaunchValues = {},
+): Promise<Found> {
   const used = await findUsed(db, scopeId, plan)
   const dbAccounts = await findNamedDbAccounts(db, scopeId, plan)
-  return { used, dbAccounts, secrets: await findSecrets(db, scopeId, namedSecrets(plan, dbAccounts)) }
+  return {
+    used,
+    dbAccounts,
+    secrets: await findSecrets(db, scopeId, namedSecrets(plan, { dbAccounts, values })),
+  }
 }
 
 /**

@@ -2,11 +2,13 @@
 import { z } from 'zod'
 import { planSchema } from '../../domain/plan.schema.js'
 import type { FrozenSecret } from '../../domain/secret.js'
+import { isOwnValue, showFrozen, showFrozenValue } from '../../domain/secret-variable.js'
 import { type CompiledStep, hostStepOf } from '../../domain/step/step.js'
 import type { Language } from '../../domain/script.js'
 import type { CompiledVariable } from '../../domain/variable.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { readScripts } from '../../store/postgres/scripts.js'
+import { idField } from '../fields.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
 import { executionParams } from './schema.js'
@@ -21,7 +23,12 @@ export const getLaunch = operation({
     'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.',
   params: executionParams,
   response: z
-    .object({ target: z.string(), expiresInMs: z.int(), plan: planSchema })
+    .object({
+      target: z.string(),
+      expiresInMs: z.int(),
+      secretsOf: idField.optional().describe('There where `******` stands for values of this run.'),
+      plan: planSchema,
+    })
     .meta({ id: 'LaunchAgain' }),
   errors: ['execution_unknown'],
   async handler({ services: { pool }, scope, params }) {
@@ -34,16 +41,39 @@ export const getLaunch = operation({
       return step && !step.source ? step.scriptSha256 : []
     })
     const texts = await readScripts(pool, scope.id, own)
-    const variables = plan.variables ? { variables: plan.variables.map(toVariable) } : {}
-    const steps = plan.steps.map((step) => toInput(step, texts))
-    return { target, expiresInMs, plan: { name, ...variables, steps } }
+    const secrets = plan.secrets ?? {}
+    const all = [...(plan.variables ?? []).map(toVariable), ...Object.entries(secrets).map(toSecret)]
+    const variables = all.length ? { variables: all } : {}
+    const steps = plan.steps.map((step) => toInput(step, texts, secrets))
+    const isOwn = Object.values(secrets).some(({ secret }) => isOwnValue(secret))
+    return {
+      target,
+      expiresInMs,
+      ...(isOwn ? { secretsOf: run.id } : {}),
+      plan: { name, ...variables, steps },
+    }
   },
 })
 
 /** With the value that the run began with. */
 const toVariable = (variable: CompiledVariable) => ({ ...variable, description: '', required: false })
 
-function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
+const toSecret = ([name, frozen]: [string, FrozenSecret]) => ({
+  name,
+  type: 'secret' as const,
+  value: showFrozenValue(frozen),
+  description: '',
+  required: false,
+  changeable: false,
+  onDisagreement: 'first' as const,
+})
+
+/** @param shared secrets that are the run's, and not the step's */
+function toInput(
+  step: CompiledStep,
+  texts: ReadonlyMap<string, string>,
+  shared: Readonly<Record<string, FrozenSecret>>,
+) {
   if (step.type === 'wait') return step
   const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, ...rest } = step
   const text = texts.get(scriptSha256)
@@ -65,8 +95,16 @@ function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
     ...fields,
     ...limit,
     ...(uses ? { uses } : { script: text, language: scriptLanguage(language) }),
-    ...(secrets ? { secrets: namesOf(secrets) } : {}),
+    ...ownSecrets(secrets ?? {}, shared),
   }
+}
+
+function ownSecrets(
+  secrets: Record<string, FrozenSecret>,
+  shared: Readonly<Record<string, FrozenSecret>>,
+): { secrets?: Record<string, string> } {
+  const own = Object.entries(secrets).filter(([name]) => !Object.hasOwn(shared, name))
+  return own.length ? { secrets: namesOf(Object.fromEntries(own)) } : {}
 }
 
 /** A script step was never made of SQL. */
@@ -75,9 +113,7 @@ function scriptLanguage(language: Language): Exclude<Language, 'sql'> {
   return language
 }
 
-/** As a step says it: `db-password@3`. */
+/** As a step says it: `db-password@3`; `******` for the value of a variable. */
 export function namesOf(secrets: Record<string, FrozenSecret>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(secrets).map(([name, { secret, version }]) => [name, `${secret}@${version}`]),
-  )
+  return Object.fromEntries(Object.entries(secrets).map(([name, frozen]) => [name, showFrozen(frozen)]))
 }

@@ -2,11 +2,14 @@
 import { PlatformError } from '../../domain/errors.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import { checkConfirm, hasShares } from '../../domain/launch.js'
+import { withKept } from '../../domain/plan.js'
+import type { FrozenSecret } from '../../domain/secret.js'
 import { auditOf, dbAccountOf, secretsOf } from '../../domain/step/step.js'
 import { cutText } from '../../domain/text.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { labelShares } from '../../store/postgres/targets.js'
 import { operation } from '../operation.js'
+import { giveValues, keepErrors, keepValue, mayGiveValues } from '../secrets/keep-values.js'
 import { holdNamed, sha256 } from './find-used.js'
 import {
   type CompiledLaunch,
@@ -29,9 +32,10 @@ export const launchExecution = operation({
   description:
     'Answers as soon as the execution is written; it starts by itself, even where Temporal is away for a while.',
   status: 201,
+  secret: ({ body }) => mayGiveValues(body.variables) || giveValues(body.plan?.variables),
   body: launchSchema,
   response: executionSchema,
-  errors: [...launchErrors, 'confirmation_required', 'launch_changed'],
+  errors: [...launchErrors, ...keepErrors, 'confirmation_required', 'launch_changed'],
   audit: ({ body }) => ({
     resource: 'execution',
     detail: {
@@ -53,12 +57,15 @@ export const launchExecution = operation({
     if (body.digest === undefined || body.confirm !== undefined)
       checkConfirm(hosts.length, shares, body.confirm)
     if (body.digest !== undefined) checkDigest(body.digest, launch)
+    const keeper = { scopeId: scope.id, by: caller.principalId }
+    const kept = new Map<string, FrozenSecret>()
+    for (const [name, value] of compilation.given) kept.set(name, await keepValue(tx, keeper, value))
     const execution = await insertLaunch(tx, {
       scopeId: scope.id,
       scopeName: scope.name,
       principalId: caller.principalId,
       trigger: 'api',
-      compilation,
+      compilation: { ...compilation, plan: withKept(compilation.plan, kept) },
       target: body.target,
       hosts,
       expiresInMs: body.expiresInMs,

@@ -10,10 +10,11 @@ import { type Values, valuesSchema } from '../../domain/variable.schema.js'
 import { checkWaits } from '../../domain/step/wait-step.js'
 import type { Db } from '../../store/postgres/pool.js'
 import type { TargetHost } from '../../store/postgres/targets.js'
-import { nameField } from '../fields.js'
+import { idField, nameField } from '../fields.js'
 import { findTargetHosts, targetField } from '../hosts/targets.js'
 import { mustFindPlan } from '../jobs/find-job.js'
 import { findNamed, sha256, stepErrors } from './find-used.js'
+import { withSecretsOf } from './secrets-of.js'
 
 const HOUR_MS = 3_600_000
 
@@ -29,6 +30,9 @@ export const launchSchema = z
     variables: valuesSchema
       .optional()
       .describe('Values of variables that count before those of the plan, by their names.'),
+    secretsOf: idField
+      .optional()
+      .describe('The run whose values `******` stands for in the variables of `plan`: to do a run again.'),
     target: targetField,
     confirm: z
       .int()
@@ -85,8 +89,8 @@ export async function compileLaunch(db: Db, scopeId: ScopeId, body: LaunchBody):
   const hosts = await findTargetHosts(db, scopeId, body.target)
   checkSize(hosts.length)
   const plan = await planOf(db, scopeId, body)
-  const found = await findNamed(db, scopeId, plan)
   const values = { own: plan.own, launch: body.variables ?? {} }
+  const found = await findNamed(db, scopeId, plan, values)
   const compilation = compilePlan(plan, { sha256, ...found }, values)
   checkWaits(compilation.plan.steps, new Date(), body.expiresInMs)
   return { plan, hosts, found, compilation, expiresInMs: body.expiresInMs }
@@ -118,7 +122,10 @@ export function stepsOf(body: LaunchBody): PlanInput['steps'] {
 /** What is launched: a plan of a job as it was frozen, or what came with the launch. @throws PlatformError job_unknown, plan_unknown, plan_invalid */
 async function planOf(db: Db, scopeId: ScopeId, body: LaunchBody): Promise<Planned> {
   const name = nameOf(body)
-  if (!body.job) return { name, steps: stepsOf(body), variables: body.plan?.variables }
+  if (!body.job) {
+    const variables = await withSecretsOf(db, scopeId, body.plan?.variables ?? [], body.secretsOf)
+    return { name, steps: stepsOf(body), variables }
+  }
   const job = { job: body.job.name, plan: body.job.plan }
   const { steps, chosen, variables, values } = await mustFindPlan(db, { scopeId, ...job })
   return { name, job, steps: chooseSteps(steps, chosen), variables, own: values }

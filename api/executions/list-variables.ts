@@ -1,7 +1,8 @@
 /** GET /executions/{executionId}/variables: what a run's variables held, step by step, and who set them. */
 import { z } from 'zod'
-import { valueSchema, variableSchema } from '../../domain/variable.schema.js'
+import { valueSchema, variableTypeField } from '../../domain/variable.schema.js'
 import type { CompiledVariable } from '../../domain/variable.js'
+import { showFrozenValue } from '../../domain/secret-variable.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { isText, toValue } from '../../store/postgres/variable-value.js'
 import { listRunValues, listStepInputs } from '../../store/postgres/variables.js'
@@ -18,7 +19,7 @@ const heldFields = {
 const variableViewSchema = z
   .object({
     name: z.string(),
-    type: variableSchema.shape.type,
+    type: variableTypeField,
     changeable: z.boolean(),
     initial: valueSchema,
     inputs: z
@@ -48,7 +49,8 @@ export const listVariables = operation({
   path: '/executions/{executionId}/variables',
   policy: 'execution.launch',
   summary: "List a run's variables",
-  description: 'As they were at the launch, as steps were given them, and as steps left them.',
+  description:
+    'As they were at the launch, as steps were given them, and as steps left them. Of a secret only which version, or `******`.',
   params: executionParams,
   response: z.object({ items: z.array(variableViewSchema) }),
   errors: ['execution_unknown'],
@@ -61,6 +63,14 @@ export const listVariables = operation({
       value: toValue(type, items),
       isText: isText(items),
     })
+    const secrets = Object.entries(plan?.secrets ?? {}).map(([name, frozen]) => ({
+      name,
+      type: 'secret' as const,
+      changeable: false,
+      initial: showFrozenValue(frozen),
+      inputs: [],
+      values: [],
+    }))
     const items = (plan?.variables ?? []).map(({ name, type, changeable, value }) => ({
       name,
       type,
@@ -81,6 +91,6 @@ export const listVariables = operation({
           at: toTime(decidedAt),
         })),
     }))
-    return { items }
+    return { items: [...items, ...secrets] }
   },
 })

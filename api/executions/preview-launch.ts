@@ -2,9 +2,11 @@
 import { z } from 'zod'
 import { compareSteps, type StepChange } from '../../domain/launch-digest.js'
 import { type LabelShare, whyConfirm } from '../../domain/launch.js'
+import type { CompiledPlan } from '../../domain/plan.js'
+import { showFrozenValue } from '../../domain/secret-variable.js'
 import { foldNodeset } from '../../domain/nodeset.js'
 import { type CompiledStep, hostStepOf, stepTypes } from '../../domain/step/step.js'
-import { valueSchema, variableSchema } from '../../domain/variable.schema.js'
+import { valueSchema, variableTypeField } from '../../domain/variable.schema.js'
 import { countAway, groupShares, listSuccesses, type PastRun } from '../../store/postgres/launch-history.js'
 import { findPlan, hashPlan } from '../../store/postgres/plans.js'
 import { labelShares } from '../../store/postgres/targets.js'
@@ -56,7 +58,7 @@ const previewSchema = z
         secrets: z
           .record(z.string(), z.string())
           .describe(
-            'By the names under which the step gets them (SQL its password as PASSWORD): the versions that are frozen, as `db-password@3`.',
+            'By the names under which the step gets them (SQL its password as PASSWORD): the versions that are frozen, as `db-password@3`; `******` is the value of a variable.',
           ),
         scriptSha256: z.string().nullable(),
         scriptBytes: z.int().nullable(),
@@ -66,8 +68,10 @@ const previewSchema = z
       }),
     ),
     variables: z
-      .array(z.object({ name: z.string(), type: variableSchema.shape.type, value: valueSchema }))
-      .describe('With the values that the run would begin with.'),
+      .array(z.object({ name: z.string(), type: variableTypeField, value: valueSchema }))
+      .describe(
+        'With the values that the run would begin with; of a secret the version, as `{secret: db-password@3}`, or `******`.',
+      ),
     removed: z.array(z.string()).describe('Steps that `last` had.'),
     last: z
       .object({ id: idField, hosts: z.int(), endedAt: timeField })
@@ -114,7 +118,7 @@ export const previewLaunch = operation({
       confirm: whyConfirm(hosts.length, shares) ?? null,
       shares: largest(shares, groups),
       steps: steps.map((step, position) => stepOf(step, position, changes[position])),
-      variables: (compilation.plan.variables ?? []).map(({ name, type, value }) => ({ name, type, value })),
+      variables: variablesOf(compilation.plan),
       removed,
       last: last ? { id: last.id, hosts: last.hosts, endedAt: toTime(last.endedAt) } : null,
       predicted: predict(past),
@@ -126,6 +130,14 @@ export const previewLaunch = operation({
 function likeOf(body: LaunchBody, { compilation }: CompiledLaunch) {
   const name = nameOf(body)
   return { name, planHash: name === UNNAMED ? hashPlan(compilation.plan) : undefined }
+}
+
+function variablesOf({ variables = [], secrets = {} }: CompiledPlan) {
+  const shared = Object.entries(secrets)
+  return [
+    ...variables.map(({ name, type, value }) => ({ name, type, value })),
+    ...shared.map(([name, frozen]) => ({ name, type: 'secret' as const, value: showFrozenValue(frozen) })),
+  ]
 }
 
 type Share = z.input<typeof shareSchema>

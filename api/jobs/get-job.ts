@@ -1,7 +1,7 @@
 /** GET /jobs/{job}: a job with its steps. */
 import { operation } from '../operation.js'
 import { mustFindJob } from './find-job.js'
-import { jobParams, jobSchema, jobView } from './schema.js'
+import { definitionView, jobParams, jobSchema, jobView } from './schema.js'
 
 export const getJob = operation({
   name: 'get-job',
@@ -13,5 +13,5 @@ export const getJob = operation({
   response: jobSchema,
   errors: ['job_unknown'],
   handler: async ({ services, scope, params }) =>
-    jobView(await mustFindJob(services.pool, { scopeId: scope.id, job: params.job })),
+    jobView(definitionView(await mustFindJob(services.pool, { scopeId: scope.id, job: params.job }))),
 })

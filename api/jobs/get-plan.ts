@@ -1,7 +1,7 @@
 /** GET /jobs/{job}/plans/{plan}: a plan with its steps. */
 import { operation } from '../operation.js'
 import { mustFindPlan } from './find-job.js'
-import { planParams, planSchema, planView } from './schema.js'
+import { definitionView, planParams, planSchema, planView } from './schema.js'
 
 export const getPlan = operation({
   name: 'get-plan',
@@ -13,5 +13,5 @@ export const getPlan = operation({
   response: planSchema,
   errors: ['job_unknown', 'plan_unknown'],
   handler: async ({ services, scope, params }) =>
-    planView(await mustFindPlan(services.pool, { scopeId: scope.id, ...params })),
+    planView(definitionView(await mustFindPlan(services.pool, { scopeId: scope.id, ...params }))),
 })

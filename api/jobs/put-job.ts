@@ -4,6 +4,7 @@ import { PlatformError } from '../../domain/errors.js'
 import { jobStepsSchema } from '../../domain/job.schema.js'
 import { variablesSchema } from '../../domain/variable.schema.js'
 import { insertJob, updateJob } from '../../store/postgres/jobs.js'
+import { giveValues, keepErrors, keepVariables } from '../secrets/keep-values.js'
 import { stepErrors } from '../executions/find-used.js'
 import { descriptionField, tagsField } from '../fields.js'
 import { operation } from '../operation.js'
@@ -20,6 +21,7 @@ export const putJob = operation({
   description:
     'Without `revision` it must be new. Its plans keep the steps that they have until they are synced. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.',
   params: jobParams,
+  secret: ({ body }) => giveValues(body.variables),
   body: z.strictObject({
     description: descriptionField.default(''),
     tags: tagsField.default([]),
@@ -28,7 +30,7 @@ export const putJob = operation({
     revision: seenField,
   }),
   response: jobSummarySchema,
-  errors: ['job_unknown', 'name_taken', 'edit_conflict', ...stepErrors],
+  errors: ['job_unknown', 'name_taken', 'edit_conflict', ...keepErrors, ...stepErrors],
   audit: ({ params, body }) => ({
     resource: `job/${params.job}`,
     detail: {
@@ -40,16 +42,21 @@ export const putJob = operation({
   async write({ scope, caller, params, body }, tx) {
     const key = { scopeId: scope.id, job: params.job }
     const { revision, ...rest } = body
-    const { steps, variables } = body
+    const { steps } = body
+    const before = revision === undefined ? undefined : await mustLockJob(tx, key)
+    if (revision !== undefined && before) checkSeen(revision, jobView(withoutSteps(before)), `job ${key.job}`)
+    const keeper = { scopeId: scope.id, by: caller.principalId }
+    const variables = await keepVariables(tx, keeper, body.variables, before?.variables ?? [])
     const hold = await checkDefinition(tx, scope.id, { name: params.job, steps, variables })
-    const content = { ...rest, sha256: hashDefinition(body), by: caller.principalId }
-    if (revision === undefined) {
-      if (!(await insertJob(tx, key, content)))
-        throw new PlatformError('name_taken', `there is a job ${key.job}; give its revision to replace it`)
-    } else {
-      checkSeen(revision, jobView(await mustLockJob(tx, key)), `job ${key.job}`)
-      await updateJob(tx, key, content)
+    const content = {
+      ...rest,
+      variables,
+      sha256: hashDefinition({ steps, variables }),
+      by: caller.principalId,
     }
+    if (before) await updateJob(tx, key, content)
+    else if (!(await insertJob(tx, key, content)))
+      throw new PlatformError('name_taken', `there is a job ${key.job}; give its revision to replace it`)
     await hold()
     return jobView(withoutSteps(await mustFindJob(tx, key)))
   },

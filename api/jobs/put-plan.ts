@@ -3,11 +3,14 @@ import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
 import { chooseSteps } from '../../domain/job.js'
 import { chosenSchema } from '../../domain/job.schema.js'
+import { citedByValues, usesIn } from '../../domain/secret-variable.js'
 import { compileVariables } from '../../domain/variable.js'
 import { valuesSchema } from '../../domain/variable.schema.js'
 import { getPlan, insertPlan, syncPlan, updatePlan } from '../../store/postgres/job-plans.js'
+import { findSecrets, holdFrozen } from '../executions/find-secrets.js'
 import { descriptionField, revisionField } from '../fields.js'
 import { operation } from '../operation.js'
+import { keepErrors, keepValues, mayGiveValues } from '../secrets/keep-values.js'
 import { checkSeen } from '../seen.js'
 import { mustFindPlan, mustLockJob } from './find-job.js'
 import { jobView, planParams, planSummarySchema, planView, seenField, withoutSteps } from './schema.js'
@@ -21,6 +24,7 @@ export const putPlan = operation({
   description:
     'A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new. With `jobRevision` it is synced in the same breath, and chooses of the steps that the job has now.',
   params: planParams,
+  secret: ({ body }) => mayGiveValues(body.values),
   body: z.strictObject({
     description: descriptionField.default(''),
     chosen: chosenSchema.default(null),
@@ -33,7 +37,18 @@ export const putPlan = operation({
     jobRevision: revisionField.optional().describe('Of the job that the plan is to have the steps of.'),
   }),
   response: planSummarySchema,
-  errors: ['job_unknown', 'plan_unknown', 'plan_invalid', 'variable_unknown', 'name_taken', 'edit_conflict'],
+  errors: [
+    'job_unknown',
+    'plan_unknown',
+    'plan_invalid',
+    'variable_unknown',
+    'name_taken',
+    'edit_conflict',
+    'secret_unknown',
+    'secret_version_unknown',
+    'secret_version_refused',
+    ...keepErrors,
+  ],
   audit: ({ params, body }) => ({
     resource: `job/${params.job}/plan/${params.plan}`,
     detail: {
@@ -46,25 +61,25 @@ export const putPlan = operation({
   async write({ scope, caller, params, body }, tx) {
     const key = { scopeId: scope.id, ...params }
     const job = await mustLockJob(tx, key)
-    const { revision, jobRevision, ...rest } = body
-    const content = { ...rest, by: caller.principalId }
-    const { chosen, values } = content
+    const { revision, jobRevision, description, chosen } = body
     if (jobRevision !== undefined) checkSeen(jobRevision, jobView(withoutSteps(job)), `job ${key.job}`)
-    if (revision === undefined) {
-      if (await getPlan(tx, key))
-        throw new PlatformError('name_taken', `there is a plan ${key.plan}; give its revision to change it`)
-      chooseSteps(job.steps, chosen)
-      compileVariables(job.variables, [values], false)
-      await insertPlan(tx, key, content)
-    } else {
-      const plan = await mustFindPlan(tx, key)
-      checkSeen(revision, planView(withoutSteps(plan)), `plan ${key.job}/${key.plan}`)
-      const basis = jobRevision === undefined ? plan : job
-      chooseSteps(basis.steps, chosen)
-      compileVariables(basis.variables, [values], false)
-      await updatePlan(tx, key, content)
-      if (jobRevision !== undefined) await syncPlan(tx, key, content)
-    }
+    const before = revision === undefined ? undefined : await mustFindPlan(tx, key)
+    if (revision !== undefined && before)
+      checkSeen(revision, planView(withoutSteps(before)), `plan ${key.job}/${key.plan}`)
+    else if (await getPlan(tx, key))
+      throw new PlatformError('name_taken', `there is a plan ${key.plan}; give its revision to change it`)
+    const { steps, variables } = before && jobRevision === undefined ? before : job
+    chooseSteps(steps, chosen)
+    compileVariables(variables, [body.values], false)
+    const keeper = { scopeId: scope.id, by: caller.principalId }
+    const given = { values: body.values, before: before?.values ?? {} }
+    const values = await keepValues(tx, keeper, variables, given)
+    const ownSecrets = citedByValues(variables, values)
+    const content = { description, chosen, values, ownSecrets, by: caller.principalId }
+    if (before) await updatePlan(tx, key, content)
+    else await insertPlan(tx, key, content)
+    if (before && jobRevision !== undefined) await syncPlan(tx, key, content)
+    await holdFrozen(tx, scope.id, await findSecrets(tx, scope.id, usesIn(variables, values)))
     return planView(withoutSteps(await mustFindPlan(tx, key)))
   },
 })

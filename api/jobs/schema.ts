@@ -1,7 +1,8 @@
 /** Jobs and their plans, as the API shows them. */
 import { z } from 'zod'
 import { chosenSchema, jobStepsSchema } from '../../domain/job.schema.js'
-import { valuesSchema, variablesSchema } from '../../domain/variable.schema.js'
+import { showValues, showVariables } from '../../domain/secret-variable.js'
+import { type VariableInput, valuesSchema, variablesSchema } from '../../domain/variable.schema.js'
 import type { JobSummary } from '../../store/postgres/jobs.js'
 import type { PlanSummary } from '../../store/postgres/job-plans.js'
 import { descriptionField, nameField, revisionField, timeField, toTimes } from '../fields.js'
@@ -51,7 +52,17 @@ export const planSchema = z
   .meta({ id: 'Plan' })
 
 export const jobView = <J extends JobSummary>(job: J) => ({ ...job, ...toTimes(job) })
-export const planView = <P extends PlanSummary>(plan: P) => ({ ...plan, ...toTimes(plan) })
+export const planView = <P extends PlanSummary>(plan: P) => ({
+  ...plan,
+  values: showValues(plan.values),
+  ...toTimes(plan),
+})
+
+/** With its variables; of a secret only that it has a value, or which secret it names. */
+export const definitionView = <D extends { variables: VariableInput[] }>(whole: D) => ({
+  ...whole,
+  variables: showVariables(whole.variables),
+})
 
 /** What a change answers: the steps are the caller's own, and an answer is kept for days. */
 export function withoutSteps<T extends { steps: unknown; variables: unknown }>(whole: T) {

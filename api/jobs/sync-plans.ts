@@ -1,5 +1,6 @@
 /** POST /jobs/{job}/sync: gives plans the steps that their job has now. */
 import { z } from 'zod'
+import { citedByValues } from '../../domain/secret-variable.js'
 import { syncChosen, syncValues } from '../../domain/job.js'
 import { listOutdated, listPlanNames, syncPlan } from '../../store/postgres/job-plans.js'
 import type { JobKey } from '../../store/postgres/jobs.js'
@@ -69,7 +70,8 @@ export const syncPlans = operation({
       }
       const { chosen, dropped } = now
       const { values, droppedValues } = syncValues(job.variables, plan.values)
-      await syncPlan(tx, { ...key, plan: plan.name }, { chosen, values, by: caller.principalId })
+      const ownSecrets = citedByValues(job.variables, values)
+      await syncPlan(tx, { ...key, plan: plan.name }, { chosen, values, ownSecrets, by: caller.principalId })
       synced.push({ plan: plan.name, dropped, droppedValues })
     }
     return { synced, refused, more: found.length > MOST_PLANS }

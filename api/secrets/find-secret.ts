@@ -131,8 +131,9 @@ export async function checkUnused(tx: Db, { scopeId, name }: SecretKey): Promise
   )
 }
 
-function inWords({ job, plan, step }: SecretCitation): string {
-  return `${plan === null ? `job ${job}` : `plan ${job}/${plan}`} in step "${step}"`
+function inWords({ job, plan, step, as }: SecretCitation): string {
+  const where = plan === null ? `job ${job}` : `plan ${job}/${plan}`
+  return step === null ? `${where} in the variable ${as}` : `${where} in step "${step}"`
 }
 
 /** Holds the secret of a database account until the transaction ends: from then on it is cited. @throws PlatformError secret_unknown */

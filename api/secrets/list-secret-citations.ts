@@ -15,7 +15,7 @@ export const listSecretCitations = operation({
   policy: 'secret.read',
   summary: 'List what uses a secret',
   description:
-    'Steps of jobs (`plan` is null) and of their plans as they were frozen, and database accounts; at most 1,000 of each, `more` says whether there are others.',
+    'Steps and variables of jobs (`plan` is null) and of their plans as they were frozen, and database accounts; at most 1,000 of each, `more` says whether there are others.',
   params: secretParams,
   response: z
     .object({
@@ -23,8 +23,8 @@ export const listSecretCitations = operation({
         z.object({
           job: z.string(),
           plan: z.string().nullable(),
-          step: z.string(),
-          as: z.string().describe('The name under which the step gets it.'),
+          step: z.string().nullable().describe('Null of a variable: all script steps get it.'),
+          as: z.string().describe('The name under which the step gets it, or of the variable.'),
           uses: z.string().describe('As the step says it: `db-password` or `db-password@3`.'),
         }),
       ),

@@ -3,10 +3,10 @@ import type { DbAccount } from '../db-account.js'
 import { PlatformError } from '../errors.js'
 import type { RetryPolicy } from '../retry.js'
 import { type Language, SCRIPT_MAX_BYTES } from '../script.js'
-import type { FrozenSecret } from '../secret.js'
+import { type FrozenSecret, STEP_SECRETS_MAX } from '../secret.js'
 import type { OnFailure } from '../step-execution.js'
 import { utf8Length } from '../text.js'
-import { type CompiledVariable, checkReferences, referencesOf } from '../variable.js'
+import { type CompiledVariable, checkReferences, type NamedVariable, referencesOf } from '../variable.js'
 import type { ScriptStepInput } from './script-step.schema.js'
 
 /** Texts are kept apart by hash, so that a plan stays small and no history holds them. */
@@ -64,9 +64,13 @@ export interface ScriptSources {
   dbAccounts: ReadonlyMap<string, DbAccount>
   /** The versions that are frozen, by what the steps say. */
   secrets: ReadonlyMap<string, FrozenSecret>
+  /** Secret variables, which every script step is given, by their names. */
+  shared: Readonly<Record<string, FrozenSecret>>
   /** Takes in the texts of the steps, by their hashes. */
   texts: Map<string, string>
   variables: readonly CompiledVariable[]
+  /** All variables of the run, those without a value, too. */
+  named: readonly NamedVariable[]
 }
 
 /**
@@ -79,8 +83,8 @@ export function compileScriptStep(
   sources: ScriptSources,
 ): CompiledScriptStep {
   checkFields(step, where)
-  checkReferences(templatesOf(step), sources.variables, where)
-  checkSecretNames(step, sources.variables, where)
+  checkReferences(templatesOf(step), sources.named, where)
+  checkSecretNames(step, sources, where)
   const text = textOf(
     { text: step.script, uses: step.uses, language: step.language ?? 'bash' },
     where,
@@ -93,7 +97,14 @@ export function compileScriptStep(
     )
   }
   const { script: _text, uses: _uses, secrets, ...rest } = step
-  return { ...rest, ...text, ...frozenSecrets(secrets, where, sources), concurrency: step.concurrency }
+  const own = frozenSecrets(secrets, where, sources)
+  const all = { ...sources.shared, ...own }
+  return {
+    ...rest,
+    ...text,
+    ...(Object.keys(all).length ? { secrets: all } : {}),
+    concurrency: step.concurrency,
+  }
 }
 
 /** @param asked by the names under which the step gets them */
@@ -101,13 +112,13 @@ export function frozenSecrets(
   asked: Record<string, string> | undefined,
   where: string,
   { secrets }: ScriptSources,
-): { secrets?: Record<string, FrozenSecret> } {
+): Record<string, FrozenSecret> {
   const frozen = Object.entries(asked ?? {}).map(([name, use]): [string, FrozenSecret] => {
     const version = secrets.get(use)
     if (!version) throw new Error(`${where} uses secret ${use}, which was not looked up`)
     return [name, version]
   })
-  return frozen.length ? { secrets: Object.fromEntries(frozen) } : {}
+  return Object.fromEntries(frozen)
 }
 
 /**
@@ -193,14 +204,26 @@ export function checkAccount(account: string, where: string): void {
 /** A name means one thing: that of a secret is no variable beside it, nor is the one of its file. */
 function checkSecretNames(
   { secrets = {}, environment }: ScriptStepInput,
-  variables: readonly CompiledVariable[],
+  { variables, shared }: ScriptSources,
   where: string,
 ): void {
+  const names = [...Object.keys(secrets), ...Object.keys(shared)]
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice !== undefined)
+    throw new PlatformError(
+      'plan_invalid',
+      `${where}: ${twice} is a secret of the step and a variable; give one of them another name`,
+    )
+  if (names.length > STEP_SECRETS_MAX)
+    throw new PlatformError(
+      'plan_invalid',
+      `${where}: it would be given ${names.length} secrets with those of the run, at most ${STEP_SECRETS_MAX} are possible`,
+    )
   const givers = [
     { by: 'environment', names: new Set(Object.keys(environment)) },
     { by: 'the variables of the run', names: new Set(variables.map(({ name }) => name)) },
   ]
-  for (const secret of Object.keys(secrets)) {
+  for (const secret of names) {
     for (const { by, names } of givers) {
       const taken = [secret, secretVariable(secret)].find((name) => names.has(name))
       if (taken === undefined) continue

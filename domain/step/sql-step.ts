@@ -40,7 +40,7 @@ const PASSWORD = 'PASSWORD'
 export function compileSqlStep(step: SqlStepInput, where: string, sources: ScriptSources): CompiledSqlStep {
   const refuse = (why: string) => new PlatformError('plan_invalid', `${where}: ${why}`)
   checkAccount(step.account, where)
-  checkReferences([step.account, String(step.timeoutMs)], sources.variables, where)
+  checkReferences([step.account, String(step.timeoutMs)], sources.named, where)
   if (step.transaction && step.onError === 'continue')
     throw refuse('a transaction keeps all or nothing, so it cannot go on after an error')
   const db = sources.dbAccounts.get(step.dbAccount)
@@ -54,7 +54,7 @@ export function compileSqlStep(step: SqlStepInput, where: string, sources: Scrip
     ...text,
     language,
     db: { ...db, database: database ?? db.database },
-    ...frozenSecrets(db.secret === null ? undefined : { [PASSWORD]: db.secret }, where, sources),
+    ...(db.secret === null ? {} : { secrets: frozenSecrets({ [PASSWORD]: db.secret }, where, sources) }),
     concurrency: step.concurrency,
   }
 }

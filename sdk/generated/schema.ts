@@ -833,7 +833,7 @@ export interface paths {
         };
         /**
          * List what uses a secret
-         * @description Steps of jobs (`plan` is null) and of their plans as they were frozen, and database accounts; at most 1,000 of each, `more` says whether there are others.
+         * @description Steps and variables of jobs (`plan` is null) and of their plans as they were frozen, and database accounts; at most 1,000 of each, `more` says whether there are others.
          */
         get: operations["list-secret-citations"];
         put?: never;
@@ -1026,7 +1026,7 @@ export interface paths {
         };
         /**
          * List a run's variables
-         * @description As they were at the launch, as steps were given them, and as steps left them.
+         * @description As they were at the launch, as steps were given them, and as steps left them. Of a secret only which version, or `******`.
          */
         get: operations["list-variables"];
         put?: never;
@@ -1721,12 +1721,12 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
-                /** @description Empty if left out; where it is required, a launch must give one. */
+                type: "string" | "list" | "map" | "perHost" | "secret";
+                /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                 value?: string | string[] | {
                     [key: string]: string;
                 };
@@ -1784,6 +1784,8 @@ export interface components {
         LaunchAgain: {
             target: string;
             expiresInMs: number;
+            /** @description There where `******` stands for values of this run. */
+            secretsOf?: string;
             plan: {
                 name: string;
                 steps: ({
@@ -1959,12 +1961,12 @@ export interface components {
                 variables?: {
                     name: string;
                     /**
-                     * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                     * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                      * @default string
                      * @enum {string}
                      */
-                    type: "string" | "list" | "map" | "perHost";
-                    /** @description Empty if left out; where it is required, a launch must give one. */
+                    type: "string" | "list" | "map" | "perHost" | "secret";
+                    /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                     value?: string | string[] | {
                         [key: string]: string;
                     };
@@ -2019,7 +2021,7 @@ export interface components {
                 account: string;
                 /** @description Of SQL: where it would run, and as whom. */
                 db: components["schemas"]["DbSignIn"] | null;
-                /** @description By the names under which the step gets them (SQL its password as PASSWORD): the versions that are frozen, as `db-password@3`. */
+                /** @description By the names under which the step gets them (SQL its password as PASSWORD): the versions that are frozen, as `db-password@3`; `******` is the value of a variable. */
                 secrets: {
                     [key: string]: string;
                 };
@@ -2035,15 +2037,15 @@ export interface components {
                 /** @description What changed. */
                 fields: string[];
             }[];
-            /** @description With the values that the run would begin with. */
+            /** @description With the values that the run would begin with; of a secret the version, as `{secret: db-password@3}`, or `******`. */
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
+                type: "string" | "list" | "map" | "perHost" | "secret";
                 value: string | string[] | {
                     [key: string]: string;
                 };
@@ -2325,12 +2327,12 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
-                /** @description Empty if left out; where it is required, a launch must give one. */
+                type: "string" | "list" | "map" | "perHost" | "secret";
+                /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                 value?: string | string[] | {
                     [key: string]: string;
                 };
@@ -2436,11 +2438,11 @@ export interface components {
         RunVariable: {
             name: string;
             /**
-             * @description `perHost` is a text that each host has its own of, once a script has set it there.
+             * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
              * @default string
              * @enum {string}
              */
-            type: "string" | "list" | "map" | "perHost";
+            type: "string" | "list" | "map" | "perHost" | "secret";
             changeable: boolean;
             initial: string | string[] | {
                 [key: string]: string;
@@ -2608,8 +2610,9 @@ export interface components {
             items: {
                 job: string;
                 plan: string | null;
-                step: string;
-                /** @description The name under which the step gets it. */
+                /** @description Null of a variable: all script steps get it. */
+                step: string | null;
+                /** @description The name under which the step gets it, or of the variable. */
                 as: string;
                 /** @description As the step says it: `db-password` or `db-password@3`. */
                 uses: string;
@@ -8016,11 +8019,11 @@ export interface operations {
                     variables?: {
                         name: string;
                         /**
-                         * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                         * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
                          * @enum {string}
                          */
-                        type?: "string" | "list" | "map" | "perHost";
-                        /** @description Empty if left out; where it is required, a launch must give one. */
+                        type?: "string" | "list" | "map" | "perHost" | "secret";
+                        /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                         value?: string | string[] | {
                             [key: string]: string;
                         };
@@ -8051,7 +8054,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobSummary"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `secret_too_large`, `plan_invalid`, `plan_too_large`, `variable_unknown`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8132,7 +8135,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable` */
+            /** @description `unavailable`, `unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8507,7 +8510,7 @@ export interface operations {
                     "application/json": components["schemas"]["PlanSummary"];
                 };
             };
-            /** @description `plan_invalid`, `variable_unknown`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `variable_unknown`, `secret_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8534,7 +8537,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_unknown`, `plan_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `plan_unknown`, `secret_unknown`, `secret_version_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8552,7 +8555,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `name_taken`, `edit_conflict`, `idempotency_conflict` */
+            /** @description `name_taken`, `edit_conflict`, `secret_version_refused`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8588,7 +8591,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable` */
+            /** @description `unavailable`, `unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11046,11 +11049,11 @@ export interface operations {
                         variables?: {
                             name: string;
                             /**
-                             * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
                              * @enum {string}
                              */
-                            type?: "string" | "list" | "map" | "perHost";
-                            /** @description Empty if left out; where it is required, a launch must give one. */
+                            type?: "string" | "list" | "map" | "perHost" | "secret";
+                            /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                             value?: string | string[] | {
                                 [key: string]: string;
                             };
@@ -11193,6 +11196,8 @@ export interface operations {
                             [key: string]: string;
                         };
                     };
+                    /** @description The run whose values `******` stands for in the variables of `plan`: to do a run again. */
+                    secretsOf?: string;
                     /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
                     target: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
@@ -11214,7 +11219,7 @@ export interface operations {
                     "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `secret_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11295,7 +11300,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable` */
+            /** @description `unavailable`, `unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11450,11 +11455,11 @@ export interface operations {
                         variables?: {
                             name: string;
                             /**
-                             * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
                              * @enum {string}
                              */
-                            type?: "string" | "list" | "map" | "perHost";
-                            /** @description Empty if left out; where it is required, a launch must give one. */
+                            type?: "string" | "list" | "map" | "perHost" | "secret";
+                            /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                             value?: string | string[] | {
                                 [key: string]: string;
                             };
@@ -11597,6 +11602,8 @@ export interface operations {
                             [key: string]: string;
                         };
                     };
+                    /** @description The run whose values `******` stands for in the variables of `plan`: to do a run again. */
+                    secretsOf?: string;
                     /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
                     target: string;
                     /** @description How many hosts the caller expects; needed where they are many. */

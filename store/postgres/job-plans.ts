@@ -90,6 +90,8 @@ export interface PlanContent {
   description: string
   chosen: readonly string[] | null
   values: Values
+  /** Names of secrets that the values name. */
+  ownSecrets: readonly string[]
   by: PrincipalId
 }
 
@@ -100,12 +102,22 @@ export async function insertPlan(
   content: PlanContent,
 ): Promise<void> {
   await tx.query(
-    `insert into job_plan (scope_id, job_name, name, description, chosen, own_values, steps, variables, scripts, secrets, sha256, created_by, updated_by)
-     select j.scope_id, j.name, $3, $4, $5, $6, j.steps, j.variables, j.scripts, j.secrets, j.sha256, $7, $7 from job j
+    `insert into job_plan (scope_id, job_name, name, description, chosen, own_values, own_secrets, steps, variables, scripts, secrets, sha256, created_by, updated_by)
+     select j.scope_id, j.name, $3, $4, $5, $6, $8, j.steps, j.variables, j.scripts, j.secrets, j.sha256, $7, $7 from job j
      where j.scope_id = $1 and j.name = $2`,
-    [scopeId, job, plan, content.description, content.chosen, JSON.stringify(content.values), content.by],
+    [...paramsOf({ scopeId, job, plan }, content), content.ownSecrets],
   )
 }
+
+const paramsOf = ({ scopeId, job, plan }: PlanKey, content: PlanContent) => [
+  scopeId,
+  job,
+  plan,
+  content.description,
+  content.chosen,
+  JSON.stringify(content.values),
+  content.by,
+]
 
 /** Changes what a plan chooses, under the job's lock; its steps stay as they are. */
 export async function updatePlan(
@@ -114,9 +126,9 @@ export async function updatePlan(
   content: PlanContent,
 ): Promise<void> {
   await tx.query(
-    `update job_plan set description = $4, chosen = $5, own_values = $6, updated_by = $7, updated_at = now(), revision = revision + 1
+    `update job_plan set description = $4, chosen = $5, own_values = $6, own_secrets = $8, updated_by = $7, updated_at = now(), revision = revision + 1
      where scope_id = $1 and job_name = $2 and name = $3`,
-    [scopeId, job, plan, content.description, content.chosen, JSON.stringify(content.values), content.by],
+    [...paramsOf({ scopeId, job, plan }, content), content.ownSecrets],
   )
 }
 
@@ -127,10 +139,10 @@ export async function syncPlan(
   synced: Omit<PlanContent, 'description'>,
 ): Promise<void> {
   await tx.query(
-    `update job_plan p set steps = j.steps, variables = j.variables, scripts = j.scripts, secrets = j.secrets, sha256 = j.sha256, chosen = $4, own_values = $5,
+    `update job_plan p set steps = j.steps, variables = j.variables, scripts = j.scripts, secrets = j.secrets, sha256 = j.sha256, chosen = $4, own_values = $5, own_secrets = $7,
        updated_by = $6, updated_at = now(), revision = p.revision + 1
      from job j where p.scope_id = $1 and p.job_name = $2 and p.name = $3 and j.scope_id = p.scope_id and j.name = p.job_name`,
-    [scopeId, job, plan, synced.chosen, JSON.stringify(synced.values), synced.by],
+    [scopeId, job, plan, synced.chosen, JSON.stringify(synced.values), synced.by, synced.ownSecrets],
   )
 }
 

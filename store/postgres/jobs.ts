@@ -1,7 +1,8 @@
 /** Jobs: what people author, one row each. */
-import type { JobDefinition, JobSteps } from '../../domain/job.schema.js'
+import type { JobDefinition } from '../../domain/job.schema.js'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { parseSecretUse } from '../../domain/secret.js'
+import { citedByVariables } from '../../domain/secret-variable.js'
 import { secretsOf, useOf } from '../../domain/step/step.js'
 import { parseUse } from '../../domain/script-library.js'
 import type { Db } from './pool.js'
@@ -58,7 +59,7 @@ export async function insertJob(tx: Db, { scopeId, job }: JobKey, content: JobCo
       JSON.stringify(variables),
       sha256,
       by,
-      ...citedBy(steps),
+      ...citedBy(content),
     ],
   )
   return result.rowCount === 1
@@ -114,16 +115,20 @@ export async function updateJob(tx: Db, { scopeId, job }: JobKey, content: JobCo
       JSON.stringify(variables),
       sha256,
       by,
-      ...citedBy(steps),
+      ...citedBy(content),
     ],
   )
 }
 
-/** Names of steps, and the scripts of the library and the secrets that they use, whatever version. */
-function citedBy(steps: JobSteps): [names: string[], scripts: string[], secrets: string[]] {
+/** Names of steps, the scripts of the library that they use, and the secrets that they and the variables name, whatever version. */
+function citedBy({
+  steps,
+  variables,
+}: JobDefinition): [names: string[], scripts: string[], secrets: string[]] {
   const scripts = steps.flatMap((step) => parseUse(useOf(step) ?? '')?.name ?? [])
   const secrets = steps.flatMap(secretsOf).flatMap((use) => parseSecretUse(use)?.name ?? [])
-  return [steps.map((step) => step.name), [...new Set(scripts)], [...new Set(secrets)]]
+  const cited = [...secrets, ...citedByVariables(variables)]
+  return [steps.map((step) => step.name), [...new Set(scripts)], [...new Set(cited)]]
 }
 
 /** It must have no plans. */

@@ -6,6 +6,7 @@ import { publicName } from '../../domain/script-library.js'
 import { type CompiledStep, hasHosts, hostStepOf, retryDelaysOf } from '../../domain/step/step.js'
 import { type Execution, executionColumns } from './executions.js'
 import { holdLaunch, launchesHeld } from './held-runs.js'
+import { insertRunSecrets } from './own-values.js'
 import { insertPlan } from './plans.js'
 import { type Db, one } from './pool.js'
 import { keepPublicTexts } from './script-uses.js'
@@ -72,6 +73,7 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
     ],
   )
   const { isHeld, ...execution } = one(made)
+  await insertRunSecrets(tx, { scopeId, executionId: execution.id }, plan.secrets ?? {})
   return isHeld ? holdLaunch(tx, execution) : execution
 }
 

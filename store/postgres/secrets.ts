@@ -49,6 +49,14 @@ export async function insertSecret(
   return result.rowCount === 1
 }
 
+/** A secret for one value of a variable: its name is new. */
+export async function insertOwnValue(tx: Db, key: SecretKey, createdBy: PrincipalId): Promise<void> {
+  await tx.query(
+    `insert into secret (scope_id, name, description, created_by, own_value) values ($1, $2, '', $3, true)`,
+    [key.scopeId, key.name, createdBy],
+  )
+}
+
 /** Secrets by name, after a cursor. @param filter.name part of it, any case */
 export async function listSecrets(
   db: Db,
@@ -58,7 +66,7 @@ export async function listSecrets(
 ): Promise<Secret[]> {
   const result = await db.query<Secret>(
     `select ${columns} from ${source}
-     where s.scope_id = $1 and s.name > $2 and s.removed_at is null
+     where s.scope_id = $1 and s.name > $2 and s.removed_at is null and not s.own_value
        and ($4::text is null or position(lower($4) in lower(s.name)) > 0)
      order by s.name limit $3`,
     [scopeId, page.after, page.limit, filter.name ?? null],
@@ -212,13 +220,14 @@ export async function listGivenSecrets(
   return result.rows
 }
 
-/** What uses a secret: steps of jobs, and of plans as they were frozen. */
+/** What uses a secret: steps and secret variables of jobs, and of plans as they were frozen, and plans' own values. */
 export interface SecretCitation {
   job: string
   /** Null for the job itself. */
   plan: string | null
-  step: string
-  /** The name under which the step gets it. */
+  /** Null of a variable, which is given to all script steps. */
+  step: string | null
+  /** The name under which steps get it. */
   as: string
   /** As the step says it: `db-password`, `db-password@3`. */
   uses: string
@@ -234,15 +243,25 @@ export async function listSecretCitations(
   limit: number,
 ): Promise<SecretCitation[]> {
   const result = await db.query<SecretCitation>(
-    `select c.job, c.plan, c.step, u.key as as, u.value as uses from (
+    `with c as (select c.job, c.plan, c.step, u.key as as, u.value as uses, c.n from (
        select j.name as job, null as plan, s->>'name' as step, s->'secrets' as secrets, n
        from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n) where j.scope_id = $1 and $2 = any(j.secrets)
        union all
        select p.job_name, p.name, s->>'name', s->'secrets', n
        from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n) where p.scope_id = $1 and $2 = any(p.secrets)) as c
      cross join lateral jsonb_each_text(case jsonb_typeof(c.secrets) when 'object' then c.secrets else '{}' end) as u (key, value)
-     where split_part(u.value, '@', 1) = $2 and ($4::int is null or u.value = $2 || '@' || $4)
-     order by c.job, c.plan nulls first, c.n, u.key limit $3`,
+     union all
+     select j.name, null, null, v->>'name', v->'value'->>'secret', 0 from job j, jsonb_array_elements(j.variables) as v
+     where j.scope_id = $1 and $2 = any(j.secrets) and v->>'type' = 'secret'
+     union all
+     select p.job_name, p.name, null, v->>'name', v->'value'->>'secret', 0 from job_plan p, jsonb_array_elements(p.variables) as v
+     where p.scope_id = $1 and $2 = any(p.secrets) and v->>'type' = 'secret'
+     union all
+     select p.job_name, p.name, null, o.key, o.value->>'secret', 0 from job_plan p, jsonb_each(p.own_values) as o (key, value)
+     where p.scope_id = $1 and $2 = any(p.own_secrets) and jsonb_typeof(o.value) = 'object')
+     select job, plan, step, "as", uses from c
+     where split_part(uses, '@', 1) = $2 and ($4::int is null or uses = $2 || '@' || $4)
+     order by job, plan nulls first, n, "as" limit $3`,
     [of.scopeId, of.secret, limit, of.version ?? null],
   )
   return result.rows

@@ -81,6 +81,7 @@ const allowed: Record<string, Allowed | 'nothing'> = {
   script_version: 'nothing',
   secret: 'nothing',
   secret_version: 'nothing',
+  run_secret: 'nothing',
   host_group_member: 'nothing',
   host_label: 'nothing',
   host_value: 'nothing',

@@ -465,6 +465,51 @@ describe('jobs on the command line', () => {
     ])
   })
 
+  it('keep values of secret variables to themselves, and as they are where a file says ******', async () => {
+    const own = join(folder, 'secret.yaml')
+    const key = join(folder, 'key.txt')
+    const values = { job: 'value-of-the-job', plan: 'value-of-the-plan', launch: 'value-of-the-launch' }
+    const text = (job: string, plan: string) =>
+      `job: keeps\nvariables:\n  - name: KEY\n    type: secret\n    value: ${job}\nsteps:\n  - name: show\n    language: sh\n    script: base64 < "$KEY_FILE"; cat "$KEY_FILE"\nplans:\n  own:\n    values:\n      KEY: ${plan}\n  whole: {}\n`
+    writeFileSync(own, text(values.job, values.plan))
+    const told: Ran[] = []
+    const tell = async (args: string[]) => {
+      const ran = await cli(args)
+      told.push(ran)
+      return ran
+    }
+    expect((await tell(['jobs', 'diff', own])).out).toContain('+    value: "****** (another one)"')
+    expect((await tell(['jobs', 'apply', own])).err).toBe('keeps is made; plans own, whole\n')
+    const exported = await tell(['jobs', 'export', 'keeps'])
+    expect(exported.out).toBe(text('"******"', '"******"'))
+    writeFileSync(own, exported.out)
+    expect((await tell(['jobs', 'diff', own])).err).toBe('keeps: nothing to change\n')
+    expect((await tell(['jobs', 'apply', own])).err).toBe('keeps is unchanged\n')
+    writeFileSync(own, `${exported.out.replace('KEY_FILE"; cat', 'KEY_FILE" ; cat')}`)
+    expect((await tell(['jobs', 'apply', '--sync', own])).err).toBe('keeps is changed; plans own, whole\n')
+    await tell(['jobs', 'show', 'keeps'])
+    await tell(['jobs', 'show', 'keeps/own', '--json'])
+    writeFileSync(key, values.launch)
+    const launch = (plan: string, ...more: string[]) =>
+      tell(['run', '-t', 'name:rack-a-1', '--job', `keeps/${plan}`, ...more])
+    for (const [ran, value] of [
+      [await launch('whole'), values.job],
+      [await launch('own'), values.plan],
+      [await launch('own', '--secret-file', `KEY=${key}`), values.launch],
+    ] as const) {
+      expect([ran.code, ran.out]).toEqual([0, expect.stringContaining(btoa(value))])
+      expect(ran.out).toContain('*'.repeat(value.length))
+      const run = /r-\d+/.exec(ran.out + ran.err)?.[0] ?? 'none'
+      expect((await tell(['runs', 'vars', run])).out).toMatch(/KEY +launch +\*{6}/)
+      expect((await tell(['runs', 'redo', run])).out).toContain(btoa(value))
+    }
+    const preview = await launch('own', '--secret-file', `KEY=${key}`, '--preview')
+    expect([preview.code, preview.out]).toEqual([0, expect.stringContaining('******')])
+    expect(await launch('own', '--secret', 'KEY=nobody')).toMatchObject({ code: 8 })
+    for (const { out, err } of told)
+      for (const value of Object.values(values)) expect(out + err).not.toContain(value)
+  })
+
   it('change when a file does, and their plans when they are synced', async () => {
     writeFileSync(file, document('').replace('echo hello', 'echo good day'))
     const diff = (await cli(['jobs', 'diff', file])).out

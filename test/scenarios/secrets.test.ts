@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { filesBelow, readIfThere } from '../helpers/folder'
 import { eventually, Scene } from '../helpers/scene'
 
 describe('secrets', () => {
@@ -189,20 +190,3 @@ describe('secrets', () => {
 
   it('every history that was made here replays', () => scene.expectReplays(), 60_000)
 })
-
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const at = path.join(folder, entry.name)
-    if (entry.isDirectory()) return entry.name === 'postgres' ? [] : filesBelow(at)
-    return entry.isFile() ? [at] : []
-  })
-}
-
-/** What ended or was removed meanwhile holds nothing. */
-function readIfThere(at: string): string {
-  try {
-    return readFileSync(at, 'latin1')
-  } catch {
-    return ''
-  }
-}

@@ -27,6 +27,8 @@ import {
 } from '../../store/postgres/sweeps.js'
 import { recoverLedger } from '../../store/postgres/recoveries.js'
 import { transaction } from '../../store/postgres/transaction.js'
+import { OWN_VALUE_KEPT_MS } from '../../domain/secret-variable.js'
+import { removeUnheldValues } from '../../store/postgres/own-values.js'
 import { removeOldBeats } from '../../store/postgres/ledger-beats.js'
 import { EXECUTE_PLAN, OPERATE, type OperateInput, type OperateResult } from '../../workflows/messages.js'
 import { startOptions } from '../../workflows/start.js'
@@ -67,6 +69,7 @@ export class Sweeper implements AsyncDisposable {
         await ensurePartitions(this.pool)
         await removeStale(this.pool)
         await removeOldBeats(this.pool)
+        await removeUnheldValues(this.pool, OWN_VALUE_KEPT_MS)
         this.tidiedAt = Date.now()
       }
       await endForgottenWorkflows(this.pool, this.client, this.logger)

@@ -33,7 +33,7 @@ export class KeptStream {
   private hash: Hash | undefined = createHash('sha256')
   private normalised: NormalisedHash | undefined
   private file: number | undefined
-  private readonly mask: Mask | undefined
+  readonly mask: Mask | undefined
   private readonly masking: MaskStream | undefined
   private isEnded = false
 

@@ -26,7 +26,7 @@ export interface Mask {
 /** Undefined where there is nothing to mask. */
 export function maskOf(values: Iterable<Uint8Array>): Mask | undefined {
   const patterns = patternsOf(values)
-  return patterns.length ? new Automaton(patterns) : undefined
+  return patterns.length ? new Automaton(patterns.sort((a, b) => Buffer.compare(a, b))) : undefined
 }
 
 /** Where it cannot be known any more what is secret, everything is. */
@@ -71,6 +71,18 @@ function countCharacters(bytes: Uint8Array): number {
   return count
 }
 
+/** How many nodes patterns have that share those of what they begin alike with: a value, with and without its last line end. */
+function countNodes(sorted: readonly Buffer[]): number {
+  let count = 1
+  for (const [index, pattern] of sorted.entries()) {
+    const before = sorted[index - 1] ?? Buffer.alloc(0)
+    let shared = 0
+    while (shared < pattern.length && pattern[shared] === before[shared]) shared++
+    count += pattern.length - shared
+  }
+  return count
+}
+
 /** Nodes are numbers, in arrays: a value of 64 KiB has as many of them. Node 0 is the root. */
 class Automaton implements Mask {
   readonly reach: number
@@ -85,8 +97,9 @@ class Automaton implements Mask {
   private readonly fromRoot = new Int32Array(256)
   private nodes = 1
 
+  /** @param patterns in the order of their bytes */
   constructor(patterns: readonly Buffer[]) {
-    const most = patterns.reduce((sum, pattern) => sum + pattern.length, 1)
+    const most = countNodes(patterns)
     this.reach = Math.max(...patterns.map((pattern) => pattern.length))
     this.depth = new Int32Array(most)
     this.match = new Int32Array(most)

@@ -45,6 +45,11 @@ export class TaskOutput {
     this.ended = ended
   }
 
+  /** What must not be seen of it; of both streams the same. */
+  get mask(): Mask | undefined {
+    return this.stdout.mask
+  }
+
   /** Output that still grows. `capped` is what an earlier life of the agent decided. */
   static open(folder: string, capBytes: number, capped: Capped | undefined, reading: Reading): TaskOutput {
     const streams = {

@@ -10,7 +10,6 @@ import {
 import { hasErrno } from '../files.js'
 import { type Cancel, type Capped, type Intent, type Result, toFinalUpdate } from '../journal/records.js'
 import { TaskFolder } from '../journal/task-folder.js'
-import type { Mask } from '../output/mask.js'
 import { TaskOutput } from '../output/task-output.js'
 import { uptimeMs } from '../process/proc.js'
 import { type AcceptHost, acceptDispatch } from './accept.js'
@@ -66,7 +65,7 @@ export class Tasks {
     const perspective = { names: this.host.names, aroundMs: Number(issuedAtMs) }
     return TaskOutput.open(folder.path, capOf(intent.spec), capped, {
       perspective,
-      mask: this.maskOf(id, intent),
+      mask: maskOfIntent(intent, id, this.host.keys),
     })
   }
 
@@ -241,8 +240,8 @@ export class Tasks {
     const comparable = exit !== undefined || task.intent?.bootId === this.host.journal.bootId
     const startedUptimeMs = comparable ? task.startedUptimeMs : undefined
     const durationMs = startedUptimeMs === undefined ? 0 : Math.max(0, endedUptimeMs - startedUptimeMs)
-    const mask = this.maskOf(task.id, task.intent)
-    task.result = withSaid({ ...toResult(verdict, task.order), ...ends, durationMs }, task, mask)
+    const result = { ...toResult(verdict, task.order), ...ends, durationMs }
+    task.result = withSaid(result, task, task.output.mask)
     task.phase = 'ended'
     await this.persistResult(task)
     await tidyTask(this.host, task)
@@ -322,10 +321,6 @@ export class Tasks {
       return false
     })
     return isOvertaken ? runner.reconsider() : undefined
-  }
-
-  private maskOf(id: string, intent: Intent | undefined): Mask | undefined {
-    return maskOfIntent(intent, id, this.host.keys)
   }
 
   private tell(update: TaskUpdate): void {

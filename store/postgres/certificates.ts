@@ -142,12 +142,17 @@ export async function insertCertificate(
   )
 }
 
+/** A worker has seen that the host of a certificate has its key. @param fingerprint sha256 of its DER */
+export async function markProven(tx: Db, fingerprint: Buffer): Promise<void> {
+  await tx.query('update certificate set proven_at = now() where fingerprint = $1', [fingerprint])
+}
+
 /** A certificate whose answer was lost was issued all the same: a host may have any of these keys. */
 const KEYS_OF_A_HOST = 4
 
 /**
- * Public keys of hosts (points, newest first) by the certificates that workers have signed for them: all that are good still,
- * and the newest one. Hosts without one are left out.
+ * Public keys of hosts (points, newest first) by the certificates that workers have signed for them: the latest that are good
+ * still, the newest one, and the one that the host has shown last that it has. Hosts without one are left out.
  */
 export async function listHostKeys(
   db: Db,
@@ -156,11 +161,11 @@ export async function listHostKeys(
 ): Promise<Map<HostId, Buffer[]>> {
   const result = await db.query<{ hostId: HostId; keys: Buffer[] }>(
     `select host_id as "hostId", array_agg(public_key order by n) as keys from (
-       select host_id, public_key, max(not_after) as not_after,
-         row_number() over (partition by host_id order by min(issued_at) desc, min(serial)) as n
+       select host_id, public_key, max(not_after) as not_after, max(proven_at) as proven_at,
+         max(max(proven_at)) over (partition by host_id) as last_proven_at, row_number() over (partition by host_id order by min(issued_at) desc, min(serial)) as n
        from certificate where scope_id = $1 and host_id = any($2) and public_key is not null and revoked_at is null
        group by host_id, public_key) k
-     where n = 1 or (n <= $3 and not_after > now()) group by host_id order by host_id`,
+     where n = 1 or (n <= $3 and not_after > now()) or proven_at = last_proven_at group by host_id order by host_id`,
     [scopeId, hostIds, KEYS_OF_A_HOST],
   )
   return new Map(result.rows.map((row) => [row.hostId, row.keys]))

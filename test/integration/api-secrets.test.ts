@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { ScopeId } from '../../domain/id'
 import { transaction } from '../../store/postgres/transaction'
-import { listHostKeys } from '../../store/postgres/certificates'
+import { listHostKeys, markProven } from '../../store/postgres/certificates'
 import { listGivenSecrets } from '../../store/postgres/secrets'
 import { openEnvelope } from '../../store/secret-envelope'
 import { addSecretsKey } from '../helpers/two-scopes'
@@ -276,6 +276,28 @@ describe('the keys of a host', () => {
       [one, [3, 2]],
       [two, [5]],
     ])
+  })
+})
+
+describe('the keys of a host whose renewals were lost', () => {
+  it('have the one among them that it has shown last that it has, however many came after it', async () => {
+    const [host] = await api.addHosts(api.scopeId, ['lost-1'])
+    for (let key = 1; key <= 8; key++)
+      await api.pool.query(
+        `insert into certificate (scope_id, serial, host_id, issued_at, not_after, fingerprint, public_key)
+         values ($1, $2, $3, now() - $4::int * interval '1 hour', now() + interval '1 day', $5, $6)`,
+        [api.scopeId, `lost-${key}`, host, 10 - key, Buffer.from(`lost-${key}`), Buffer.from([key])],
+      )
+    const points = async () => {
+      const keys = await listHostKeys(api.pool, api.scopeId, [host!])
+      return keys.get(host!)?.map((point) => point[0])
+    }
+    expect(await points()).toEqual([8, 7, 6, 5])
+    await markProven(api.pool, Buffer.from('lost-1'))
+    await markProven(api.pool, Buffer.from('lost-2'))
+    expect(await points()).toEqual([8, 7, 6, 5, 2])
+    await markProven(api.pool, Buffer.from('lost-7'))
+    expect(await points()).toEqual([8, 7, 6, 5])
   })
 })
 

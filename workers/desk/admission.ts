@@ -9,6 +9,7 @@ import {
   type CertificateRequest,
   type CertificateSubject,
   findCertificateHost,
+  markProven,
   findJoinedHost,
   isGatewayRevoked,
 } from '../../store/postgres/certificates.js'
@@ -84,7 +85,8 @@ async function admitRenewal(tx: Db, request: Of<'renewal'>): Promise<Certificate
     )
   }
   // What was issued is written by workers alone, so that the certificate need not be verified but found.
-  const host = await findCertificateHost(tx, createHash('sha256').update(currentCertificate).digest())
+  const fingerprint = createHash('sha256').update(currentCertificate).digest()
+  const host = await findCertificateHost(tx, fingerprint)
   if (!host)
     throw new PlatformError('certificate_revoked', 'the certificate was revoked or never issued here')
   const current = new X509Certificate(currentCertificate)
@@ -92,6 +94,7 @@ async function admitRenewal(tx: Db, request: Of<'renewal'>): Promise<Certificate
     throw new PlatformError('certificate_wrong', 'the certificate has expired; join again with a new token')
   if (!verify('sha256', renewalProof(csr), current.publicKey, proof))
     throw new PlatformError('certificate_wrong', 'the renewal was not signed by the key of the certificate')
+  await markProven(tx, fingerprint)
   return { scopeId: host.scopeId, hostId: host.hostId, gateway: null }
 }
 

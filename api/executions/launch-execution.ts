@@ -30,7 +30,7 @@ export const launchExecution = operation({
   policy: 'execution.launch',
   summary: 'Launch a plan or a script',
   description:
-    'Answers as soon as the execution is written; it starts by itself, even where Temporal is away for a while.',
+    'Answers as soon as the execution is written; it starts by itself, even where Temporal is away for a while. A request that gives values of variables is repeated with the same token.',
   status: 201,
   secret: ({ body }) => mayGiveValues(body.variables) || giveValues(body.plan?.variables),
   body: launchSchema,

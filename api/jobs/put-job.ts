@@ -19,7 +19,7 @@ export const putJob = operation({
   policy: 'job.write',
   summary: 'Make a job, or replace it',
   description:
-    'Without `revision` it must be new. Its plans keep the steps that they have until they are synced. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.',
+    'Without `revision` it must be new. Its plans keep the steps that they have until they are synced. Where somebody else was faster, the answer is 409 and `details.current` is what is there now. A request that gives the value of a secret variable is repeated with the same token.',
   params: jobParams,
   secret: ({ body }) => giveValues(body.variables),
   body: z.strictObject({

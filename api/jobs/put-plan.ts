@@ -22,7 +22,7 @@ export const putPlan = operation({
   policy: 'job.write',
   summary: 'Make a plan of a job, or change it',
   description:
-    'A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new. With `jobRevision` it is synced in the same breath, and chooses of the steps that the job has now.',
+    'A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new. With `jobRevision` it is synced in the same breath, and chooses of the steps that the job has now. A request that gives values is repeated with the same token.',
   params: planParams,
   secret: ({ body }) => mayGiveValues(body.values),
   body: z.strictObject({

@@ -586,7 +586,7 @@ export interface paths {
         get: operations["get-job"];
         /**
          * Make a job, or replace it
-         * @description Without `revision` it must be new. Its plans keep the steps that they have until they are synced. Where somebody else was faster, the answer is 409 and `details.current` is what is there now.
+         * @description Without `revision` it must be new. Its plans keep the steps that they have until they are synced. Where somebody else was faster, the answer is 409 and `details.current` is what is there now. A request that gives the value of a secret variable is repeated with the same token.
          */
         put: operations["put-job"];
         post?: never;
@@ -625,7 +625,7 @@ export interface paths {
         get: operations["get-plan"];
         /**
          * Make a plan of a job, or change it
-         * @description A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new. With `jobRevision` it is synced in the same breath, and chooses of the steps that the job has now.
+         * @description A new one gets the steps that the job has now; one that is there keeps its steps until it is synced. Without `revision` it must be new. With `jobRevision` it is synced in the same breath, and chooses of the steps that the job has now. A request that gives values is repeated with the same token.
          */
         put: operations["put-plan"];
         post?: never;
@@ -894,7 +894,7 @@ export interface paths {
         put?: never;
         /**
          * Launch a plan or a script
-         * @description Answers as soon as the execution is written; it starts by itself, even where Temporal is away for a while.
+         * @description Answers as soon as the execution is written; it starts by itself, even where Temporal is away for a while. A request that gives values of variables is repeated with the same token.
          */
         post: operations["launch-execution"];
         delete?: never;

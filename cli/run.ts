@@ -49,7 +49,26 @@ export interface RunOptions extends LaunchOptions, SqlOptions {
 }
 
 export async function run(terminal: Terminal, words: string[], options: RunOptions): Promise<void> {
-  await launchAndFollow(terminal, connect(), launchOf(words, options), options)
+  const drover = connect()
+  const request = launchOf(words, options)
+  if (request.job && options.set.length) await refuseShown(drover, request.job, options.set)
+  await launchAndFollow(terminal, drover, request, options)
+}
+
+/** What stands on a command line is no secret any more: nothing is made of it. @throws UsageError */
+async function refuseShown(
+  drover: Drover,
+  job: { name: string; plan: string },
+  set: readonly string[],
+): Promise<void> {
+  const { variables } = await drover.plan(job.name, job.plan)
+  const shown = set
+    .map((pair) => parsePair(pair)[0])
+    .find((name) => variables.some((one) => one.name === name && one.type === 'secret'))
+  if (shown === undefined) return
+  throw new UsageError(
+    `${shown} is a secret, and command lines can be read by everybody on this machine: take another value, and give it with --secret-file ${shown}=PATH, or name a secret with --secret ${shown}=NAME`,
+  )
 }
 
 export async function launchAndFollow(

@@ -506,6 +506,8 @@ describe('jobs on the command line', () => {
     const preview = await launch('own', '--secret-file', `KEY=${key}`, '--preview')
     expect([preview.code, preview.out]).toEqual([0, expect.stringContaining('******')])
     expect(await launch('own', '--secret', 'KEY=nobody')).toMatchObject({ code: 8 })
+    const shown = await launch('own', '--set', 'KEY=typed')
+    expect([shown.code, shown.err]).toEqual([2, expect.stringContaining('--secret-file KEY=PATH')])
     for (const { out, err } of told)
       for (const value of Object.values(values)) expect(out + err).not.toContain(value)
   })

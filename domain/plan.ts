@@ -1,11 +1,13 @@
 /** Plans: compiling what a person wrote into the immutable list of steps that the workflow interprets. */
 import type { DbAccount } from './db-account.js'
 import { PlatformError } from './errors.js'
+import { inlinePlans, type NestablePlan } from './inline-plans.js'
 import type { PlanName } from './job.js'
+import type { NestedPlan } from './nested-plan.js'
 import type { PlanInput } from './plan.schema.js'
 import type { FrozenSecret } from './secret.js'
 import type { Sha256, UsedScript } from './step/script-step.js'
-import { type CompiledStep, compileStep, hostStepOf } from './step/step.js'
+import { type CompiledStep, hostStepOf } from './step/step.js'
 import { type CompiledVariable, compileVariables } from './variable.js'
 import type { Values } from './variable.schema.js'
 
@@ -14,8 +16,10 @@ import type { Values } from './variable.schema.js'
  * 2: steps may have `retry` and `when`, and may be waits.
  * 3: there may be variables, steps may be SQL, and they may have `secrets`. An older worker would run them without: it is given
  * no such plan, and takes all others.
+ * 4: steps may be of nested plans.
  */
-export const IR_VERSION = 3
+export const IR_VERSION = 4
+const WITH_VARIABLES = 3
 const OF_BEFORE = 2
 
 /** Largest compiled plan, in characters of JSON: Temporal warns at 512 KiB, and one workflow task must stay under 4 MiB. */
@@ -29,6 +33,8 @@ export interface CompiledPlan {
   /** With the values that the run begins with; left out where there are none. */
   variables?: CompiledVariable[]
   steps: CompiledStep[]
+  /** Visits of plans that are nested; left out where there are none. */
+  nested?: NestedPlan[]
 }
 
 /** What a plan is launched with. */
@@ -45,6 +51,7 @@ export interface Found {
   /** Of steps, and of the database accounts that they name. */
   secrets: ReadonlyMap<string, FrozenSecret>
   dbAccounts: ReadonlyMap<string, DbAccount>
+  nested: ReadonlyMap<string, NestablePlan>
 }
 
 export interface PlanSources extends Partial<Found> {
@@ -58,29 +65,35 @@ export interface Compilation {
 }
 
 /**
- * @throws PlatformError script_too_large, plan_invalid, plan_too_large, variable_unknown, variable_required
+ * @param input job: of which plan it is, if any; ofJob: or of which job, where it is checked for all of its plans
+ * @throws PlatformError script_too_large, plan_invalid, plan_too_large, plan_circular, plan_too_deep, variable_unknown, variable_required
  */
 export function compilePlan(
-  input: PlanInput & { job?: PlanName },
-  { sha256, used = new Map(), secrets = new Map(), dbAccounts = new Map() }: PlanSources,
+  input: PlanInput & { job?: PlanName; ofJob?: string },
+  {
+    sha256,
+    used = new Map(),
+    secrets = new Map(),
+    dbAccounts = new Map(),
+    nested: plans = new Map(),
+  }: PlanSources,
   values: LaunchValues = {},
 ): Compilation {
   const scripts = new Map<string, string>()
-  const variables = compileVariables(
-    input.variables ?? [],
-    [values.launch ?? {}, values.own ?? {}],
-    values.launch !== undefined,
-  )
-  const sources = { sha256, used, secrets, dbAccounts, texts: scripts, variables }
-  const steps = input.steps.map((_, index) => compileStep(input.steps, index, sources))
+  const isLaunch = values.launch !== undefined
+  const own = compileVariables(input.variables ?? [], [values.launch ?? {}, values.own ?? {}], isLaunch)
+  const sources = { sha256, used, secrets, dbAccounts, texts: scripts, variables: own }
+  const { name, job, ofJob = job?.job } = input
+  const { steps, nested, ...inner } = inlinePlans(input.steps, ofJob, { nested: plans, sources, isLaunch })
+  const variables = [...own, ...inner.variables]
   const isNew = variables.length > 0 || steps.some(isOfNow)
-  const { name, job } = input
   const plan = {
-    irVersion: isNew ? IR_VERSION : OF_BEFORE,
+    irVersion: nested.length ? IR_VERSION : isNew ? WITH_VARIABLES : OF_BEFORE,
     name,
     ...(job ? { job } : {}),
     ...(variables.length ? { variables } : {}),
     steps,
+    ...(nested.length ? { nested } : {}),
   }
   const size = JSON.stringify(plan).length
   if (size > PLAN_MAX_CHARACTERS) {

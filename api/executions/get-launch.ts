@@ -1,9 +1,12 @@
 /** GET /executions/{executionId}/launch: the launch that would do the same again, to be edited first. */
 import { z } from 'zod'
+import { around, type NestedPlan } from '../../domain/nested-plan.js'
+import type { CompiledPlan } from '../../domain/plan.js'
 import { planSchema } from '../../domain/plan.schema.js'
 import type { FrozenSecret } from '../../domain/secret.js'
 import { type CompiledStep, hostStepOf } from '../../domain/step/step.js'
 import type { Language } from '../../domain/script.js'
+import { variablesIn } from '../../domain/variable-source.js'
 import type { CompiledVariable } from '../../domain/variable.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { readScripts } from '../../store/postgres/scripts.js'
@@ -18,7 +21,7 @@ export const getLaunch = operation({
   policy: 'execution.launch',
   summary: 'Get a launch that does the same again',
   description:
-    'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.',
+    'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, nested plans by their revisions, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.',
   params: executionParams,
   response: z
     .object({ target: z.string(), expiresInMs: z.int(), plan: planSchema })
@@ -34,16 +37,41 @@ export const getLaunch = operation({
       return step && !step.source ? step.scriptSha256 : []
     })
     const texts = await readScripts(pool, scope.id, own)
-    const variables = plan.variables ? { variables: plan.variables.map(toVariable) } : {}
-    const steps = plan.steps.map((step) => toInput(step, texts))
+    const known = variablesIn(plan, undefined)
+    const variables = known.length ? { variables: known.map(toVariable) } : {}
+    const steps = plan.steps.flatMap((step, position): PlannedStep[] => {
+      const visit = around(plan, step.within).at(-1)
+      if (!visit) return [toInput(step, texts)]
+      return visit.first === position ? [toPlanInput(plan, visit)] : []
+    })
     return { target, expiresInMs, plan: { name, ...variables, steps } }
   },
 })
 
-/** With the value that the run began with. */
-const toVariable = (variable: CompiledVariable) => ({ ...variable, description: '', required: false })
+type PlannedStep = z.input<typeof planSchema>['steps'][number]
 
-function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
+/** With the value that the run began with. */
+const toVariable = ({ within: _within, ...variable }: CompiledVariable) => ({
+  ...variable,
+  description: '',
+  required: false,
+})
+
+/** The step that brings a nested plan; what its variables began with is said, where they follow none. */
+function toPlanInput(plan: CompiledPlan, visit: NestedPlan): PlannedStep {
+  const { first: _first, end: _end, within: _within, follows = {}, ...fields } = visit
+  const own = variablesIn(plan, plan.nested?.indexOf(visit)).filter(
+    ({ name }) => !Object.hasOwn(follows, name),
+  )
+  const values = Object.fromEntries(own.map(({ name, value }) => [name, value]))
+  const type = 'plan' as const
+  return { ...fields, type, ...(visit.follows ? { follows } : {}), ...(own.length ? { values } : {}) }
+}
+
+function toInput(
+  { path: _path, within: _within, ...step }: CompiledStep,
+  texts: ReadonlyMap<string, string>,
+): PlannedStep {
   if (step.type === 'wait') return step
   const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, ...rest } = step
   const text = texts.get(scriptSha256)

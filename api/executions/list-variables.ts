@@ -1,6 +1,7 @@
 /** GET /executions/{executionId}/variables: what a run's variables held, step by step, and who set them. */
 import { z } from 'zod'
 import { valueSchema, variableSchema } from '../../domain/variable.schema.js'
+import { visitOf } from '../../domain/nested-plan.js'
 import type { CompiledVariable } from '../../domain/variable.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { isText, toValue } from '../../store/postgres/variable-value.js'
@@ -8,7 +9,7 @@ import { listRunValues, listStepInputs } from '../../store/postgres/variables.js
 import { idField, timeField, toTime } from '../fields.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
-import { executionParams } from './schema.js'
+import { executionParams, inPlanField } from './schema.js'
 
 const heldFields = {
   value: valueSchema.describe('What is no UTF-8 in it stands as replacement characters.'),
@@ -18,6 +19,7 @@ const heldFields = {
 const variableViewSchema = z
   .object({
     name: z.string(),
+    in: inPlanField,
     type: variableSchema.shape.type,
     changeable: z.boolean(),
     initial: valueSchema,
@@ -61,26 +63,32 @@ export const listVariables = operation({
       value: toValue(type, items),
       isText: isText(items),
     })
-    const items = (plan?.variables ?? []).map(({ name, type, changeable, value }) => ({
-      name,
-      type,
-      changeable,
-      initial: value,
-      inputs: inputs
-        .filter((input) => input.name === name)
-        .map((input) => ({ position: input.position, ...held(type, input.items) })),
-      values: values
-        .filter((one) => one.name === name)
-        .map(({ position, items, hostId, hostName, hosts, agreed, decidedAt }) => ({
-          position,
-          ...held(type, items),
-          hostId,
-          hostName,
-          hosts,
-          agreed,
-          at: toTime(decidedAt),
-        })),
-    }))
+    const isOf = (variable: CompiledVariable) => (one: { name: string; position: number }) =>
+      one.name === variable.name && plan?.steps[one.position]?.within === variable.within
+    const items = (plan?.variables ?? []).map((variable) => {
+      const { name, type, changeable, value, within } = variable
+      return {
+        name,
+        in: plan ? visitOf(plan, within) : null,
+        type,
+        changeable,
+        initial: value,
+        inputs: inputs
+          .filter(isOf(variable))
+          .map((input) => ({ position: input.position, ...held(type, input.items) })),
+        values: values
+          .filter(isOf(variable))
+          .map(({ position, items, hostId, hostName, hosts, agreed, decidedAt }) => ({
+            position,
+            ...held(type, items),
+            hostId,
+            hostName,
+            hosts,
+            agreed,
+            at: toTime(decidedAt),
+          })),
+      }
+    })
     return { items }
   },
 })

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { compareSteps, type StepChange } from '../../domain/launch-digest.js'
 import { type LabelShare, whyConfirm } from '../../domain/launch.js'
+import { visitOf } from '../../domain/nested-plan.js'
 import { foldNodeset } from '../../domain/nodeset.js'
 import { type CompiledStep, hostStepOf, stepTypes } from '../../domain/step/step.js'
 import { valueSchema, variableSchema } from '../../domain/variable.schema.js'
@@ -22,6 +23,7 @@ import {
   nameOf,
   UNNAMED,
 } from './launch-request.js'
+import { inPlanField } from './schema.js'
 
 /** Labels and groups shown: those of which the launch touches the largest part. */
 const SHARES_SHOWN = 20
@@ -48,6 +50,7 @@ const previewSchema = z
       z.object({
         position: z.int(),
         name: z.string(),
+        in: inPlanField,
         type: z.enum(stepTypes),
         uses: z.string().nullable(),
         language: z.string().nullable(),
@@ -66,7 +69,9 @@ const previewSchema = z
       }),
     ),
     variables: z
-      .array(z.object({ name: z.string(), type: variableSchema.shape.type, value: valueSchema }))
+      .array(
+        z.object({ name: z.string(), in: inPlanField, type: variableSchema.shape.type, value: valueSchema }),
+      )
       .describe('With the values that the run would begin with.'),
     removed: z.array(z.string()).describe('Steps that `last` had.'),
     last: z
@@ -113,8 +118,16 @@ export const previewLaunch = operation({
       away,
       confirm: whyConfirm(hosts.length, shares) ?? null,
       shares: largest(shares, groups),
-      steps: steps.map((step, position) => stepOf(step, position, changes[position])),
-      variables: (compilation.plan.variables ?? []).map(({ name, type, value }) => ({ name, type, value })),
+      steps: steps.map((step, position) => ({
+        ...stepOf(step, position, changes[position]),
+        in: visitOf(compilation.plan, step.within),
+      })),
+      variables: (compilation.plan.variables ?? []).map(({ name, type, value, within }) => ({
+        name,
+        in: visitOf(compilation.plan, within),
+        type,
+        value,
+      })),
       removed,
       last: last ? { id: last.id, hosts: last.hosts, endedAt: toTime(last.endedAt) } : null,
       predicted: predict(past),

@@ -41,8 +41,8 @@ export const putJob = operation({
     const key = { scopeId: scope.id, job: params.job }
     const { revision, ...rest } = body
     const { steps, variables } = body
-    const hold = await checkDefinition(tx, scope.id, { name: params.job, steps, variables })
-    const content = { ...rest, sha256: hashDefinition(body), by: caller.principalId }
+    const { nested, hold } = await checkDefinition(tx, scope.id, { name: params.job, steps, variables })
+    const content = { ...rest, nested, sha256: hashDefinition(body), by: caller.principalId }
     if (revision === undefined) {
       if (!(await insertJob(tx, key, content)))
         throw new PlatformError('name_taken', `there is a job ${key.job}; give its revision to replace it`)

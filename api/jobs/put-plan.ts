@@ -6,6 +6,7 @@ import { chosenSchema } from '../../domain/job.schema.js'
 import { compileVariables } from '../../domain/variable.js'
 import { valuesSchema } from '../../domain/variable.schema.js'
 import { getPlan, insertPlan, syncPlan, updatePlan } from '../../store/postgres/job-plans.js'
+import { keepRevision } from '../../store/postgres/plan-revisions.js'
 import { descriptionField, revisionField } from '../fields.js'
 import { operation } from '../operation.js'
 import { checkSeen } from '../seen.js'
@@ -65,6 +66,7 @@ export const putPlan = operation({
       await updatePlan(tx, key, content)
       if (jobRevision !== undefined) await syncPlan(tx, key, content)
     }
+    await keepRevision(tx, key)
     return planView(withoutSteps(await mustFindPlan(tx, key)))
   },
 })

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { syncChosen, syncValues } from '../../domain/job.js'
 import { listOutdated, listPlanNames, syncPlan } from '../../store/postgres/job-plans.js'
+import { keepRevision } from '../../store/postgres/plan-revisions.js'
 import type { JobKey } from '../../store/postgres/jobs.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { nameField, revisionField } from '../fields.js'
@@ -69,7 +70,9 @@ export const syncPlans = operation({
       }
       const { chosen, dropped } = now
       const { values, droppedValues } = syncValues(job.variables, plan.values)
-      await syncPlan(tx, { ...key, plan: plan.name }, { chosen, values, by: caller.principalId })
+      const planKey = { ...key, plan: plan.name }
+      await syncPlan(tx, planKey, { chosen, values, by: caller.principalId })
+      await keepRevision(tx, planKey)
       synced.push({ plan: plan.name, dropped, droppedValues })
     }
     return { synced, refused, more: found.length > MOST_PLANS }

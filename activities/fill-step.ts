@@ -2,7 +2,7 @@
 import { type CompiledScriptStep, placeFault } from '../domain/step/script-step.js'
 import type { CompiledSqlStep } from '../domain/step/sql-step.js'
 import type { CompiledHostStep } from '../domain/step/step.js'
-import { TIMEOUT_MAX_MS } from '../domain/script.js'
+import { capLimit, TIMEOUT_MAX_MS } from '../domain/script.js'
 import { piecesOf } from '../domain/variable.js'
 import type { Input } from './step-inputs.js'
 
@@ -66,8 +66,8 @@ function textOf(bytes: Buffer, what: string): string {
   return text
 }
 
-const limitIn = ({ timeoutMs }: CompiledHostStep, fill: Fill): number =>
-  typeof timeoutMs === 'number' ? timeoutMs : limitOf(fill(timeoutMs), timeoutMs)
+const limitIn = ({ timeoutMs, timeoutMaxMs }: CompiledHostStep, fill: Fill): number =>
+  typeof timeoutMs === 'number' ? timeoutMs : capLimit(limitOf(fill(timeoutMs), timeoutMs), timeoutMaxMs)
 
 function limitOf(bytes: Buffer, reference: string): number {
   const text = bytes.toString('latin1')

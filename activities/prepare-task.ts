@@ -13,6 +13,7 @@ import { freezeInputs, type Input } from './step-inputs.js'
 export interface Task {
   step: FilledStep
   inputs: readonly Input[]
+  plan: CompiledPlan
   /** The step's place in the plan. */
   position: number
 }
@@ -33,7 +34,7 @@ export async function prepareTask(
 ): Promise<Task | undefined> {
   const inputs = await freezeInputs(tx, key, plan, position)
   try {
-    return { step: fillStep(step, inputs), inputs, position }
+    return { step: fillStep(step, inputs), inputs, plan, position }
   } catch (error) {
     if (!(error instanceof FillFault)) throw error
     await endUnfit(tx, { key, position, hosts }, error)

@@ -3,6 +3,7 @@ import type { StepExecutionId } from '../domain/id.js'
 import type { StepState } from '../domain/step-execution.js'
 import { appendEvents } from '../store/postgres/events.js'
 import type { Execution, StepExecution } from '../store/postgres/executions.js'
+import { variablesIn } from '../domain/variable-source.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
 import { decideValues, type DecidedValue, insertRunValues } from '../store/postgres/variables.js'
@@ -23,7 +24,8 @@ export async function settleVariables(tx: Db, settling: Settling): Promise<strin
   const { key, execution, step, verdict } = settling
   if (verdict !== 'succeeded' && verdict !== 'ignored') return []
   const plan = await findPlan(tx, key.scopeId, execution.planHash)
-  const shared = plan?.variables?.filter(({ changeable, type }) => changeable && type !== 'perHost') ?? []
+  const known = plan ? variablesIn(plan, plan.steps[step.position]?.within) : []
+  const shared = known.filter(({ changeable, type }) => changeable && type !== 'perHost')
   if (!shared.length) return []
   const names = shared.map(({ name }) => name)
   const decided = await decideValues(tx, key, names)

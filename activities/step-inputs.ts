@@ -2,12 +2,14 @@
 import type { HostId, StepExecutionId } from '../domain/id.js'
 import type { CompiledPlan } from '../domain/plan.js'
 import { type CompiledVariable, itemsOf } from '../domain/variable.js'
+import { sourcesOf, variablesIn } from '../domain/variable-source.js'
 import type { Db } from '../store/postgres/pool.js'
 import {
   insertInputs,
-  listHostValuesBefore,
   listInputs,
-  listValuesBefore,
+  listNewestHostValues,
+  listNewestValues,
+  type SourcesByName,
   type StoredValue,
 } from '../store/postgres/variables.js'
 import type { Key } from './owner.js'
@@ -30,14 +32,15 @@ export async function freezeInputs(
   plan: CompiledPlan,
   position: number,
 ): Promise<Input[]> {
-  const variables = plan.variables ?? []
+  const within = plan.steps[position]?.within
+  const variables = variablesIn(plan, within)
   const names = variables.filter(isShared).map(({ name }) => name)
   const frozen = new Map<string, Buffer[]>()
   if (names.length) {
     const known = await listInputs(tx, key)
     for (const { name, items } of known) frozen.set(name, items)
     if (!known.length) {
-      const inputs = await valuesBefore(tx, key, plan, position)
+      const inputs = await valuesAt(tx, key, plan, { within, before: position })
       await insertInputs(
         tx,
         key,
@@ -54,37 +57,55 @@ export async function freezeInputs(
   }))
 }
 
-/** What the variables hold when the steps before a position have ended. */
-export async function valuesBefore(
+/** A place in a run, with the visit of a nested plan whose names are known there. */
+export interface Place {
+  within: number | undefined
+  before: number
+}
+
+/** What the variables that are known at a place hold when the steps before it have ended. */
+export async function valuesAt(
   db: Db,
   key: Key,
   plan: CompiledPlan,
-  position: number,
+  { within, before }: Place,
 ): Promise<Map<string, Buffer[]>> {
-  const variables = plan.variables ?? []
+  const variables = variablesIn(plan, within)
   const values = new Map<string, Buffer[]>(variables.map((variable) => [variable.name, bytesOf(variable)]))
-  const names = variables.filter(isShared).map(({ name }) => name)
-  if (!names.length) return values
-  for (const { name, items } of await listValuesBefore(db, key, names, position)) values.set(name, items)
+  const sources = sourcesFor(plan, variables.filter(isShared), before)
+  if (!sources.size) return values
+  for (const { name, items } of await listNewestValues(db, key, sources)) values.set(name, items)
   return values
 }
+
+const sourcesFor = (
+  plan: CompiledPlan,
+  variables: readonly CompiledVariable[],
+  before: number,
+): SourcesByName => new Map(variables.map((variable) => [variable.name, sourcesOf(plan, variable, before)]))
 
 /** What single hosts hold of their own, by host; only what they have set themselves. */
 export async function hostInputs(
   db: Db,
   key: Key,
-  inputs: readonly Input[],
+  plan: CompiledPlan,
   of: { hostIds: readonly HostId[]; position: number },
 ): Promise<Map<HostId, StoredValue[]>> {
-  const names = inputs.filter((input) => input.type === 'perHost').map(({ name }) => name)
+  const variables = variablesIn(plan, plan.steps[of.position]?.within)
   const own = new Map<HostId, StoredValue[]>()
-  if (!names.length) return own
-  for (const { hostId, name, items } of await listHostValuesBefore(db, key, { ...of, names }))
+  const sources = sourcesFor(
+    plan,
+    variables.filter((variable) => variable.type === 'perHost'),
+    of.position,
+  )
+  if (!sources.size) return own
+  for (const { hostId, name, items } of await listNewestHostValues(db, key, sources, of.hostIds))
     own.set(hostId, [...(own.get(hostId) ?? []), { name, items }])
   return own
 }
 
-/** Whether what scripts make of it holds for all hosts of the steps after them. */
-const isShared = (variable: CompiledVariable) => variable.changeable && variable.type !== 'perHost'
+/** Whether all hosts have one value of it, which steps may change, or which one of a nested plan follows. */
+const isShared = (variable: CompiledVariable) =>
+  (variable.changeable || variable.within !== undefined) && variable.type !== 'perHost'
 
 const bytesOf = (variable: CompiledVariable) => itemsOf(variable.value).map((item) => Buffer.from(item))

@@ -45,11 +45,12 @@ export async function showJob(terminal: Terminal, text: string, options: Json): 
   terminal.data([job.name, harmless(job.description), job.tags.join(', ')].filter(Boolean).join('\n'))
   const steps = job.steps.map((step, at) => [at + 1, step.name, stepText(step)])
   terminal.data(tableOf(['STEP', 'NAME', 'DOES'], steps))
+  sayChanged(terminal, job)
   if (!plans.length) return terminal.talk(`no plans; name some under "plans" of its document`)
   const rows = plans.map((one) => [
     `${job.name}/${one.name}`,
     one.chosen?.join(', ') ?? 'all steps',
-    one.needsSync ? 'needs a sync' : 'in sync',
+    stateOf(one),
     one.description,
   ])
   terminal.data(tableOf(['PLAN', 'STEPS', 'STATE', 'DESCRIPTION'], rows))
@@ -59,8 +60,38 @@ function showPlan(terminal: Terminal, plan: Plan, options: Json): void {
   if (options.json) return terminal.json(plan)
   const text = printPlan(plan, plan.chosen)
   terminal.raw(terminal.interactive ? harmless(text) : text)
+  sayChanged(terminal, plan)
   if (plan.needsSync)
     terminal.talk(`needs a sync: see what it changes with drover jobs diff --plan ${plan.job}/${plan.name}`)
+}
+
+function stateOf({ needsSync, changedPlans }: PlanSummary): string {
+  const changed = changedPlans.length ? `${changedPlans.map(({ plan }) => plan).join(', ')} changed` : ''
+  return [needsSync ? 'needs a sync' : '', changed].filter(Boolean).join('; ') || 'in sync'
+}
+
+/** Of the plans that its steps bring: they never follow by themselves. */
+function sayChanged(terminal: Terminal, { changedPlans }: Pick<PlanSummary, 'changedPlans'>): void {
+  for (const { plan, newest } of changedPlans)
+    terminal.talk(
+      `${plan} has changed since: its revision is ${newest} now, which the step must name to bring it`,
+    )
+}
+
+/** Which steps bring a plan. */
+export async function listUses(terminal: Terminal, text: string, options: Json): Promise<void> {
+  const { job, plan } = parseJob(text)
+  if (plan === undefined) throw new UsageError(`"${text}" is not a plan; write deploy-site/staging`)
+  const answer = await connect().planCitations(job, plan)
+  if (options.json) return terminal.json(answer)
+  if (!answer.items.length) return terminal.talk(`no step brings ${text}`)
+  const rows = answer.items.map((one) => [
+    one.plan === null ? one.job : `${one.job}/${one.plan}`,
+    one.step,
+    one.uses,
+  ])
+  terminal.data(tableOf(['JOB OR PLAN', 'STEP', 'BRINGS'], rows))
+  if (answer.more) terminal.talk('there are more')
 }
 
 /** What a sync would change in a plan. */

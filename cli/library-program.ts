@@ -128,6 +128,11 @@ export function addJobs(program: Command, terminal: Terminal): void {
     .addOption(asJson())
     .action(async (job, plans, options) => (await load()).syncJob(terminal, job, plans, options))
   jobs
+    .command('uses <plan>')
+    .description('which steps of jobs and plans bring a plan (deploy-site/staging)')
+    .addOption(asJson())
+    .action(async (plan, options) => (await load()).listUses(terminal, plan, options))
+  jobs
     .command('rm <job>')
     .description('remove a plan (deploy-site/staging), or a job that has none')
     .addOption(asJson())

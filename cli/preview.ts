@@ -2,7 +2,7 @@
 import { type Drover, DroverError, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
 import { ownScript } from './step-text.js'
 import { tableOf } from './table.js'
-import { valueText } from './variables.js'
+import { inPlan, valueText } from './variables.js'
 import { harmless, printLines, type Terminal } from './terminal.js'
 import { formatDuration, parseUse } from './values.js'
 
@@ -28,7 +28,8 @@ export async function showPreview(
   for (const { of, targeted, hosts } of preview.shares)
     terminal.data(`touches ${targeted} of ${hosts} hosts with ${of}`)
   terminal.data(stepTable(steps))
-  for (const { name, value } of preview.variables) terminal.data(`${name}=${harmless(valueText(value))}`)
+  for (const { name, in: visit, value } of preview.variables)
+    terminal.data(`${harmless(inPlan(visit, name))}=${harmless(valueText(value))}`)
   for (const { name, secrets } of steps)
     for (const [as, version] of Object.entries(secrets))
       terminal.data(`gives ${harmless(name)} the secret ${version} as ${as}`)
@@ -98,16 +99,29 @@ async function diffOf(
 async function textOf(
   drover: Drover,
   launch: Launch,
-  { name, position, uses }: PreviewedStep,
+  { name, uses, in: visit }: PreviewedStep,
 ): Promise<string> {
   if (uses !== null) {
     const use = parseUse(uses)
     return (await drover.scriptVersion(use.name, use.version ?? 1)).content
   }
+  if (visit) return textInPlan(drover, visit, name)
   if (launch.script) return launch.script.script ?? ''
   if (launch.sql) return launch.sql.sql ?? ''
-  if (launch.plan) return ownScript(launch.plan.steps[position])
+  if (launch.plan) return ownScript(launch.plan.steps.find((step) => step.name === name))
   if (!launch.job) return ''
   const plan = await drover.plan(launch.job.name, launch.job.plan)
   return ownScript(plan.steps.find((step) => step.name === name))
+}
+
+/** A step of a nested plan: its text is that of the revision. */
+async function textInPlan(
+  drover: Drover,
+  { step, plan: text }: NonNullable<PreviewedStep['in']>,
+  name: string,
+): Promise<string> {
+  const [path = '', revision] = text.split('@')
+  const [job = '', plan = ''] = path.split('/')
+  const { steps } = await drover.plan(job, plan, Number(revision))
+  return ownScript(steps.find((inner) => `${step}/${inner.name}` === name))
 }

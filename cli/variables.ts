@@ -19,7 +19,8 @@ export async function showVariables(
   terminal.data(tableOf(['VARIABLE', 'SINCE', 'VALUE', 'SET BY'], items.flatMap(rowsOf)))
 }
 
-function rowsOf({ name, type, initial, values }: RunVariable): string[][] {
+function rowsOf({ name: own, in: visit, type, initial, values }: RunVariable): string[][] {
+  const name = inPlan(visit, own)
   const first = [
     name,
     'launch',
@@ -36,6 +37,9 @@ function rowsOf({ name, type, initial, values }: RunVariable): string[][] {
     ]),
   ]
 }
+
+/** What is of a nested plan, by the step that brings it: `prepare/RELEASE`. */
+export const inPlan = (visit: RunVariable['in'], name: string) => (visit ? `${visit.step}/${name}` : name)
 
 /** On one line. */
 export const valueText = (value: Value): string => (typeof value === 'string' ? value : JSON.stringify(value))

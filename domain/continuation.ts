@@ -93,10 +93,10 @@ function scriptFault(
     : undefined
 }
 
-const neverAsked = ['condition_not_met', 'condition_failed']
+const neverAsked = ['condition_not_met', 'condition_failed', 'plan_left']
 
 /**
- * Steps after a position that never began because of their condition: where hosts run again before them, what it asks for
+ * Steps after a position that never began because of their condition, or because the nested plan was left: where hosts run again before them, what it asks for
  * may be met after all when their turn comes.
  */
 export function askedAgain(steps: readonly Pick<EndedStep, 'state' | 'reason'>[], after: number): number[] {

@@ -5,7 +5,7 @@ import type { CompiledStep } from './step/step.js'
 import { sortKeys } from './sort-keys.js'
 
 /**
- * What is hashed: the compiled steps (with the hashes of their scripts), the values of variables, the frozen hosts in their order, and how long orders
+ * What is hashed: the compiled steps (with the hashes of their scripts) and how plans are nested, the values of variables, the frozen hosts in their order, and how long orders
  * are good. Nothing else is in it, so that a new name, a comment in a job or another way to write the target changes no digest.
  */
 export function digestText(launch: {
@@ -14,8 +14,8 @@ export function digestText(launch: {
   expiresInMs: number
 }): string {
   const { plan, hostIds, expiresInMs } = launch
-  const { irVersion, steps, variables = [] } = plan
-  return JSON.stringify(sortKeys({ irVersion, steps, variables, hostIds, expiresInMs }))
+  const { irVersion, steps, variables = [], nested } = plan
+  return JSON.stringify(sortKeys({ irVersion, steps, variables, nested, hostIds, expiresInMs }))
 }
 
 /** How a step differs from the one of the same name in an earlier plan. */
@@ -46,5 +46,7 @@ export function compareSteps(
 function changedFields(step: CompiledStep, was: CompiledStep): string[] {
   const text = (value: unknown) => JSON.stringify(sortKeys(value))
   const keys = new Set([...Object.keys(step), ...Object.keys(was)]) as Set<keyof CompiledStep>
+  // Where it stands is none of its fields.
+  for (const place of ['within', 'path'] as const) keys.delete(place)
   return [...keys].filter((key) => text(step[key]) !== text(was[key])).sort()
 }

@@ -1,12 +1,18 @@
 /** The shape of a plan as a person writes it, and of the step that an ad-hoc launch makes one of. */
 import { z } from 'zod'
 import { hasOneSource, ONE_SOURCE, scriptStepFields, scriptStepSchema } from './step/script-step.schema.js'
+import { planStepSchema } from './step/plan-step.schema.js'
 import { hasOneSqlSource, ONE_SQL_SOURCE, sqlStepFields, sqlStepSchema } from './step/sql-step.schema.js'
 import { waitStepSchema } from './step/wait-step.schema.js'
 import { variablesSchema } from './variable.schema.js'
 
 /** A step of any kind; one without a `type` is a script. */
-export const stepSchema = z.discriminatedUnion('type', [scriptStepSchema, sqlStepSchema, waitStepSchema])
+export const stepSchema = z.discriminatedUnion('type', [
+  scriptStepSchema,
+  sqlStepSchema,
+  waitStepSchema,
+  planStepSchema,
+])
 
 /** A step that is launched alone needs no name of its own. */
 export const adHocStepSchema = scriptStepFields

@@ -21,9 +21,14 @@ export const ownValueName = (unique: string) => OWN + unique
 /** Whether the secret was made for the value of a variable: it has one version, and is destroyed when nothing holds it. */
 export const isOwnValue = (secret: string) => secret.startsWith(OWN)
 
+/** Stands in a plan for a value that came with its launch, until that is kept. @param name of the run's variable */
+const standFor = (name: string): FrozenSecret => ({ secret: '', version: 0, id: name })
+const givenAs = ({ secret, id }: FrozenSecret): string | undefined => (secret === '' ? id : undefined)
+
 /** How a frozen secret is shown: `db-password@3`; a value of its own is no more than that there is one. */
-export function showFrozen({ secret, version }: FrozenSecret): string {
-  return secret === '' || isOwnValue(secret) ? UNCHANGED : `${secret}@${version}`
+export function showFrozen(frozen: FrozenSecret): string {
+  const { secret, version } = frozen
+  return givenAs(frozen) !== undefined || isOwnValue(secret) ? UNCHANGED : `${secret}@${version}`
 }
 
 /** The same as the value of a variable. */
@@ -102,6 +107,30 @@ export function settleSecrets(
       )
   }
   return settled
+}
+
+/** The versions that values mean. @param found by how they name them */
+export function freezeSettled(
+  settled: ReadonlyMap<string, Value>,
+  found: ReadonlyMap<string, FrozenSecret>,
+): Record<string, FrozenSecret> {
+  const frozen = [...settled].map(([name, value]): [string, FrozenSecret] => {
+    const use = secretUseOf(value)
+    if (use === undefined) return [name, standFor(name)]
+    const version = found.get(use)
+    if (!version) throw new Error(`variable ${name} names secret ${use}, which was not looked up`)
+    return [name, version]
+  })
+  return Object.fromEntries(frozen)
+}
+
+/** The same with what was kept of values that came with the launch. @param kept by names of the run's variables */
+export function replaceGiven(
+  secrets: Readonly<Record<string, FrozenSecret>>,
+  kept: ReadonlyMap<string, FrozenSecret>,
+): Record<string, FrozenSecret> {
+  const all = Object.entries(secrets)
+  return Object.fromEntries(all.map(([name, was]) => [name, kept.get(givenAs(was) ?? '') ?? was]))
 }
 
 export function nothingKept(name: string): PlatformError {

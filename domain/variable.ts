@@ -17,6 +17,8 @@ export interface CompiledVariable {
   value: Value
   changeable: boolean
   onDisagreement: 'first' | 'fail'
+  /** The visit of a nested plan that it is of; left out: the run's own. */
+  within?: number
 }
 
 /** Which of its items a value of a type is made of, keys before their values. */
@@ -25,7 +27,8 @@ export function itemsOf(value: Value): string[] {
   return Array.isArray(value) ? value : Object.entries(value).flat()
 }
 
-const isEmpty = (value: Value) => (typeof value === 'string' ? value === '' : itemsOf(value).length === 0)
+export const isEmpty = (value: Value) =>
+  typeof value === 'string' ? value === '' : itemsOf(value).length === 0
 
 const empty: Record<VariableType, Value> = { string: '', perHost: '', list: [], map: {} }
 

@@ -60,9 +60,19 @@ export class JobCalls extends ScriptCalls {
     )
   }
 
-  plan(job: string, plan: string): Promise<Plan> {
+  /** @param revision as it was then, which steps of other jobs may bring still; now if left out */
+  plan(job: string, plan: string, revision?: number): Promise<Plan> {
     return dataOf(
       this.api.GET('/api/v1/scopes/{scope}/jobs/{job}/plans/{plan}', {
+        params: { path: { scope: this.scope, job, plan }, query: defined({ revision }) as object },
+      }),
+    )
+  }
+
+  /** Which steps bring a plan: of jobs, and of plans as they were frozen. */
+  planCitations(job: string, plan: string): Promise<Schemas['PlanCitations']> {
+    return dataOf(
+      this.api.GET('/api/v1/scopes/{scope}/jobs/{job}/plans/{plan}/citations', {
         params: { path: { scope: this.scope, job, plan } },
       }),
     )

@@ -1,13 +1,13 @@
 /** The versions of secrets that a plan's steps are to be given: frozen by the launch. */
 import { PlatformError } from '../../domain/errors.js'
-import type { DbAccount } from '../../domain/db-account.js'
 import type { ScopeId } from '../../domain/id.js'
-import type { LaunchValues } from '../../domain/plan.js'
+import type { Found, LaunchValues } from '../../domain/plan.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
 import type { ScriptUse } from '../../domain/script-library.js'
 import { type FrozenSecret, whyNotGiven } from '../../domain/secret.js'
 import { isOwnValue, parseKeptUse, secretUseOf, settleSecrets } from '../../domain/secret-variable.js'
 import { secretsOf } from '../../domain/step/step.js'
+import { usesInVisit } from '../../domain/visit-secrets.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { findSecretUse, holdSecrets } from '../../store/postgres/secrets.js'
 import { secretUnknown, versionUnknown } from '../secrets/find-secret.js'
@@ -15,13 +15,14 @@ import { secretUnknown, versionUnknown } from '../secrets/find-secret.js'
 /** Those of the steps, as they say them, of the variables, and of the database accounts that they sign in with. */
 export function namedSecrets(
   plan: PlanInput,
-  { dbAccounts, values }: { dbAccounts: ReadonlyMap<string, DbAccount>; values: LaunchValues },
+  { dbAccounts, nested, values }: Pick<Found, 'dbAccounts' | 'nested'> & { values: LaunchValues },
 ): Set<string> {
   const passwords = [...dbAccounts.values()].flatMap(({ secret }) => secret ?? [])
   const { launch, own } = values
   const settled = settleSecrets(plan.variables ?? [], [launch ?? {}, own ?? {}], false)
   const variables = [...settled.values()].flatMap((value) => secretUseOf(value) ?? [])
-  return new Set([...plan.steps.flatMap(secretsOf), ...variables, ...passwords])
+  const ofVisits = plan.steps.flatMap((step) => usesInVisit(step, nested))
+  return new Set([...plan.steps.flatMap(secretsOf), ...variables, ...ofVisits, ...passwords])
 }
 
 /**

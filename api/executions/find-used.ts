@@ -10,6 +10,7 @@ import { parseUse, publicName, type ScriptUse, whyNotRun } from '../../domain/sc
 import type { Db } from '../../store/postgres/pool.js'
 import { findUse, holdScripts, keyOfUsed } from '../../store/postgres/script-uses.js'
 import { findNamedDbAccounts } from '../db-accounts/find-db-account.js'
+import { findNested, withNested } from './find-nested.js'
 import { findSecrets, holdFrozen, namedSecrets } from './find-secrets.js'
 
 /** Hex. */
@@ -24,26 +25,29 @@ export const stepErrors = [
   'plan_invalid',
   'db_account_unknown',
   'plan_too_large',
+  'plan_unknown',
+  'plan_revision_unknown',
+  'plan_circular',
+  'plan_too_deep',
   'variable_unknown',
   'secret_unknown',
   'secret_version_unknown',
   'secret_version_refused',
 ] as const
 
-/** @throws PlatformError as findUsed, findNamedDbAccounts and findSecrets */
+/** @throws PlatformError as findNested, findUsed, findNamedDbAccounts and findSecrets */
 export async function findNamed(
   db: Db,
   scopeId: ScopeId,
   plan: PlanInput,
   values: LaunchValues = {},
 ): Promise<Found> {
-  const used = await findUsed(db, scopeId, plan)
-  const dbAccounts = await findNamedDbAccounts(db, scopeId, plan)
-  return {
-    used,
-    dbAccounts,
-    secrets: await findSecrets(db, scopeId, namedSecrets(plan, { dbAccounts, values })),
-  }
+  const nested = await findNested(db, scopeId, plan)
+  const whole = withNested(plan, nested)
+  const used = await findUsed(db, scopeId, whole)
+  const dbAccounts = await findNamedDbAccounts(db, scopeId, whole)
+  const named = namedSecrets(whole, { dbAccounts, nested, values })
+  return { nested, used, dbAccounts, secrets: await findSecrets(db, scopeId, named) }
 }
 
 /**
@@ -51,7 +55,7 @@ export async function findNamed(
  * @throws PlatformError as findNamed
  */
 export async function holdNamed(tx: Db, scopeId: ScopeId, plan: PlanInput, found: Found): Promise<void> {
-  await holdUsed(tx, scopeId, plan, found.used)
+  await holdUsed(tx, scopeId, withNested(plan, found.nested), found.used)
   await holdFrozen(tx, scopeId, found.secrets)
 }
 

@@ -1,11 +1,15 @@
 /** GET /executions/{executionId}/launch: the launch that would do the same again, to be edited first. */
 import { z } from 'zod'
+import { around, type NestedPlan } from '../../domain/nested-plan.js'
+import type { CompiledPlan } from '../../domain/plan.js'
 import { planSchema } from '../../domain/plan.schema.js'
 import type { FrozenSecret } from '../../domain/secret.js'
-import { isOwnValue, showFrozen, showFrozenValue } from '../../domain/secret-variable.js'
+import { isOwnValue, showFrozen, showFrozenValue, UNCHANGED } from '../../domain/secret-variable.js'
 import { type CompiledStep, hostStepOf } from '../../domain/step/step.js'
 import type { Language } from '../../domain/script.js'
+import { variablesIn } from '../../domain/variable-source.js'
 import type { CompiledVariable } from '../../domain/variable.js'
+import type { Value } from '../../domain/variable.schema.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { readScripts } from '../../store/postgres/scripts.js'
 import { idField } from '../fields.js'
@@ -20,7 +24,7 @@ export const getLaunch = operation({
   policy: 'execution.launch',
   summary: 'Get a launch that does the same again',
   description:
-    'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.',
+    'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, nested plans by their revisions, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.',
   params: executionParams,
   response: z
     .object({
@@ -42,9 +46,14 @@ export const getLaunch = operation({
     })
     const texts = await readScripts(pool, scope.id, own)
     const secrets = plan.secrets ?? {}
-    const all = [...(plan.variables ?? []).map(toVariable), ...Object.entries(secrets).map(toSecret)]
+    const known = variablesIn(plan, undefined)
+    const all = [...known.map(toVariable), ...Object.entries(secrets).map(toSecret)]
     const variables = all.length ? { variables: all } : {}
-    const steps = plan.steps.map((step) => toInput(step, texts, secrets))
+    const steps = plan.steps.flatMap((step, position): PlannedStep[] => {
+      const visit = around(plan, step.within).at(-1)
+      if (!visit) return [toInput(step, texts, secrets)]
+      return visit.first === position ? [toPlanInput(plan, visit)] : []
+    })
     const isOwn = Object.values(secrets).some(({ secret }) => isOwnValue(secret))
     return {
       target,
@@ -55,8 +64,14 @@ export const getLaunch = operation({
   },
 })
 
+type PlannedStep = z.input<typeof planSchema>['steps'][number]
+
 /** With the value that the run began with. */
-const toVariable = (variable: CompiledVariable) => ({ ...variable, description: '', required: false })
+const toVariable = ({ within: _within, ...variable }: CompiledVariable) => ({
+  ...variable,
+  description: '',
+  required: false,
+})
 
 const toSecret = ([name, frozen]: [string, FrozenSecret]) => ({
   name,
@@ -68,12 +83,29 @@ const toSecret = ([name, frozen]: [string, FrozenSecret]) => ({
   onDisagreement: 'first' as const,
 })
 
+/**
+ * The step that brings a nested plan; what its variables began with is said, where they follow none. An own value of a secret
+ * is not: it is of the plan at its revision, and comes with it again.
+ */
+function toPlanInput(plan: CompiledPlan, visit: NestedPlan): PlannedStep {
+  const { first: _first, end: _end, within: _within, follows = {}, secrets = {}, ...fields } = visit
+  const plain = variablesIn(plan, plan.nested?.indexOf(visit)).map(({ name, value }): Entry => [name, value])
+  const named = Object.entries(secrets).map(([name, frozen]): Entry => [name, showFrozenValue(frozen)])
+  const own = [...plain, ...named.filter(([, value]) => value !== UNCHANGED)].filter(
+    ([name]) => !Object.hasOwn(follows, name),
+  )
+  const values = own.length ? { values: Object.fromEntries(own) } : {}
+  return { ...fields, type: 'plan' as const, ...(visit.follows ? { follows } : {}), ...values }
+}
+
+type Entry = [name: string, value: Value]
+
 /** @param shared secrets that are the run's, and not the step's */
 function toInput(
-  step: CompiledStep,
+  { path: _path, within: _within, ...step }: CompiledStep,
   texts: ReadonlyMap<string, string>,
   shared: Readonly<Record<string, FrozenSecret>>,
-) {
+): PlannedStep {
   if (step.type === 'wait') return step
   const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, ...rest } = step
   const text = texts.get(scriptSha256)

@@ -61,7 +61,6 @@ export type LaunchBody = z.output<typeof launchSchema>
 /** What a launch may be refused with, whether it is previewed or done. */
 export const launchErrors = [
   'job_unknown',
-  'plan_unknown',
   ...stepErrors,
   'variable_required',
   'target_invalid',

@@ -1,6 +1,9 @@
 /** GET /executions/{executionId}/variables: what a run's variables held, step by step, and who set them. */
 import { z } from 'zod'
 import { valueSchema, variableTypeField } from '../../domain/variable.schema.js'
+import { visitOf } from '../../domain/nested-plan.js'
+import type { CompiledPlan } from '../../domain/plan.js'
+import { secretsIn } from '../../domain/visit-secrets.js'
 import type { CompiledVariable } from '../../domain/variable.js'
 import { showFrozenValue } from '../../domain/secret-variable.js'
 import { findPlan } from '../../store/postgres/plans.js'
@@ -9,7 +12,7 @@ import { listRunValues, listStepInputs } from '../../store/postgres/variables.js
 import { idField, timeField, toTime } from '../fields.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
-import { executionParams } from './schema.js'
+import { executionParams, inPlanField } from './schema.js'
 
 const heldFields = {
   value: valueSchema.describe('What is no UTF-8 in it stands as replacement characters.'),
@@ -19,6 +22,7 @@ const heldFields = {
 const variableViewSchema = z
   .object({
     name: z.string(),
+    in: inPlanField,
     type: variableTypeField,
     changeable: z.boolean(),
     initial: valueSchema,
@@ -63,34 +67,43 @@ export const listVariables = operation({
       value: toValue(type, items),
       isText: isText(items),
     })
-    const secrets = Object.entries(plan?.secrets ?? {}).map(([name, frozen]) => ({
-      name,
-      type: 'secret' as const,
-      changeable: false,
-      initial: showFrozenValue(frozen),
-      inputs: [],
-      values: [],
-    }))
-    const items = (plan?.variables ?? []).map(({ name, type, changeable, value }) => ({
-      name,
-      type,
-      changeable,
-      initial: value,
-      inputs: inputs
-        .filter((input) => input.name === name)
-        .map((input) => ({ position: input.position, ...held(type, input.items) })),
-      values: values
-        .filter((one) => one.name === name)
-        .map(({ position, items, hostId, hostName, hosts, agreed, decidedAt }) => ({
-          position,
-          ...held(type, items),
-          hostId,
-          hostName,
-          hosts,
-          agreed,
-          at: toTime(decidedAt),
-        })),
-    }))
-    return { items: [...items, ...secrets] }
+    const isOf = (variable: CompiledVariable) => (one: { name: string; position: number }) =>
+      one.name === variable.name && plan?.steps[one.position]?.within === variable.within
+    const items = (plan?.variables ?? []).map((variable) => {
+      const { name, type, changeable, value, within } = variable
+      return {
+        name,
+        in: plan ? visitOf(plan, within) : null,
+        type,
+        changeable,
+        initial: value,
+        inputs: inputs
+          .filter(isOf(variable))
+          .map((input) => ({ position: input.position, ...held(type, input.items) })),
+        values: values
+          .filter(isOf(variable))
+          .map(({ position, items, hostId, hostName, hosts, agreed, decidedAt }) => ({
+            position,
+            ...held(type, items),
+            hostId,
+            hostName,
+            hosts,
+            agreed,
+            at: toTime(decidedAt),
+          })),
+      }
+    })
+    return { items: [...items, ...(plan ? secretsOfPlan(plan) : [])] }
   },
 })
+
+const secretsOfPlan = (plan: CompiledPlan) =>
+  secretsIn(plan).map(({ name, within, frozen }) => ({
+    name,
+    in: visitOf(plan, within),
+    type: 'secret' as const,
+    changeable: false,
+    initial: showFrozenValue(frozen),
+    inputs: [],
+    values: [],
+  }))

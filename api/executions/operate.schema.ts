@@ -1,5 +1,6 @@
 /** The body of an operation, and which of its fields belong to which kind. */
 import { z } from 'zod'
+import { RUN_MAX_STEPS } from '../../domain/nested-plan.js'
 import { operationKinds, seenRuns } from '../../domain/operation.js'
 import { whyField } from './schema.js'
 
@@ -11,7 +12,7 @@ const fields = z.strictObject({
   step: z
     .int()
     .min(0)
-    .max(99)
+    .max(RUN_MAX_STEPS - 1)
     .optional()
     .describe(
       'skip, ignore: which step, by its position from 0. retry: only hosts of this one. resume with a script: the one that goes on. next: the one that you saw; refused if the run is past it.',

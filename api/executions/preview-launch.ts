@@ -2,8 +2,10 @@
 import { z } from 'zod'
 import { compareSteps, type StepChange } from '../../domain/launch-digest.js'
 import { type LabelShare, whyConfirm } from '../../domain/launch.js'
+import { visitOf } from '../../domain/nested-plan.js'
 import type { CompiledPlan } from '../../domain/plan.js'
 import { showFrozenValue } from '../../domain/secret-variable.js'
+import { secretsIn } from '../../domain/visit-secrets.js'
 import { foldNodeset } from '../../domain/nodeset.js'
 import { type CompiledStep, hostStepOf, stepTypes } from '../../domain/step/step.js'
 import { valueSchema, variableTypeField } from '../../domain/variable.schema.js'
@@ -24,6 +26,7 @@ import {
   nameOf,
   UNNAMED,
 } from './launch-request.js'
+import { inPlanField } from './schema.js'
 
 /** Labels and groups shown: those of which the launch touches the largest part. */
 const SHARES_SHOWN = 20
@@ -50,6 +53,7 @@ const previewSchema = z
       z.object({
         position: z.int(),
         name: z.string(),
+        in: inPlanField,
         type: z.enum(stepTypes),
         uses: z.string().nullable(),
         language: z.string().nullable(),
@@ -68,7 +72,7 @@ const previewSchema = z
       }),
     ),
     variables: z
-      .array(z.object({ name: z.string(), type: variableTypeField, value: valueSchema }))
+      .array(z.object({ name: z.string(), in: inPlanField, type: variableTypeField, value: valueSchema }))
       .describe(
         'With the values that the run would begin with; of a secret the version, as `{secret: db-password@3}`, or `******`.',
       ),
@@ -117,7 +121,10 @@ export const previewLaunch = operation({
       away,
       confirm: whyConfirm(hosts.length, shares) ?? null,
       shares: largest(shares, groups),
-      steps: steps.map((step, position) => stepOf(step, position, changes[position])),
+      steps: steps.map((step, position) => ({
+        ...stepOf(step, position, changes[position]),
+        in: visitOf(compilation.plan, step.within),
+      })),
       variables: variablesOf(compilation.plan),
       removed,
       last: last ? { id: last.id, hosts: last.hosts, endedAt: toTime(last.endedAt) } : null,
@@ -132,11 +139,16 @@ function likeOf(body: LaunchBody, { compilation }: CompiledLaunch) {
   return { name, planHash: name === UNNAMED ? hashPlan(compilation.plan) : undefined }
 }
 
-function variablesOf({ variables = [], secrets = {} }: CompiledPlan) {
-  const shared = Object.entries(secrets)
+function variablesOf(plan: CompiledPlan) {
+  const plain = plan.variables ?? []
   return [
-    ...variables.map(({ name, type, value }) => ({ name, type, value })),
-    ...shared.map(([name, frozen]) => ({ name, type: 'secret' as const, value: showFrozenValue(frozen) })),
+    ...plain.map(({ name, type, value, within }) => ({ name, in: visitOf(plan, within), type, value })),
+    ...secretsIn(plan).map(({ name, within, frozen }) => ({
+      name,
+      in: visitOf(plan, within),
+      type: 'secret' as const,
+      value: showFrozenValue(frozen),
+    })),
   ]
 }
 

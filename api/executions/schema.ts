@@ -5,12 +5,12 @@ import { hostStates } from '../../domain/host-result.js'
 import { foldNodeset } from '../../domain/nodeset.js'
 import { operationKinds, seenRuns } from '../../domain/operation.js'
 import { cutText } from '../../domain/text.js'
-import type { ScriptSource } from '../../domain/step/script-step.js'
 import { stepTypes } from '../../domain/step/step.js'
 import { stepStates } from '../../domain/step-execution.js'
 import type { Execution, StepExecution } from '../../store/postgres/executions.js'
 import type { HostResult } from '../../store/postgres/host-results.js'
 import type { Operation } from '../../store/postgres/operations.js'
+import type { StepOrigin } from '../../store/postgres/plans.js'
 import { groupings } from '../../store/postgres/output-groups.js'
 import { idField, timeField, toTime, toTimeOrNull } from '../fields.js'
 
@@ -47,13 +47,27 @@ export const executionSchema = z
   })
   .meta({ id: 'Execution' })
 
+export const inPlanField = z
+  .object({
+    step: z
+      .string()
+      .describe(
+        'The step that brings the plan; `prepare/drain` where that is a step of a nested one itself.',
+      ),
+    plan: z.string().describe('As `deploy-site/quick@3`.'),
+  })
+  .nullable()
+  .describe('The nested plan that it is of; null for what is of the run itself.')
+
 export const stepSchema = z
   .object({
     id: idField,
     position: z.int().describe('From 0.'),
     type: z.enum(stepTypes),
-    name: z.string(),
+    name: z.string().describe('With those of the steps that bring the plans around it: `prepare/drain`.'),
     uses: z.string().nullable().describe('The script of the library that it runs, as `deploy@3`.'),
+    path: z.string().describe('Where it stands: `2.0` is the first step of the plan that is the third step.'),
+    in: inPlanField,
     state: z.enum(stepStates),
     reason: z.string().nullable(),
     hosts: z.int(),
@@ -189,10 +203,16 @@ export function executionView(execution: Execution): z.input<typeof executionSch
   }
 }
 
-export function stepView(step: StepExecution, source: ScriptSource | null): z.input<typeof stepSchema> {
-  const { path: _path, failureIgnored: _ignored, ...rest } = step
+export function stepView(step: StepExecution, { source, visit }: StepOrigin): z.input<typeof stepSchema> {
+  const { failureIgnored: _ignored, ...rest } = step
   const uses = source && `${source.script}@${source.version}`
-  return { ...rest, uses, startedAt: toTimeOrNull(step.startedAt), endedAt: toTimeOrNull(step.endedAt) }
+  return {
+    ...rest,
+    uses,
+    in: visit,
+    startedAt: toTimeOrNull(step.startedAt),
+    endedAt: toTimeOrNull(step.endedAt),
+  }
 }
 
 export function hostResultView(result: HostResult): z.input<typeof hostResultSchema> {

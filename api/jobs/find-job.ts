@@ -10,6 +10,7 @@ import type { Db } from '../../store/postgres/pool.js'
 import { getPlan, type JobPlan, type PlanKey } from '../../store/postgres/job-plans.js'
 import { getJob, type Job, type JobKey, lockJob } from '../../store/postgres/jobs.js'
 import { holdNamedDbAccounts } from '../db-accounts/find-db-account.js'
+import { holdNested, withNested } from '../executions/find-nested.js'
 import { findNamed, holdNamed, sha256 } from '../executions/find-used.js'
 
 /** @throws PlatformError job_unknown */
@@ -47,20 +48,26 @@ export function hashDefinition({ steps, variables }: JobDefinition): string {
 /** What is audited of steps: which texts, not the texts. */
 export const auditSteps = (steps: JobSteps) => steps.map((step) => auditOf(step, sha256))
 
+export interface Checked {
+  /** The plans that its steps bring, at any depth. */
+  nested: string[]
+  /** Makes sure, called last, that what they use is still there and stays until the steps are written. */
+  hold: () => Promise<void>
+}
+
 /**
- * Refuses at once what a launch would refuse: sizes, names, scripts that do not run, values that do not fit.
- * @returns what makes sure, called last, that what they use is still there and stays until the steps are written
+ * Refuses at once what a launch would refuse: sizes, names, scripts that do not run, values that do not fit, plans in a circle.
  * @throws PlatformError as compilePlan and findNamed
  */
-export async function checkDefinition(
-  tx: Db,
-  scopeId: ScopeId,
-  plan: PlanInput,
-): Promise<() => Promise<void>> {
+export async function checkDefinition(tx: Db, scopeId: ScopeId, plan: PlanInput): Promise<Checked> {
   const found = await findNamed(tx, scopeId, plan)
-  compilePlan(plan, { sha256, ...found })
-  return async () => {
-    await holdNamedDbAccounts(tx, scopeId, plan)
-    await holdNamed(tx, scopeId, plan, found)
+  compilePlan({ ...plan, ofJob: plan.name }, { sha256, ...found })
+  return {
+    nested: [...found.nested.keys()].sort(),
+    hold: async () => {
+      await holdNested(tx, scopeId, found.nested)
+      await holdNamedDbAccounts(tx, scopeId, withNested(plan, found.nested))
+      await holdNamed(tx, scopeId, plan, found)
+    },
   }
 }

@@ -5,6 +5,7 @@ import { deletePlan } from './delete-plan.js'
 import { getJob } from './get-job.js'
 import { getPlan } from './get-plan.js'
 import { listJobs } from './list-jobs.js'
+import { listPlanCitations } from './list-plan-citations.js'
 import { listPlans } from './list-plans.js'
 import { putJob } from './put-job.js'
 import { putPlan } from './put-plan.js'
@@ -19,5 +20,6 @@ export const jobOperations: readonly Operation[] = [
   getPlan,
   putPlan,
   deletePlan,
+  listPlanCitations,
   syncPlans,
 ]

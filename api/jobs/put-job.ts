@@ -47,10 +47,11 @@ export const putJob = operation({
     if (revision !== undefined && before) checkSeen(revision, jobView(withoutSteps(before)), `job ${key.job}`)
     const keeper = { scopeId: scope.id, by: caller.principalId }
     const variables = await keepVariables(tx, keeper, body.variables, before?.variables ?? [])
-    const hold = await checkDefinition(tx, scope.id, { name: params.job, steps, variables })
+    const { nested, hold } = await checkDefinition(tx, scope.id, { name: params.job, steps, variables })
     const content = {
       ...rest,
       variables,
+      nested,
       sha256: hashDefinition({ steps, variables }),
       by: caller.principalId,
     }

@@ -8,6 +8,7 @@ import { compileVariables } from '../../domain/variable.js'
 import { valuesSchema } from '../../domain/variable.schema.js'
 import { getPlan, insertPlan, syncPlan, updatePlan } from '../../store/postgres/job-plans.js'
 import { findSecrets, holdFrozen } from '../executions/find-secrets.js'
+import { keepRevision } from '../../store/postgres/plan-revisions.js'
 import { descriptionField, revisionField } from '../fields.js'
 import { operation } from '../operation.js'
 import { keepErrors, keepValues, mayGiveValues } from '../secrets/keep-values.js'
@@ -80,6 +81,7 @@ export const putPlan = operation({
     else await insertPlan(tx, key, content)
     if (before && jobRevision !== undefined) await syncPlan(tx, key, content)
     await holdFrozen(tx, scope.id, await findSecrets(tx, scope.id, usesIn(variables, values)))
+    await keepRevision(tx, key)
     return planView(withoutSteps(await mustFindPlan(tx, key)))
   },
 })

@@ -13,6 +13,12 @@ export const planParams = jobParams.extend({ plan: nameField })
 /** Left out, it must be new: nothing that is there is overwritten unseen. */
 export const seenField = revisionField.optional()
 
+const changedPlansField = z
+  .array(z.object({ plan: z.string(), newest: z.int() }))
+  .describe(
+    'Plans that its steps bring, at any depth, as `deploy-site/quick@3`, and that run something else at their newest revision: nothing follows by itself.',
+  )
+
 const who = { createdBy: z.string(), createdAt: timeField, updatedBy: z.string(), updatedAt: timeField }
 
 const jobFields = {
@@ -23,6 +29,7 @@ const jobFields = {
   revision: revisionField,
   plans: z.int().describe('How many it has.'),
   outdated: z.int().describe('How many of them have older steps: they need a sync.'),
+  changedPlans: changedPlansField,
   ...who,
 }
 export const jobSummarySchema = z.object(jobFields).meta({ id: 'JobSummary' })
@@ -39,6 +46,7 @@ const planFields = {
   needsSync: z
     .boolean()
     .describe("Whether the job's steps or variables have changed since the plan was made or synced."),
+  changedPlans: changedPlansField,
   revision: revisionField,
   ...who,
 }

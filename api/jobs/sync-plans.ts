@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { citedByValues } from '../../domain/secret-variable.js'
 import { syncChosen, syncValues } from '../../domain/job.js'
 import { listOutdated, listPlanNames, syncPlan } from '../../store/postgres/job-plans.js'
+import { keepRevision } from '../../store/postgres/plan-revisions.js'
 import type { JobKey } from '../../store/postgres/jobs.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { nameField, revisionField } from '../fields.js'
@@ -71,7 +72,9 @@ export const syncPlans = operation({
       const { chosen, dropped } = now
       const { values, droppedValues } = syncValues(job.variables, plan.values)
       const ownSecrets = citedByValues(job.variables, values)
-      await syncPlan(tx, { ...key, plan: plan.name }, { chosen, values, ownSecrets, by: caller.principalId })
+      const planKey = { ...key, plan: plan.name }
+      await syncPlan(tx, planKey, { chosen, values, ownSecrets, by: caller.principalId })
+      await keepRevision(tx, planKey)
       synced.push({ plan: plan.name, dropped, droppedValues })
     }
     return { synced, refused, more: found.length > MOST_PLANS }

@@ -23,6 +23,8 @@ export interface CompiledSqlStep extends StepText {
   account: string
   /** Or a variable that holds it: `${LIMIT}`. */
   timeoutMs: number | string
+  /** The most that such a variable may say, where a nested plan has a limit. */
+  timeoutMaxMs?: number
   graceMs: number
   onFailure: OnFailure
   concurrency: number | string | undefined

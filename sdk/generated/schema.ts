@@ -631,9 +631,29 @@ export interface paths {
         post?: never;
         /**
          * Remove a plan
-         * @description Runs of it keep what they run.
+         * @description Refused while a step of another job or plan brings it. Runs of it keep what they run.
          */
         delete: operations["delete-plan"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/jobs/{job}/plans/{plan}/citations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what brings a plan as a step
+         * @description Steps of jobs (`plan` is null), of plans as they were frozen, and of older revisions (`quick@3`) that one of these brings; at most 1,000, `more` says whether there are others.
+         */
+        get: operations["list-plan-citations"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -949,7 +969,7 @@ export interface paths {
         };
         /**
          * Get a launch that does the same again
-         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.
+         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, nested plans by their revisions, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.
          */
         get: operations["get-launch"];
         put?: never;
@@ -1542,6 +1562,11 @@ export interface components {
             plans: number;
             /** @description How many of them have older steps: they need a sync. */
             outdated: number;
+            /** @description Plans that its steps bring, at any depth, as `deploy-site/quick@3`, and that run something else at their newest revision: nothing follows by itself. */
+            changedPlans: {
+                plan: string;
+                newest: number;
+            }[];
             createdBy: string;
             /** Format: date-time */
             createdAt: string;
@@ -1717,6 +1742,37 @@ export interface components {
                 zone?: string;
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+            } | {
+                /** @constant */
+                type: "plan";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /** @description A plan of a job and its revision, as `deploy-site/quick@3`: what it was then is what runs. */
+                plan: string;
+                /** @description Of the plan's variables, for this step. */
+                values?: {
+                    [key: string]: string | string[] | {
+                        [key: string]: string;
+                    };
+                };
+                /** @description Variables of the plan, each with the variable out here whose value it begins with: `RELEASE: VERSION` gives the plan's RELEASE what VERSION holds when the step's turn comes. */
+                follows?: {
+                    [key: string]: string;
+                };
+                /** @description Variables of the plan, each with the variable out here that gets its value when the plan is over, where its scripts changed it: `BUILD: RESULT`. */
+                handsBack?: {
+                    [key: string]: string;
+                };
+                /**
+                 * @description `ignore`: where a step of it fails, the rest of it is left out and the run goes on after it.
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description No step of it gives its hosts more time than this. */
+                stepTimeoutMs?: number;
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
             })[];
             variables: {
                 name: string;
@@ -1762,6 +1818,11 @@ export interface components {
             plans: number;
             /** @description How many of them have older steps: they need a sync. */
             outdated: number;
+            /** @description Plans that its steps bring, at any depth, as `deploy-site/quick@3`, and that run something else at their newest revision: nothing follows by itself. */
+            changedPlans: {
+                plan: string;
+                newest: number;
+            }[];
             createdBy: string;
             /** Format: date-time */
             createdAt: string;
@@ -1957,6 +2018,37 @@ export interface components {
                     zone?: string;
                     /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                     when?: string;
+                } | {
+                    /** @constant */
+                    type: "plan";
+                    /** @description What the step is called in lists and in the Temporal UI. */
+                    name: string;
+                    /** @description A plan of a job and its revision, as `deploy-site/quick@3`: what it was then is what runs. */
+                    plan: string;
+                    /** @description Of the plan's variables, for this step. */
+                    values?: {
+                        [key: string]: string | string[] | {
+                            [key: string]: string;
+                        };
+                    };
+                    /** @description Variables of the plan, each with the variable out here whose value it begins with: `RELEASE: VERSION` gives the plan's RELEASE what VERSION holds when the step's turn comes. */
+                    follows?: {
+                        [key: string]: string;
+                    };
+                    /** @description Variables of the plan, each with the variable out here that gets its value when the plan is over, where its scripts changed it: `BUILD: RESULT`. */
+                    handsBack?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description `ignore`: where a step of it fails, the rest of it is left out and the run goes on after it.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description No step of it gives its hosts more time than this. */
+                    stepTimeoutMs?: number;
+                    /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                    when?: string;
                 })[];
                 variables?: {
                     name: string;
@@ -2014,6 +2106,13 @@ export interface components {
             steps: {
                 position: number;
                 name: string;
+                /** @description The nested plan that it is of; null for what is of the run itself. */
+                in: {
+                    /** @description The step that brings the plan; `prepare/drain` where that is a step of a nested one itself. */
+                    step: string;
+                    /** @description As `deploy-site/quick@3`. */
+                    plan: string;
+                } | null;
                 /** @enum {string} */
                 type: "script" | "sql" | "wait";
                 uses: string | null;
@@ -2040,6 +2139,13 @@ export interface components {
             /** @description With the values that the run would begin with; of a secret the version, as `{secret: db-password@3}`, or `******`. */
             variables: {
                 name: string;
+                /** @description The nested plan that it is of; null for what is of the run itself. */
+                in: {
+                    /** @description The step that brings the plan; `prepare/drain` where that is a step of a nested one itself. */
+                    step: string;
+                    /** @description As `deploy-site/quick@3`. */
+                    plan: string;
+                } | null;
                 /**
                  * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                  * @default string
@@ -2144,6 +2250,11 @@ export interface components {
             };
             /** @description Whether the job's steps or variables have changed since the plan was made or synced. */
             needsSync: boolean;
+            /** @description Plans that its steps bring, at any depth, as `deploy-site/quick@3`, and that run something else at their newest revision: nothing follows by itself. */
+            changedPlans: {
+                plan: string;
+                newest: number;
+            }[];
             /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
             revision: number;
             createdBy: string;
@@ -2322,6 +2433,37 @@ export interface components {
                 zone?: string;
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+            } | {
+                /** @constant */
+                type: "plan";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /** @description A plan of a job and its revision, as `deploy-site/quick@3`: what it was then is what runs. */
+                plan: string;
+                /** @description Of the plan's variables, for this step. */
+                values?: {
+                    [key: string]: string | string[] | {
+                        [key: string]: string;
+                    };
+                };
+                /** @description Variables of the plan, each with the variable out here whose value it begins with: `RELEASE: VERSION` gives the plan's RELEASE what VERSION holds when the step's turn comes. */
+                follows?: {
+                    [key: string]: string;
+                };
+                /** @description Variables of the plan, each with the variable out here that gets its value when the plan is over, where its scripts changed it: `BUILD: RESULT`. */
+                handsBack?: {
+                    [key: string]: string;
+                };
+                /**
+                 * @description `ignore`: where a step of it fails, the rest of it is left out and the run goes on after it.
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description No step of it gives its hosts more time than this. */
+                stepTimeoutMs?: number;
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
             })[];
             /** @description The job's, as they were. */
             variables: {
@@ -2356,6 +2498,16 @@ export interface components {
                 onDisagreement: "first" | "fail";
             }[];
         };
+        PlanCitations: {
+            items: {
+                job: string;
+                plan: string | null;
+                step: string;
+                /** @description As the step says it: `deploy-site/quick@3`. */
+                uses: string;
+            }[];
+            more: boolean;
+        };
         PlanSummary: {
             job: string;
             name: string;
@@ -2370,6 +2522,11 @@ export interface components {
             };
             /** @description Whether the job's steps or variables have changed since the plan was made or synced. */
             needsSync: boolean;
+            /** @description Plans that its steps bring, at any depth, as `deploy-site/quick@3`, and that run something else at their newest revision: nothing follows by itself. */
+            changedPlans: {
+                plan: string;
+                newest: number;
+            }[];
             /** @description Grows with each change: give the one that you have seen, and nobody else is overwritten. */
             revision: number;
             createdBy: string;
@@ -2437,6 +2594,13 @@ export interface components {
         };
         RunVariable: {
             name: string;
+            /** @description The nested plan that it is of; null for what is of the run itself. */
+            in: {
+                /** @description The step that brings the plan; `prepare/drain` where that is a step of a nested one itself. */
+                step: string;
+                /** @description As `deploy-site/quick@3`. */
+                plan: string;
+            } | null;
             /**
              * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
              * @default string
@@ -2637,9 +2801,19 @@ export interface components {
             position: number;
             /** @enum {string} */
             type: "script" | "sql" | "wait";
+            /** @description With those of the steps that bring the plans around it: `prepare/drain`. */
             name: string;
             /** @description The script of the library that it runs, as `deploy@3`. */
             uses: string | null;
+            /** @description Where it stands: `2.0` is the first step of the plan that is the third step. */
+            path: string;
+            /** @description The nested plan that it is of; null for what is of the run itself. */
+            in: {
+                /** @description The step that brings the plan; `prepare/drain` where that is a step of a nested one itself. */
+                step: string;
+                /** @description As `deploy-site/quick@3`. */
+                plan: string;
+            } | null;
             /** @enum {string} */
             state: "pending" | "running" | "waiting" | "paused" | "cancelling" | "succeeded" | "failed" | "cancelled" | "skipped" | "ignored";
             reason: string | null;
@@ -8014,6 +8188,36 @@ export interface operations {
                         zone?: string;
                         /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                         when?: string;
+                    } | {
+                        /** @constant */
+                        type: "plan";
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name: string;
+                        /** @description A plan of a job and its revision, as `deploy-site/quick@3`: what it was then is what runs. */
+                        plan: string;
+                        /** @description Of the plan's variables, for this step. */
+                        values?: {
+                            [key: string]: string | string[] | {
+                                [key: string]: string;
+                            };
+                        };
+                        /** @description Variables of the plan, each with the variable out here whose value it begins with: `RELEASE: VERSION` gives the plan's RELEASE what VERSION holds when the step's turn comes. */
+                        follows?: {
+                            [key: string]: string;
+                        };
+                        /** @description Variables of the plan, each with the variable out here that gets its value when the plan is over, where its scripts changed it: `BUILD: RESULT`. */
+                        handsBack?: {
+                            [key: string]: string;
+                        };
+                        /**
+                         * @description `ignore`: where a step of it fails, the rest of it is left out and the run goes on after it. Default: "stop".
+                         * @enum {string}
+                         */
+                        onFailure?: "stop" | "ignore";
+                        /** @description No step of it gives its hosts more time than this. */
+                        stepTimeoutMs?: number;
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
                     })[];
                     /** @description Default: []. */
                     variables?: {
@@ -8054,7 +8258,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobSummary"];
                 };
             };
-            /** @description `secret_too_large`, `plan_invalid`, `plan_too_large`, `variable_unknown`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `secret_too_large`, `plan_invalid`, `plan_too_large`, `plan_circular`, `plan_too_deep`, `variable_unknown`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8081,7 +8285,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `secret_unknown`, `secret_version_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `plan_unknown`, `plan_revision_unknown`, `secret_unknown`, `secret_version_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8370,7 +8574,10 @@ export interface operations {
     };
     "get-plan": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description What it chose and ran at this revision, which steps may bring still; now if left out. */
+                revision?: number;
+            };
             header?: never;
             path: {
                 /** @description Name of the scope. */
@@ -8418,7 +8625,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_unknown`, `plan_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `plan_unknown`, `plan_revision_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8673,7 +8880,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `idempotency_conflict` */
+            /** @description `plan_in_use`, `idempotency_conflict` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8684,6 +8891,103 @@ export interface operations {
             };
             /** @description `body_too_large` */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-plan-citations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                job: string;
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanCitations"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_unknown`, `plan_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11045,6 +11349,36 @@ export interface operations {
                             zone?: string;
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                        } | {
+                            /** @constant */
+                            type: "plan";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description A plan of a job and its revision, as `deploy-site/quick@3`: what it was then is what runs. */
+                            plan: string;
+                            /** @description Of the plan's variables, for this step. */
+                            values?: {
+                                [key: string]: string | string[] | {
+                                    [key: string]: string;
+                                };
+                            };
+                            /** @description Variables of the plan, each with the variable out here whose value it begins with: `RELEASE: VERSION` gives the plan's RELEASE what VERSION holds when the step's turn comes. */
+                            follows?: {
+                                [key: string]: string;
+                            };
+                            /** @description Variables of the plan, each with the variable out here that gets its value when the plan is over, where its scripts changed it: `BUILD: RESULT`. */
+                            handsBack?: {
+                                [key: string]: string;
+                            };
+                            /**
+                             * @description `ignore`: where a step of it fails, the rest of it is left out and the run goes on after it. Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description No step of it gives its hosts more time than this. */
+                            stepTimeoutMs?: number;
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
                         })[];
                         variables?: {
                             name: string;
@@ -11219,7 +11553,7 @@ export interface operations {
                     "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `secret_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `plan_too_large`, `plan_circular`, `plan_too_deep`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `secret_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11246,7 +11580,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_unknown`, `plan_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `secret_unknown`, `secret_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `plan_unknown`, `plan_revision_unknown`, `secret_unknown`, `secret_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11451,6 +11785,36 @@ export interface operations {
                             zone?: string;
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                        } | {
+                            /** @constant */
+                            type: "plan";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description A plan of a job and its revision, as `deploy-site/quick@3`: what it was then is what runs. */
+                            plan: string;
+                            /** @description Of the plan's variables, for this step. */
+                            values?: {
+                                [key: string]: string | string[] | {
+                                    [key: string]: string;
+                                };
+                            };
+                            /** @description Variables of the plan, each with the variable out here whose value it begins with: `RELEASE: VERSION` gives the plan's RELEASE what VERSION holds when the step's turn comes. */
+                            follows?: {
+                                [key: string]: string;
+                            };
+                            /** @description Variables of the plan, each with the variable out here that gets its value when the plan is over, where its scripts changed it: `BUILD: RESULT`. */
+                            handsBack?: {
+                                [key: string]: string;
+                            };
+                            /**
+                             * @description `ignore`: where a step of it fails, the rest of it is left out and the run goes on after it. Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description No step of it gives its hosts more time than this. */
+                            stepTimeoutMs?: number;
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
                         })[];
                         variables?: {
                             name: string;
@@ -11625,7 +11989,7 @@ export interface operations {
                     "application/json": components["schemas"]["LaunchPreview"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
+            /** @description `plan_invalid`, `plan_too_large`, `plan_circular`, `plan_too_deep`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11652,7 +12016,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_unknown`, `plan_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `secret_unknown`, `secret_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
+            /** @description `job_unknown`, `script_unknown`, `script_version_unknown`, `db_account_unknown`, `plan_unknown`, `plan_revision_unknown`, `secret_unknown`, `secret_version_unknown`, `host_unknown`, `group_unknown`, `execution_unknown`, `scope_unknown` */
             404: {
                 headers: {
                     [name: string]: unknown;

@@ -52,7 +52,7 @@ export function retryDueHosts(tx: Db, key: Key, step: Step, hostIds: readonly Ho
 
 /** Hosts of a step whose condition is asked again. @returns how many */
 export function reopenHosts(tx: Db, key: Key, step: Step): Promise<number> {
-  const reasons = ['condition_not_met', 'condition_failed']
+  const reasons = ['condition_not_met', 'condition_failed', 'plan_left']
   return begin(tx, key, step, { which: { states: ['skipped'], started: ['no'], reasons } })
 }
 

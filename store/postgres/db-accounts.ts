@@ -141,9 +141,8 @@ export async function listDbAccountsWith(
 export async function listDbAccountCitations(db: Db, key: DbAccountKey, limit: number): Promise<string[]> {
   const cites = JSON.stringify([{ type: 'sql', dbAccount: key.name }])
   const result = await db.query<{ cited: string }>(
-    `select j.name as cited from job j where j.scope_id = $1 and j.steps @> $2::jsonb
-     union all select p.job_name || '/' || p.name from job_plan p where p.scope_id = $1 and p.steps @> $2::jsonb
-     order by cited limit $3`,
+    `select d.job || coalesce('/' || d.plan, '') as cited from job_definition d
+     where d.scope_id = $1 and d.steps @> $2::jsonb order by cited limit $3`,
     [key.scopeId, cites, limit],
   )
   return result.rows.map((row) => row.cited)

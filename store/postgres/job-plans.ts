@@ -4,6 +4,7 @@ import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import type { VersionState } from '../../domain/script-library.js'
 import type { Values } from '../../domain/variable.schema.js'
 import type { JobKey } from './jobs.js'
+import { type ChangedNested, changedNested } from './plan-revisions.js'
 import { type Db, one } from './pool.js'
 import type { ScriptKey } from './script-library.js'
 
@@ -17,6 +18,8 @@ export interface PlanSummary {
   values: Values
   /** Whether the job has others by now. */
   needsSync: boolean
+  /** Plans that its steps bring, and that have changed since. */
+  changedPlans: ChangedNested[]
   revision: number
   createdBy: string
   createdAt: Date
@@ -31,7 +34,7 @@ export interface PlanKey extends JobKey {
   plan: string
 }
 
-const columns = `p.job_name as job, p.name, p.description, p.chosen, p.own_values as values, p.sha256 <> j.sha256 as "needsSync", p.revision,
+const columns = `p.job_name as job, p.name, p.description, p.chosen, p.own_values as values, p.sha256 <> j.sha256 as "needsSync", ${changedNested('p')} as "changedPlans", p.revision,
   c.name as "createdBy", p.created_at as "createdAt", u.name as "updatedBy", p.updated_at as "updatedAt"`
 const source = `job_plan p join job j on j.scope_id = p.scope_id and j.name = p.job_name
   join principal c on c.id = p.created_by join principal u on u.id = p.updated_by`
@@ -102,8 +105,11 @@ export async function insertPlan(
   content: PlanContent,
 ): Promise<void> {
   await tx.query(
-    `insert into job_plan (scope_id, job_name, name, description, chosen, own_values, own_secrets, steps, variables, scripts, secrets, sha256, created_by, updated_by)
-     select j.scope_id, j.name, $3, $4, $5, $6, $8, j.steps, j.variables, j.scripts, j.secrets, j.sha256, $7, $7 from job j
+    `insert into job_plan (scope_id, job_name, name, description, chosen, own_values, own_secrets, steps, variables, scripts, secrets, nested, sha256,
+       created_by, updated_by, revision)
+     select j.scope_id, j.name, $3, $4, $5, $6, $8, j.steps, j.variables, j.scripts, j.secrets, j.nested, j.sha256, $7, $7,
+       1 + coalesce((select max(revision) from job_plan_revision r where r.scope_id = $1 and r.job_name = $2 and r.plan_name = $3), 0)
+     from job j
      where j.scope_id = $1 and j.name = $2`,
     [...paramsOf({ scopeId, job, plan }, content), content.ownSecrets],
   )
@@ -139,7 +145,8 @@ export async function syncPlan(
   synced: Omit<PlanContent, 'description'>,
 ): Promise<void> {
   await tx.query(
-    `update job_plan p set steps = j.steps, variables = j.variables, scripts = j.scripts, secrets = j.secrets, sha256 = j.sha256, chosen = $4, own_values = $5, own_secrets = $7,
+    `update job_plan p set steps = j.steps, variables = j.variables, scripts = j.scripts, secrets = j.secrets, nested = j.nested, sha256 = j.sha256,
+       chosen = $4, own_values = $5, own_secrets = $7,
        updated_by = $6, updated_at = now(), revision = p.revision + 1
      from job j where p.scope_id = $1 and p.job_name = $2 and p.name = $3 and j.scope_id = p.scope_id and j.name = p.job_name`,
     [scopeId, job, plan, synced.chosen, JSON.stringify(synced.values), synced.by, synced.ownSecrets],
@@ -184,11 +191,8 @@ export async function listCitations(
 ): Promise<Citation[]> {
   const result = await db.query<Citation>(
     `select c.job, c.plan, c.step, c.uses, v.version, v.state from (
-       select j.name as job, null as plan, s->>'name' as step, s->>'uses' as uses, n
-       from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n) where j.scope_id = $1 and $2 = any(j.scripts)
-       union all
-       select p.job_name, p.name, s->>'name', s->>'uses', n
-       from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n) where p.scope_id = $1 and $2 = any(p.scripts)) as c
+       select d.job, d.plan, s->>'name' as step, s->>'uses' as uses, n
+       from job_definition d, jsonb_array_elements(d.steps) with ordinality as e (s, n) where d.scope_id = $1 and $2 = any(d.scripts)) as c
      left join script_version v on v.scope_id = $5 and v.script_name = $6
        and case when c.uses = $2 then v.state = 'online' else v.version::text = split_part(c.uses, '@', 2) end
      where split_part(c.uses, '@', 1) = $2 and ($4::int is null or c.uses = $2 || '@' || $4)
@@ -202,9 +206,7 @@ export async function listCitations(
 export async function countCitationsElsewhere(db: Db, of: Cited): Promise<number> {
   const result = await db.query<{ steps: number }>(
     `select count(*)::int as steps from (
-       select s->>'uses' as uses from job j, jsonb_array_elements(j.steps) as s where j.scope_id <> $1 and $2 = any(j.scripts)
-       union all
-       select s->>'uses' from job_plan p, jsonb_array_elements(p.steps) as s where p.scope_id <> $1 and $2 = any(p.scripts)) as c
+       select s->>'uses' as uses from job_definition d, jsonb_array_elements(d.steps) as s where d.scope_id <> $1 and $2 = any(d.scripts)) as c
      where split_part(c.uses, '@', 1) = $2 and ($3::int is null or c.uses = $2 || '@' || $3)`,
     [of.scopeId, of.script, of.version ?? null],
   )

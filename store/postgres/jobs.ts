@@ -5,6 +5,8 @@ import { parseSecretUse } from '../../domain/secret.js'
 import { citedByVariables } from '../../domain/secret-variable.js'
 import { secretsOf, useOf } from '../../domain/step/step.js'
 import { parseUse } from '../../domain/script-library.js'
+import { usesGiven } from '../../domain/visit-secrets.js'
+import { type ChangedNested, changedNested } from './plan-revisions.js'
 import type { Db } from './pool.js'
 
 /** Without the texts, which may be megabytes. */
@@ -18,6 +20,8 @@ export interface JobSummary {
   /** How many plans it has, and how many of them need a sync. */
   plans: number
   outdated: number
+  /** Plans that its steps bring, and that have changed since. */
+  changedPlans: ChangedNested[]
   createdBy: string
   createdAt: Date
   updatedBy: string
@@ -35,21 +39,23 @@ export interface JobContent extends JobDefinition {
   description: string
   tags: readonly string[]
   sha256: string
+  /** Plans that its steps bring, at any depth, as `deploy-site/quick@3`; left out: as they were. */
+  nested?: readonly string[]
   by: PrincipalId
 }
 
 const columns = `j.name, j.description, j.tags, j.step_names as "stepNames", j.revision,
   (select count(*)::int from job_plan p where p.scope_id = j.scope_id and p.job_name = j.name) as plans,
-  (select count(*)::int from job_plan p where p.scope_id = j.scope_id and p.job_name = j.name and p.sha256 <> j.sha256) as outdated,
+  (select count(*)::int from job_plan p where p.scope_id = j.scope_id and p.job_name = j.name and p.sha256 <> j.sha256) as outdated, ${changedNested('j')} as "changedPlans",
   c.name as "createdBy", j.created_at as "createdAt", u.name as "updatedBy", j.updated_at as "updatedAt"`
 const source = 'job j join principal c on c.id = j.created_by join principal u on u.id = j.updated_by'
 
 /** False if the name is taken. */
 export async function insertJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<boolean> {
-  const { description, tags, steps, variables, sha256, by } = content
+  const { description, tags, steps, variables, sha256, nested = [], by } = content
   const result = await tx.query(
-    `insert into job (scope_id, name, description, tags, steps, variables, sha256, created_by, updated_by, step_names, scripts, secrets)
-     values ($1, $2, $3, $4, $5, $6, decode($7, 'hex'), $8, $8, $9, $10, $11) on conflict do nothing`,
+    `insert into job (scope_id, name, description, tags, steps, variables, sha256, created_by, updated_by, nested, step_names, scripts, secrets)
+     values ($1, $2, $3, $4, $5, $6, decode($7, 'hex'), $8, $8, $9, $10, $11, $12) on conflict do nothing`,
     [
       scopeId,
       job,
@@ -59,6 +65,7 @@ export async function insertJob(tx: Db, { scopeId, job }: JobKey, content: JobCo
       JSON.stringify(variables),
       sha256,
       by,
+      nested,
       ...citedBy(content),
     ],
   )
@@ -101,10 +108,10 @@ export async function lockJob(tx: Db, key: JobKey): Promise<Job | undefined> {
 
 /** Under the job's lock. */
 export async function updateJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<void> {
-  const { description, tags, steps, variables, sha256, by } = content
+  const { description, tags, steps, variables, sha256, nested, by } = content
   await tx.query(
     `update job set description = $3, tags = $4, steps = $5, variables = $6, sha256 = decode($7, 'hex'), updated_by = $8,
-       updated_at = now(), revision = revision + 1, step_names = $9, scripts = $10, secrets = $11
+       updated_at = now(), revision = revision + 1, nested = coalesce($9, nested), step_names = $10, scripts = $11, secrets = $12
      where scope_id = $1 and name = $2`,
     [
       scopeId,
@@ -115,6 +122,7 @@ export async function updateJob(tx: Db, { scopeId, job }: JobKey, content: JobCo
       JSON.stringify(variables),
       sha256,
       by,
+      nested ?? null,
       ...citedBy(content),
     ],
   )
@@ -126,7 +134,8 @@ function citedBy({
   variables,
 }: JobDefinition): [names: string[], scripts: string[], secrets: string[]] {
   const scripts = steps.flatMap((step) => parseUse(useOf(step) ?? '')?.name ?? [])
-  const secrets = steps.flatMap(secretsOf).flatMap((use) => parseSecretUse(use)?.name ?? [])
+  const uses = steps.flatMap((step) => [...secretsOf(step), ...usesGiven(step)])
+  const secrets = uses.flatMap((use) => parseSecretUse(use)?.name ?? [])
   const cited = [...secrets, ...citedByVariables(variables)]
   return [steps.map((step) => step.name), [...new Set(scripts)], [...new Set(cited)]]
 }

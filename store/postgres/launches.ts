@@ -1,9 +1,11 @@
 /** Launching: everything that an execution is, written in one transaction. */
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { workflowIdOf } from '../../domain/execution.js'
-import type { Compilation } from '../../domain/plan.js'
+import type { Compilation, CompiledPlan } from '../../domain/plan.js'
+import { conditionsOf, isConditional, onFailureOf } from '../../domain/nested-plan.js'
 import { publicName } from '../../domain/script-library.js'
 import { type CompiledStep, hasHosts, hostStepOf, retryDelaysOf } from '../../domain/step/step.js'
+import { secretsIn } from '../../domain/visit-secrets.js'
 import { type Execution, executionColumns } from './executions.js'
 import { holdLaunch, launchesHeld } from './held-runs.js'
 import { insertRunSecrets } from './own-values.js'
@@ -47,7 +49,7 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
        select $1, id, 1, clock_timestamp(), 'execution', jsonb_build_object('state', state, 'hosts', hosts) from e),
      steps as (
        insert into step_execution (scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, condition, on_failure)
-       select $1, e.id, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', s.step->>'type',
+       select $1, e.id, s.step->>'path', s.n - 1, s.step->>'name', 'pending', s.step->>'type',
          case when (s.step->>'hasHosts')::boolean then e.hosts else 0 end,
          array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint), s.step->>'when', s.step->>'onFailure'
        from e, jsonb_array_elements($10::jsonb) with ordinality as s (step, n) returning *),
@@ -67,13 +69,14 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
       launch.target,
       hosts.length,
       launch.expiresInMs,
-      JSON.stringify(plan.steps.map(fieldsOf)),
+      JSON.stringify(plan.steps.map((_, position) => fieldsOf(plan, position))),
       hosts.map((host) => host.id),
       hosts.map((host) => host.name),
     ],
   )
   const { isHeld, ...execution } = one(made)
-  await insertRunSecrets(tx, { scopeId, executionId: execution.id }, plan.secrets ?? {})
+  const secrets = secretsIn(plan).map(({ frozen }) => frozen.secret)
+  await insertRunSecrets(tx, { scopeId, executionId: execution.id }, secrets)
   return isHeld ? holdLaunch(tx, execution) : execution
 }
 
@@ -86,8 +89,15 @@ function publicTextsOf(steps: readonly CompiledStep[]): string[] {
 }
 
 /** What is kept beside the compiled step, for it is asked at each look. */
-function fieldsOf(step: CompiledStep) {
-  const { type, name, when } = step
-  const onFailure = hostStepOf(step)?.onFailure ?? 'stop'
-  return { type, name, when, onFailure, hasHosts: hasHosts[type], retryDelaysMs: retryDelaysOf(step) }
+function fieldsOf(plan: CompiledPlan, position: number) {
+  const step = plan.steps[position]
+  if (!step) throw new Error(`the plan has no step ${position + 1}`)
+  const { type, name, path = String(position) } = step
+  const onFailure = onFailureOf(plan, position)
+  // What they are stands in the plan; here it is only asked whether there is anything to tell.
+  const when = isConditional(plan, position)
+    ? (conditionsOf(plan, position).at(-1)?.text ?? 'true')
+    : undefined
+  const hosts = hasHosts[type]
+  return { path, type, name, when, onFailure, hasHosts: hosts, retryDelaysMs: retryDelaysOf(step) }
 }

@@ -1,17 +1,16 @@
 /** Values that were given for secret variables: each is a secret of its own, which goes when nothing holds it any more. */
 import type { ExecutionId, ScopeId } from '../../domain/id.js'
 import { isOwnValue } from '../../domain/secret-variable.js'
-import type { FrozenSecret } from '../../domain/secret.js'
 import type { Db, Pool } from './pool.js'
 import { transaction } from './transaction.js'
 
-/** Says that a run was given these, as far as they are own values. */
+/** Says that a run was given these, as far as they are own values. @param secrets their names */
 export async function insertRunSecrets(
   tx: Db,
   key: { scopeId: ScopeId; executionId: ExecutionId },
-  secrets: Readonly<Record<string, FrozenSecret>>,
+  secrets: readonly string[],
 ): Promise<void> {
-  const own = Object.values(secrets).flatMap(({ secret }) => (isOwnValue(secret) ? secret : []))
+  const own = secrets.filter(isOwnValue)
   if (!own.length) return
   await tx.query(
     `insert into run_secret (scope_id, secret_name, execution_id) select $1, name, $2 from unnest($3::text[]) as name
@@ -24,13 +23,12 @@ export async function insertRunSecrets(
 const NOT_BEFORE_MS = 600_000
 const AT_ONCE = 500
 
-const isHeld = `exists (select from job j where j.scope_id = s.scope_id and s.name = any(j.secrets))
-  or exists (select from job_plan p where p.scope_id = s.scope_id and s.name = any(p.secrets || p.own_secrets))
+const isHeld = `exists (select from job_definition d where d.scope_id = s.scope_id and s.name = any(d.secrets))
   or exists (select from run_secret r join execution e on e.scope_id = r.scope_id and e.id = r.execution_id
     where r.scope_id = s.scope_id and r.secret_name = s.name and (e.ended_at is null or e.ended_at > now() - $1 * interval '1 ms'))`
 
 /**
- * Deletes values that no job, no plan and no run holds any more.
+ * Deletes values that no job, no plan, no revision of one that a step brings, and no run holds any more.
  * @param keptMs how long a run that has ended holds what it was given: it may be taken up again
  * @returns how many
  */

@@ -32,17 +32,27 @@ export async function findPlan(db: Db, scopeId: ScopeId, hash: Buffer): Promise<
   return result.rows[0]?.body
 }
 
+/** Where a step of a compiled plan is from. */
+export interface StepOrigin {
+  /** Null where its text came with the launch or stands in the job. */
+  source: ScriptSource | null
+  /** The step that brings the nested plan that it is of, and that plan. */
+  visit: { step: string; plan: string } | null
+}
+
 /** Where a compiled plan is from. */
 export interface PlanOrigin {
   job: PlanName | null
-  /** Of each step, in order; null where its text came with the launch or stands in the job. */
-  sources: (ScriptSource | null)[]
+  /** In order. */
+  steps: StepOrigin[]
 }
 
 export async function getOrigin(db: Db, scopeId: ScopeId, hash: Buffer): Promise<PlanOrigin> {
   const result = await db.query<PlanOrigin>(
-    `select p.body->'job' as job, (select jsonb_agg(s.step->'source' order by s.n)
-       from jsonb_array_elements(p.body->'steps') with ordinality as s (step, n)) as sources
+    `select p.body->'job' as job, (select jsonb_agg(jsonb_build_object('source', s.step->'source', 'visit', (
+         select jsonb_build_object('step', v->'name', 'plan', v->'plan') from (select p.body->'nested'->(s.step->>'within')::int) as n (v) where v is not null))
+         order by s.n)
+       from jsonb_array_elements(p.body->'steps') with ordinality as s (step, n)) as steps
      from plan_ir p where p.scope_id = $1 and p.hash = $2`,
     [scopeId, hash],
   )

@@ -243,22 +243,20 @@ export async function listSecretCitations(
   limit: number,
 ): Promise<SecretCitation[]> {
   const result = await db.query<SecretCitation>(
-    `with c as (select c.job, c.plan, c.step, u.key as as, u.value as uses, c.n from (
-       select j.name as job, null as plan, s->>'name' as step, s->'secrets' as secrets, n
-       from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n) where j.scope_id = $1 and $2 = any(j.secrets)
+    `with d as (select * from job_definition where scope_id = $1 and $2 = any(secrets)),
+     e as (select d.job, d.plan, s, n from d, jsonb_array_elements(d.steps) with ordinality as e (s, n)),
+     c as (
+       select job, plan, s->>'name' as step, u.key as as, u.value as uses, n
+       from e, jsonb_each_text(case jsonb_typeof(s->'secrets') when 'object' then s->'secrets' else '{}' end) as u (key, value)
        union all
-       select p.job_name, p.name, s->>'name', s->'secrets', n
-       from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n) where p.scope_id = $1 and $2 = any(p.secrets)) as c
-     cross join lateral jsonb_each_text(case jsonb_typeof(c.secrets) when 'object' then c.secrets else '{}' end) as u (key, value)
-     union all
-     select j.name, null, null, v->>'name', v->'value'->>'secret', 0 from job j, jsonb_array_elements(j.variables) as v
-     where j.scope_id = $1 and $2 = any(j.secrets) and v->>'type' = 'secret'
-     union all
-     select p.job_name, p.name, null, v->>'name', v->'value'->>'secret', 0 from job_plan p, jsonb_array_elements(p.variables) as v
-     where p.scope_id = $1 and $2 = any(p.secrets) and v->>'type' = 'secret'
-     union all
-     select p.job_name, p.name, null, o.key, o.value->>'secret', 0 from job_plan p, jsonb_each(p.own_values) as o (key, value)
-     where p.scope_id = $1 and $2 = any(p.own_secrets) and jsonb_typeof(o.value) = 'object')
+       select e.job, e.plan, s->>'name', v->>'name', s->'values'->(v->>'name')->>'secret', n
+       from e join job_plan_revision r on r.scope_id = $1 and r.job_name || '/' || r.plan_name || '@' || r.revision = s->>'plan',
+         jsonb_array_elements(r.variables) as v
+       where s->>'type' = 'plan' and v->>'type' = 'secret'
+       union all
+       select job, plan, null, v->>'name', v->'value'->>'secret', 0 from d, jsonb_array_elements(variables) as v where v->>'type' = 'secret'
+       union all
+       select job, plan, null, v->>'name', own_values->(v->>'name')->>'secret', 0 from d, jsonb_array_elements(variables) as v where v->>'type' = 'secret')
      select job, plan, step, "as", uses from c
      where split_part(uses, '@', 1) = $2 and ($4::int is null or uses = $2 || '@' || $4)
      order by job, plan nulls first, n, "as" limit $3`,

@@ -1,4 +1,5 @@
 /** Values of variables in a run: what steps began with, what hosts set, and what a step came to with all of them. */
+import type { Source } from '../../domain/variable-source.js'
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { Db } from './pool.js'
 
@@ -17,17 +18,27 @@ interface StepKey extends Key {
   stepExecutionId: StepExecutionId
 }
 
-/** The newest value of each variable that steps before a position came to; none for one that nobody has set. */
-export async function listValuesBefore(
-  db: Db,
-  key: Key,
-  names: readonly string[],
-  position: number,
-): Promise<StoredValue[]> {
+/** Where the values of variables are looked for, by the names that whoever asks has for them. */
+export type SourcesByName = ReadonlyMap<string, readonly Source[]>
+
+const asked = (sources: SourcesByName) => {
+  const all = [...sources].flatMap(([as, places]) => places.map((place) => ({ as, ...place })))
+  return [
+    all.map(({ as }) => as),
+    all.map(({ name }) => name),
+    all.map(({ first }) => first),
+    all.map(({ last }) => last),
+  ]
+}
+const askedRows = 'unnest($3::text[], $4::text[], $5::int[], $6::int[]) as a (name, known_as, first, last)'
+
+/** The newest value of each variable in its sources; none for one that nobody has set there. */
+export async function listNewestValues(db: Db, key: Key, sources: SourcesByName): Promise<StoredValue[]> {
   const result = await db.query<StoredValue>(
-    `select distinct on (name) name, items from run_value
-     where scope_id = $1 and execution_id = $2 and name = any($3) and position < $4 order by name, position desc, id desc`,
-    [key.scopeId, key.executionId, names, position],
+    `select distinct on (a.name) a.name, v.items from ${askedRows}
+     join run_value v on v.scope_id = $1 and v.execution_id = $2 and v.name = a.known_as and v.position between a.first and a.last
+     order by a.name, v.position desc, v.id desc`,
+    [key.scopeId, key.executionId, ...asked(sources)],
   )
   return result.rows
 }
@@ -54,18 +65,19 @@ export interface HostValue extends StoredValue {
   hostId: HostId
 }
 
-/** What these hosts set in steps before a position, the newest of each. */
-export async function listHostValuesBefore(
+/** What these hosts set in the sources of variables, the newest of each. */
+export async function listNewestHostValues(
   db: Db,
   key: Key,
-  of: { names: readonly string[]; hostIds: readonly HostId[]; position: number },
+  sources: SourcesByName,
+  hostIds: readonly HostId[],
 ): Promise<HostValue[]> {
   const result = await db.query<HostValue>(
-    `select distinct on (v.host_id, v.name) v.host_id as "hostId", v.name, v.items
-     from host_value v join step_execution s on s.scope_id = v.scope_id and s.id = v.step_execution_id
-     where v.scope_id = $1 and v.execution_id = $2 and v.name = any($3) and v.host_id = any($4) and s.position < $5
-     order by v.host_id, v.name, s.position desc, v.attempt desc`,
-    [key.scopeId, key.executionId, of.names, of.hostIds, of.position],
+    `select distinct on (v.host_id, a.name) v.host_id as "hostId", a.name, v.items from ${askedRows}
+     join host_value v on v.scope_id = $1 and v.execution_id = $2 and v.name = a.known_as and v.host_id = any($7)
+     join step_execution s on s.scope_id = v.scope_id and s.id = v.step_execution_id and s.position between a.first and a.last
+     order by v.host_id, a.name, s.position desc, v.attempt desc`,
+    [key.scopeId, key.executionId, ...asked(sources), hostIds],
   )
   return result.rows
 }

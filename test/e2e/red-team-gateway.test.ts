@@ -77,6 +77,8 @@ const allowed: Record<string, Allowed | 'nothing'> = {
   host_group: 'nothing',
   job: 'nothing',
   job_plan: 'nothing',
+  job_plan_revision: 'nothing',
+  job_definition: 'nothing',
   script: 'nothing',
   script_version: 'nothing',
   secret: 'nothing',

@@ -9,6 +9,7 @@ export interface Answer<T> {
 
 export interface StepView {
   id: string
+  name: string
   position: number
   state: string
   reason: string | null

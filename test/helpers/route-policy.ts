@@ -145,6 +145,7 @@ export const policy: Readonly<Record<string, Rule>> = {
     body: () => ({ chosen: ['one'], revision: 1 }),
   },
   [`DELETE ${inScope}/jobs/:job/plans/:plan`]: { may: operators, uses: true },
+  [`GET ${inScope}/jobs/:job/plans/:plan/citations`]: { may: everyRole },
   [`POST ${inScope}/jobs/:job/sync`]: { may: operators, body: () => ({ revision: 1 }) },
 
   [`GET ${inScope}/db-accounts`]: { may: everyRole },

@@ -535,6 +535,32 @@ describe('jobs on the command line', () => {
     expect((await cli(['jobs', 'ls'])).out).toMatch(/site +3 +2 /)
   })
 
+  it('bring plans of each other from one file, and say when one has changed', async () => {
+    const inner = 'job: inner\nsteps:\n  - name: greet\n    script: echo hello\nplans:\n  all: {}\n'
+    const outer =
+      'job: outer\nsteps:\n  - name: first\n    plan: inner/all@1\n    onFailure: ignore\n    type: plan\nplans:\n  all: {}\n'
+    writeFileSync(file, `${inner}---\n${outer}`)
+    expect((await cli(['jobs', 'apply', file])).err).toBe(
+      'inner is made; plans all\nouter is made; plans all\n',
+    )
+    expect((await cli(['jobs', 'export', 'inner', 'outer'])).out).toBe(readFileSync(file, 'utf8'))
+    expect((await cli(['jobs', 'uses', 'inner/all'])).out).toMatch(/outer\/all +first +inner\/all@1/)
+    const preview = await cli(['run', '-t', 'name:rack-a-1', '--job', 'outer/all', '--preview'])
+    expect(preview.out).toMatch(/1 +first\/greet/)
+    const ran = await cli(['run', '-t', 'name:rack-a-1', '--job', 'outer/all', '--json'])
+    expect(JSON.parse(ran.out)).toMatchObject({ steps: [{ step: { name: 'first/greet', path: '0.0' } }] })
+    writeFileSync(file, inner.replace('hello', 'good day'))
+    await cli(['jobs', 'apply', '--sync', file])
+    const stale = await cli(['jobs', 'show', 'outer'])
+    expect([stale.out, stale.err]).toEqual([
+      expect.stringMatching(/outer\/all +all steps +inner\/all@1 changed/),
+      expect.stringContaining('inner/all@1 has changed since: its revision is 3 now'),
+    ])
+    const changed = await cli(['run', '-t', 'name:rack-a-1', '--job', 'inner/all', '--preview'])
+    expect(changed.code).toBe(0)
+    expect(await cli(['jobs', 'rm', 'inner/all'])).toMatchObject({ code: 9 })
+  })
+
   it('are told of the scripts that they use', async () => {
     const script = join(folder, 'hello.sh')
     writeFileSync(script, 'echo 1\n')

@@ -92,7 +92,15 @@ describe('a secret variable of a job', () => {
     expect(await givenIn(id)).toBe(value)
     const variables = await get(`/executions/${id}/variables`)
     expect(variables.body['items']).toEqual([
-      { name: 'PASSWORD', type: 'secret', changeable: false, initial: '******', inputs: [], values: [] },
+      {
+        name: 'PASSWORD',
+        in: null,
+        type: 'secret',
+        changeable: false,
+        initial: '******',
+        inputs: [],
+        values: [],
+      },
     ])
     for (const path of [`/executions/${id}`, `/executions/${id}/launch`, `/executions/${id}/variables`])
       expect((await get(path)).text).not.toMatch(new RegExp(`${value}|value/`))
@@ -243,7 +251,7 @@ describe('the value of a launch', () => {
     const of = (more: object = {}) => preview({ job: { name, plan: 'all' }, ...more })
     const first = await of()
     expect(first.body['variables']).toEqual([
-      { name: 'PASSWORD', type: 'secret', value: { secret: `${db}@1` } },
+      { name: 'PASSWORD', in: null, type: 'secret', value: { secret: `${db}@1` } },
     ])
     expect(first.body['steps']).toMatchObject([{ secrets: { PASSWORD: `${db}@1` } }])
     await call('POST', `/secrets/${db}/versions`, { value: 'two' })

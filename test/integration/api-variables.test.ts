@@ -67,7 +67,7 @@ describe('a value', () => {
     const preview = async (variables: object) =>
       (await post('/executions/preview', { target: '*', job, variables })).body
     const first = await preview({})
-    expect(first['variables']).toEqual([{ name: 'A', type: 'string', value: 'x' }])
+    expect(first['variables']).toEqual([{ name: 'A', in: null, type: 'string', value: 'x' }])
     expect((await preview({ A: 'x' }))['digest']).toBe(first['digest'])
     expect((await preview({ A: 'y' }))['digest']).not.toBe(first['digest'])
     const changed = await launch({ job, variables: { A: 'y' }, digest: first['digest'] })

@@ -1,0 +1,289 @@
+/** Compiling steps into the flat list of a run: those that are plans are replaced by the steps of these plans. */
+import { PlatformError } from './errors.js'
+import type { JobSteps } from './job.schema.js'
+import { type NestedPlan, NESTING_MAX_DEPTH, RUN_MAX_STEPS } from './nested-plan.js'
+import { parsePlanUse } from './plan-use.js'
+import type { PlanInput, StepInput } from './plan.schema.js'
+import { capLimit } from './script.js'
+import type { PlanStepInput } from './step/plan-step.schema.js'
+import type { FrozenSecret } from './secret.js'
+import { isSecret } from './secret-variable.js'
+import type { ScriptSources } from './step/script-step.js'
+import { checkWhen, type CompiledStep, compileStep } from './step/step.js'
+import { type CompiledVariable, compileVariables, isEmpty } from './variable.js'
+import type { Values, VariableInput } from './variable.schema.js'
+import { secretsForVisit } from './visit-secrets.js'
+
+/** What a plan was at a revision: the steps that it chose, its job's variables, and its own values. */
+export interface NestablePlan {
+  steps: JobSteps
+  variables: VariableInput[]
+  values: Values
+}
+
+export interface Inlining {
+  /** Plans that steps name, at any depth, by how they name them. */
+  nested: ReadonlyMap<string, NestablePlan>
+  sources: Omit<ScriptSources, keyof Names>
+  /** Whether the values of a launch are there: else what follows them may be empty still. */
+  isLaunch: boolean
+}
+
+export interface Inlined {
+  steps: CompiledStep[]
+  /** Of nested plans. */
+  variables: CompiledVariable[]
+  nested: NestedPlan[]
+}
+
+/** The variables that steps have in common. */
+interface Names {
+  /** Without secrets. */
+  variables: readonly CompiledVariable[]
+  /** Secrets that have a value. */
+  shared: Readonly<Record<string, FrozenSecret>>
+  /** All of them, as they are defined. */
+  named: readonly VariableInput[]
+}
+
+/** Steps that have names in common: those of the run, or of one visit of a plan. */
+interface Level extends Names {
+  steps: PlanInput['steps']
+  within?: number
+  /** Of names, of paths and of messages. */
+  prefix: { name: string; path: string; where: string }
+  /** Jobs of the plans around it, outermost first. */
+  jobs: readonly string[]
+  depth: number
+  limitMs: number | undefined
+}
+
+/**
+ * @param root of the run: its variables, and the job that the steps are of, if any
+ * @throws PlatformError as compileStep, and plan_circular, plan_too_deep, plan_too_large, variable_unknown, variable_required
+ */
+export function inlinePlans(
+  steps: PlanInput['steps'],
+  { job, ...names }: Names & { job: string | undefined },
+  inlining: Inlining,
+): Inlined {
+  const out: Inlined = { steps: [], variables: [], nested: [] }
+  const prefix = { name: '', path: '', where: '' }
+  const jobs = job === undefined ? [] : [job]
+  addLevel(out, { steps, ...names, prefix, jobs, depth: 0, limitMs: undefined }, inlining)
+  return out
+}
+
+function addLevel(out: Inlined, level: Level, inlining: Inlining): void {
+  const { within, prefix, variables, shared, named } = level
+  const sources = { ...inlining.sources, variables, shared, named }
+  for (const [index, step] of level.steps.entries()) {
+    if (step.type === 'plan') {
+      addPlan(out, level, index, inlining)
+      continue
+    }
+    const compiled = limited(compileStep(level.steps, index, sources, prefix.where), level.limitMs)
+    const place = within === undefined ? {} : { within }
+    const path = `${prefix.path}${index}`
+    const isMoved = path !== String(out.steps.length)
+    out.steps.push({
+      ...compiled,
+      name: `${prefix.name}${step.name}`,
+      ...place,
+      ...(isMoved ? { path } : {}),
+    })
+    if (out.steps.length > RUN_MAX_STEPS) throw tooManySteps()
+  }
+}
+
+function addPlan(out: Inlined, level: Level, index: number, inlining: Inlining): void {
+  const step = level.steps[index] as PlanStepInput
+  const where = `${level.prefix.where}step ${index + 1} "${step.name}"`
+  checkWhen(step.when, { steps: level.steps.slice(0, index), variables: level.variables }, where)
+  const jobs = enter(step, level, where)
+  const plan = inlining.nested.get(step.plan)
+  if (!plan) throw new Error(`${where} names plan ${step.plan}, which was not looked up`)
+  const own = out.nested.length
+  const found = inlining.sources.secrets
+  const { variables, shared } = variablesFor(step, plan, { level, where, found, isLaunch: inlining.isLaunch })
+  const { when, onFailure, stepTimeoutMs, follows, handsBack } = step
+  const visit: NestedPlan = {
+    name: `${level.prefix.name}${step.name}`,
+    plan: step.plan,
+    ...(level.within === undefined ? {} : { within: level.within }),
+    first: out.steps.length,
+    end: out.steps.length,
+    onFailure,
+    ...(when === undefined ? {} : { when }),
+    ...(stepTimeoutMs === undefined ? {} : { stepTimeoutMs }),
+    ...(follows ? { follows } : {}),
+    ...(handsBack ? { handsBack } : {}),
+    ...(Object.keys(shared).length ? { secrets: shared } : {}),
+  }
+  out.nested.push(visit)
+  const inner = variables.map((variable) => ({ ...variable, within: own }))
+  out.variables.push(...inner)
+  const prefix = {
+    name: `${visit.name}/`,
+    path: `${level.prefix.path}${index}.`,
+    where: `${where}, ${step.plan}: `,
+  }
+  const limitMs = stepTimeoutMs === undefined ? level.limitMs : capLimit(stepTimeoutMs, level.limitMs)
+  addLevel(
+    out,
+    {
+      steps: plan.steps,
+      variables: inner,
+      shared,
+      named: plan.variables,
+      within: own,
+      prefix,
+      jobs,
+      depth: level.depth + 1,
+      limitMs,
+    },
+    inlining,
+  )
+  visit.end = out.steps.length
+}
+
+/** @returns the jobs around the steps of the plan */
+function enter({ plan }: PlanStepInput, { jobs: around, depth }: Level, where: string): string[] {
+  const job = parsePlanUse(plan)?.job ?? plan
+  if (around.includes(job)) {
+    const circle = [...around.slice(around.indexOf(job)), job].join(' → ')
+    throw new PlatformError(
+      'plan_circular',
+      `${where}: a job may nest no plan of itself, at no revision and through no other: ${circle}`,
+    )
+  }
+  if (depth >= NESTING_MAX_DEPTH) throw tooDeep(where)
+  return [...around, job]
+}
+
+export function tooDeep(where: string): PlatformError {
+  return new PlatformError(
+    'plan_too_deep',
+    `${where}: plans may be nested ${NESTING_MAX_DEPTH} deep: put the steps of the inner ones into one`,
+  )
+}
+
+export function tooManySteps(): PlatformError {
+  return new PlatformError(
+    'plan_too_large',
+    `with those of the plans that it nests the plan has over ${RUN_MAX_STEPS} steps: launch them one after another`,
+  )
+}
+
+interface Around {
+  level: Level
+  where: string
+  found: ScriptSources['secrets']
+  isLaunch: boolean
+}
+
+/** The variables of a visit: what its step gives them, else what they follow, else what the plan and its job say. */
+function variablesFor(step: PlanStepInput, plan: NestablePlan, around: Around): Omit<Names, 'named'> {
+  const { level, where, found } = around
+  const { values = {}, follows = {}, handsBack = {} } = step
+  const pairs = [...Object.entries(follows), ...Object.entries(handsBack)]
+  for (const name of [...Object.keys(values), ...pairs.map(([own]) => own)])
+    mustHave(plan.variables, name, `${where}: ${step.plan}`)
+  checkTypes(plan.variables, level.named, { pairs, where })
+  checkHandsBack(plan.variables, level.named, { handsBack, where })
+  const followed: Values = {}
+  for (const [own, name] of Object.entries(follows)) {
+    if (Object.hasOwn(values, own))
+      throw new PlatformError(
+        'plan_invalid',
+        `${where}: ${own} is given a value and follows ${name}: it can do one`,
+      )
+    const outer = level.variables.find((variable) => variable.name === name)
+    if (outer) followed[own] = outer.value
+  }
+  const shared = secretsForVisit(step, plan, { where, shared: level.shared, found })
+  checkRequired(step, plan, { ...around, followed, shared })
+  return { variables: compileVariables(plan.variables, [followed, values, plan.values], false), shared }
+}
+
+/** @throws PlatformError variable_required */
+function checkRequired(
+  { plan: use, values = {}, follows = {} }: PlanStepInput,
+  plan: NestablePlan,
+  { level, where, isLaunch, followed, shared }: Around & { followed: Values; shared: Names['shared'] },
+): void {
+  for (const variable of plan.variables.filter(({ required }) => required)) {
+    const { name, value } = variable
+    const given = [followed, values, plan.values].find((all) => Object.hasOwn(all, name))?.[name]
+    const outer = level.named.find((one) => Object.hasOwn(follows, name) && one.name === follows[name])
+    // What is followed may get its value from the launch, or from a step before.
+    const isOpen = outer !== undefined && (!isLaunch || outer.changeable)
+    if (!isOpen && (isSecret(variable) ? !Object.hasOwn(shared, name) : isEmpty(given ?? value ?? '')))
+      throw new PlatformError(
+        'variable_required',
+        `${where}: ${name} of ${use} needs a value: give it one under values, or let it follow a variable`,
+      )
+  }
+}
+
+function mustHave<V extends { name: string }>(variables: readonly V[], name: string, where: string): V {
+  const found = variables.find((variable) => variable.name === name)
+  if (found) return found
+  const there = variables.length
+    ? `there are ${variables.map((one) => one.name).join(', ')}`
+    : 'there are none'
+  throw new PlatformError('variable_unknown', `${where}: there is no variable "${name}"; ${there}`)
+}
+
+interface Mapping {
+  where: string
+}
+
+function checkTypes(
+  own: readonly VariableInput[],
+  outer: readonly VariableInput[],
+  { pairs, where }: Mapping & { pairs: [string, string][] },
+): void {
+  for (const [name, outside] of pairs) {
+    const inner = mustHave(own, name, where)
+    const { type } = mustHave(outer, outside, where)
+    if (inner.type !== type)
+      throw new PlatformError(
+        'plan_invalid',
+        `${where}: ${name} is a ${inner.type} and ${outside} a ${type}: they must be of one type`,
+      )
+  }
+}
+
+function checkHandsBack(
+  own: readonly VariableInput[],
+  outer: readonly VariableInput[],
+  { handsBack, where }: Mapping & { handsBack: Record<string, string> },
+): void {
+  const taken = new Set<string>()
+  for (const [name, outside] of Object.entries(handsBack)) {
+    const inner = mustHave(own, name, where)
+    const kept = [
+      { name, can: inner.changeable || inner.type === 'perHost' },
+      { name: outside, can: mustHave(outer, outside, where).changeable },
+    ].find(({ can }) => !can)
+    const why = kept
+      ? `${kept.name} is not changeable: nothing can be handed back`
+      : taken.has(outside)
+        ? `${outside} would be handed several variables: it can hold one`
+        : undefined
+    if (why) throw new PlatformError('plan_invalid', `${where}: ${why}`)
+    taken.add(outside)
+  }
+}
+
+/** The same step with no more time for its hosts than the plans around it give. */
+function limited(step: CompiledStep, limitMs: number | undefined): CompiledStep {
+  if (limitMs === undefined || step.type === 'wait') return step
+  if (typeof step.timeoutMs === 'string') return { ...step, timeoutMaxMs: limitMs }
+  return { ...step, timeoutMs: capLimit(step.timeoutMs, limitMs) }
+}
+
+/** Plans that steps name, as they name them. */
+export const nestedUses = (steps: readonly StepInput[]): string[] =>
+  steps.flatMap((step) => (step.type === 'plan' ? step.plan : []))

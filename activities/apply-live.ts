@@ -31,7 +31,7 @@ interface Live {
 /** @returns why it cannot be done after all: nothing was changed then */
 type Apply = (tx: Db, live: Live) => Promise<string | undefined>
 
-const appliers: { [K in OperationKind]: Apply } = { cancel, pause, resume, retry, skip, ignore, next }
+const appliers: { [K in OperationKind]: Apply } = { cancel, pause, resume, retry, skip, ignore, next, undo }
 
 /** @returns why it cannot be done after all, or undefined when it was */
 export function applyLive(
@@ -89,6 +89,11 @@ async function retry(tx: Db, { key, steps, begun, args }: Live): Promise<string 
     await overrideStepState(tx, at(key, step), 'pending')
   }
   return undefined
+}
+
+/** The table lets none pass: a run is undone when it has ended. */
+async function undo(): Promise<string> {
+  return 'the run goes on: cancel it first'
 }
 
 async function skip(tx: Db, { key, named, args }: Live): Promise<string | undefined> {

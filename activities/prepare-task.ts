@@ -1,6 +1,6 @@
 /** What a step asks of its hosts in this run: its fields with the values of variables in their places. */
 import type { CompiledPlan } from '../domain/plan.js'
-import type { CompiledHostStep } from '../domain/step/step.js'
+import { type CompiledHostStep, seesBefore } from '../domain/step/step.js'
 import type { StepExecutionId } from '../domain/id.js'
 import { appendEvents } from '../store/postgres/events.js'
 import { endHosts } from '../store/postgres/ledger.js'
@@ -13,8 +13,8 @@ import { freezeInputs, type Input } from './step-inputs.js'
 export interface Task {
   step: FilledStep
   inputs: readonly Input[]
-  /** The step's place in the plan. */
-  position: number
+  /** It sees what steps before this position have made of variables. */
+  sees: number
 }
 
 interface Preparing {
@@ -31,9 +31,12 @@ export async function prepareTask(
   step: CompiledHostStep,
   { key, plan, position, hosts }: Preparing,
 ): Promise<Task | undefined> {
-  const inputs = await freezeInputs(tx, key, plan, position)
+  const sees = seesBefore(step, position)
+  const frozen = await freezeInputs(tx, key, plan, sees)
+  // What takes a step back sets nothing, so nothing of it is captured either.
+  const inputs = step.undoes === undefined ? frozen : frozen.map((input) => ({ ...input, changeable: false }))
   try {
-    return { step: fillStep(step, inputs), inputs, position }
+    return { step: fillStep(step, inputs), inputs, sees }
   } catch (error) {
     if (!(error instanceof FillFault)) throw error
     await endUnfit(tx, { key, position, hosts }, error)

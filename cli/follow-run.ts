@@ -35,8 +35,9 @@ export async function followRun(
 
 /** `r-812 running · deploy 5/8 · 1 failed · 12s` */
 export function progressLine(run: ExecutionDetail, now = Date.now()): string {
-  const step =
-    run.steps.find((item) => !['succeeded', 'skipped', 'ignored'].includes(item.state)) ?? run.steps.at(-1)
+  const undo = run.steps.filter((item) => item.undoes !== null)
+  const steps = undo.length ? undo : run.steps
+  const step = steps.find((item) => !['succeeded', 'skipped', 'ignored'].includes(item.state)) ?? steps.at(-1)
   const counts = step?.counts ?? {}
   const open = (counts.pending ?? 0) + (counts.dispatched ?? 0) + (counts.running ?? 0)
   const others = Object.entries(counts)

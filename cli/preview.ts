@@ -1,6 +1,6 @@
 /** `--preview`: the page that a launch is judged by before it starts. */
 import { type Drover, DroverError, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
-import { ownScript } from './step-text.js'
+import { ownScript, ownUndo } from './step-text.js'
 import { tableOf } from './table.js'
 import { valueText } from './variables.js'
 import { harmless, printLines, type Terminal } from './terminal.js'
@@ -18,7 +18,7 @@ export async function showPreview(
   const { last, steps } = preview
   const diffs = []
   for (const step of steps) {
-    const diff = last ? await diffOf(drover, launch, step, last.id).catch(nothingToShow) : []
+    const diff = last ? await diffOf(drover, launch, { step, steps }, last.id).catch(nothingToShow) : []
     if (diff.length) diffs.push({ step: step.name, diff })
   }
   if (options.json) return terminal.json({ preview, diffs })
@@ -87,27 +87,30 @@ function predictionOf({ predicted, last }: LaunchPreview): string {
 async function diffOf(
   drover: Drover,
   launch: Launch,
-  step: PreviewedStep,
+  { step, steps }: { step: PreviewedStep; steps: readonly PreviewedStep[] },
   lastId: string,
 ): Promise<string[]> {
   if (step.was === null || !step.fields.includes('scriptSha256')) return []
   const { content } = await drover.stepScript(lastId, step.was)
-  return unifiedDiff(content, await textOf(drover, launch, step))
+  const of = step.undoes === null ? step : steps[step.undoes]
+  return unifiedDiff(content, await textOf(drover, launch, { step, of: of ?? step }))
 }
 
+/** @param what.of the step itself, or the one that it takes back, whose part it is */
 async function textOf(
   drover: Drover,
   launch: Launch,
-  { name, position, uses }: PreviewedStep,
+  { step, of }: { step: PreviewedStep; of: PreviewedStep },
 ): Promise<string> {
-  if (uses !== null) {
-    const use = parseUse(uses)
+  if (step.uses !== null) {
+    const use = parseUse(step.uses)
     return (await drover.scriptVersion(use.name, use.version ?? 1)).content
   }
   if (launch.script) return launch.script.script ?? ''
   if (launch.sql) return launch.sql.sql ?? ''
-  if (launch.plan) return ownScript(launch.plan.steps[position])
+  const text = step.undoes === null ? ownScript : ownUndo
+  if (launch.plan) return text(launch.plan.steps[of.position])
   if (!launch.job) return ''
   const plan = await drover.plan(launch.job.name, launch.job.plan)
-  return ownScript(plan.steps.find((step) => step.name === name))
+  return text(plan.steps.find(({ name }) => name === of.name))
 }

@@ -10,8 +10,18 @@ export function stepText(step: JobContent['steps'][number]): string {
     : `waits ${formatDuration(step.durationMs)}`
 }
 
+type Step = JobContent['steps'][number]
+
 /** The text of its own that a step has; empty where it has none. */
-export function ownScript(step: JobContent['steps'][number] | undefined): string {
-  if (step?.type === 'sql') return step.sql ?? ''
-  return (step?.type !== 'wait' && step?.script) || ''
+export function ownScript(step: Step | undefined): string {
+  return (step && step.type !== 'wait' && ownText(step)) || ''
+}
+
+/** The same of what takes the step back. */
+export function ownUndo(step: Step | undefined): string {
+  return (step && step.type !== 'wait' && step.undo && ownText(step.undo)) || ''
+}
+
+function ownText(part: { type?: 'script'; script?: string } | { type: 'sql'; sql?: string }): string {
+  return (part.type === 'sql' ? part.sql : part.script) ?? ''
 }

@@ -4,6 +4,7 @@ import { type HostCounts, summarize } from './host-result.js'
 import { type OperationArgs, type OperationKind, retriedBy, unknownFault } from './operation.js'
 import type { StepState } from './step-execution.js'
 import type { StepType } from './step/step.js'
+import { inPlay } from './undo.js'
 
 export interface EndedStep {
   state: StepState
@@ -11,6 +12,7 @@ export interface EndedStep {
   reason?: string | null
   /** Left out: a script. */
   type?: StepType
+  undoes?: number | null
 }
 
 /**
@@ -24,14 +26,15 @@ export interface StepAction {
 
 export type Continuation = { actions: StepAction[] } | { refuse: string }
 
-export type ContinuingKind = Exclude<OperationKind, 'cancel' | 'pause'>
+export type ContinuingKind = Exclude<OperationKind, 'cancel' | 'pause' | 'undo'>
 
 /** What `kind` does to the steps; refused where the execution would end again at once, with nothing done. */
 export function planContinuation(
   kind: ContinuingKind,
   args: OperationArgs,
-  steps: readonly EndedStep[],
+  all: readonly EndedStep[],
 ): Continuation {
+  const steps = inPlay(all)
   const actions = actionsOf(kind, args, steps)
   const retried = actions.filter((action) => action.do === 'retry')
   const fault =
@@ -114,16 +117,17 @@ export function askedAgain(steps: readonly Pick<EndedStep, 'state' | 'reason'>[]
 export function stepsAhead(
   kind: OperationKind,
   args: OperationArgs,
-  run: { ended: boolean; steps: readonly Pick<EndedStep, 'state' | 'reason'>[] },
+  run: { ended: boolean; steps: readonly Pick<EndedStep, 'state' | 'reason' | 'undoes'>[] },
 ): number[] {
-  if (kind === 'cancel' || kind === 'pause' || (kind === 'skip' && !run.ended)) return []
+  if (kind === 'cancel' || kind === 'pause' || kind === 'undo' || (kind === 'skip' && !run.ended)) return []
+  const steps = inPlay(run.steps)
   const isRetry = kind === 'retry'
   const done: readonly StepState[] = isRetry ? ['succeeded', 'skipped'] : ['succeeded', 'skipped', 'ignored']
-  const asked = isRetry ? askedAgain(run.steps, args.step ?? -1) : []
-  return run.steps.flatMap(({ state }, position) => {
+  const asked = isRetry ? askedAgain(steps, args.step ?? -1) : []
+  return steps.flatMap(({ state }, position) => {
     if (isRetry && position === args.step) return [position]
     const isAhead = asked.includes(position) || !done.includes(state)
-    return isAhead && (isRetry || kind === 'resume' || position !== leftBy(kind, args, run.steps))
+    return isAhead && (isRetry || kind === 'resume' || position !== leftBy(kind, args, steps))
       ? [position]
       : []
   })

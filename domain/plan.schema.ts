@@ -1,12 +1,17 @@
 /** The shape of a plan as a person writes it, and of the step that an ad-hoc launch makes one of. */
 import { z } from 'zod'
-import { hasOneSource, ONE_SOURCE, scriptStepFields, scriptStepSchema } from './step/script-step.schema.js'
-import { hasOneSqlSource, ONE_SQL_SOURCE, sqlStepFields, sqlStepSchema } from './step/sql-step.schema.js'
+import { hasOneSource, ONE_SOURCE, scriptStepFields } from './step/script-step.schema.js'
+import { hasOneSqlSource, ONE_SQL_SOURCE, sqlStepFields } from './step/sql-step.schema.js'
+import { undoField } from './step/undo.schema.js'
 import { waitStepSchema } from './step/wait-step.schema.js'
 import { variablesSchema } from './variable.schema.js'
 
 /** A step of any kind; one without a `type` is a script. */
-export const stepSchema = z.discriminatedUnion('type', [scriptStepSchema, sqlStepSchema, waitStepSchema])
+export const stepSchema = z.discriminatedUnion('type', [
+  scriptStepFields.extend({ undo: undoField }).refine(hasOneSource, ONE_SOURCE),
+  sqlStepFields.extend({ undo: undoField }).refine(hasOneSqlSource, ONE_SQL_SOURCE),
+  waitStepSchema,
+])
 
 /** A step that is launched alone needs no name of its own. */
 export const adHocStepSchema = scriptStepFields

@@ -5,18 +5,18 @@ import type { PlanName } from './job.js'
 import type { PlanInput } from './plan.schema.js'
 import type { FrozenSecret } from './secret.js'
 import type { Sha256, UsedScript } from './step/script-step.js'
-import { type CompiledStep, compileStep, hostStepOf } from './step/step.js'
+import { type CompiledStep, compileStep, compileUndo, hostStepOf, undoesOf } from './step/step.js'
 import { type CompiledVariable, compileVariables } from './variable.js'
 import type { Values } from './variable.schema.js'
 
 /**
  * Version of the meaning of a compiled plan; the interpreter keeps every one that may still run.
  * 2: steps may have `retry` and `when`, and may be waits.
- * 3: there may be variables, steps may be SQL, and they may have `secrets`. An older worker would run them without: it is given
- * no such plan, and takes all others.
+ * 3: there may be variables, steps may be SQL, and they may have `secrets`.
+ * 4: there may be steps that take others back, which no run goes through by itself.
+ * An older worker would run a plan without what it does not know: it is given no such plan, and takes all others.
  */
-export const IR_VERSION = 3
-const OF_BEFORE = 2
+export const IR_VERSION = 4
 
 /** Largest compiled plan, in characters of JSON: Temporal warns at 512 KiB, and one workflow task must stay under 4 MiB. */
 const PLAN_MAX_CHARACTERS = 200_000
@@ -28,6 +28,7 @@ export interface CompiledPlan {
   job?: PlanName
   /** With the values that the run begins with; left out where there are none. */
   variables?: CompiledVariable[]
+  /** Those of the run in their order, then what takes them back, newest first. */
   steps: CompiledStep[]
 }
 
@@ -72,11 +73,13 @@ export function compilePlan(
     values.launch !== undefined,
   )
   const sources = { sha256, used, secrets, dbAccounts, texts: scripts, variables }
-  const steps = input.steps.map((_, index) => compileStep(input.steps, index, sources))
-  const isNew = variables.length > 0 || steps.some(isOfNow)
+  const steps = [
+    ...input.steps.map((_, index) => compileStep(input.steps, index, sources)),
+    ...compileUndo(input.steps, sources),
+  ]
   const { name, job } = input
   const plan = {
-    irVersion: isNew ? IR_VERSION : OF_BEFORE,
+    irVersion: neededVersion(steps, variables),
     name,
     ...(job ? { job } : {}),
     ...(variables.length ? { variables } : {}),
@@ -92,4 +95,9 @@ export function compilePlan(
   return { plan, scripts }
 }
 
-const isOfNow = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
+/** The oldest version that knows all that a plan has. */
+function neededVersion(steps: readonly CompiledStep[], variables: readonly CompiledVariable[]): number {
+  if (steps.some((step) => undoesOf(step) !== undefined)) return 4
+  const isOfThree = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
+  return variables.length || steps.some(isOfThree) ? 3 : 2
+}

@@ -19,6 +19,7 @@ import type {
   OutputGroups,
   RunVariable,
   StepScript,
+  UndoPreview,
   Verdict,
 } from './vocabulary.js'
 
@@ -120,6 +121,11 @@ export class RunCalls extends SearchCalls {
         params: { path, query: defined({ ...of }) as object },
       }),
     )
+  }
+
+  /** What an undo would begin now, and on which hosts; nothing is started. */
+  previewUndo(executionId: string): Promise<UndoPreview> {
+    return dataOf(this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/undo', this.at(executionId)))
   }
 
   /** A launch that does the same again: edit it, or not, and give it to `launch`. */

@@ -3,6 +3,7 @@ import { workflowInfo } from '@temporalio/workflow'
 import { type HostCounts, summarize } from '../domain/host-result.js'
 import type { OperationView } from '../domain/operation.js'
 import type { StepState } from '../domain/step-execution.js'
+import { inPlay, isUndoing } from '../domain/undo.js'
 import type { Advance, ClaimedStep, OperationOutcome } from '../activities/contract.js'
 import { hostsText } from './activities.js'
 
@@ -41,7 +42,8 @@ export class RunState {
     return {
       execution: this.cancelRequested ? 'cancelling' : this.paused ? 'paused' : 'running',
       cancelRequested: this.cancelRequested,
-      steps: this.stepStates,
+      steps: inPlay(this.steps).map((step) => step.state),
+      undoing: isUndoing(this.steps),
     }
   }
 

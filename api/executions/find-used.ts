@@ -5,7 +5,7 @@ import type { ScopeId } from '../../domain/id.js'
 import type { Found } from '../../domain/plan.js'
 import type { UsedScript } from '../../domain/step/script-step.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
-import { useOf } from '../../domain/step/step.js'
+import { usesOf } from '../../domain/step/step.js'
 import { parseUse, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { findUse, holdScripts } from '../../store/postgres/script-library.js'
@@ -51,7 +51,7 @@ export async function holdNamed(tx: Db, scopeId: ScopeId, plan: PlanInput, found
  * @throws PlatformError script_unknown, script_version_unknown, script_version_refused
  */
 async function findUsed(db: Db, scopeId: ScopeId, plan: PlanInput): Promise<ReadonlyMap<string, UsedScript>> {
-  const uses = new Set(plan.steps.flatMap((step) => useOf(step) ?? []))
+  const uses = new Set(plan.steps.flatMap(usesOf))
   const found = new Map<string, UsedScript>()
   for (const text of uses) {
     const use = parseUse(text)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { planSchema } from '../../domain/plan.schema.js'
 import type { FrozenSecret } from '../../domain/secret.js'
-import { type CompiledStep, hostStepOf } from '../../domain/step/step.js'
+import { type CompiledStep, hostStepOf, undoesOf } from '../../domain/step/step.js'
 import type { Language } from '../../domain/script.js'
 import type { CompiledVariable } from '../../domain/variable.js'
 import { findPlan } from '../../store/postgres/plans.js'
@@ -35,7 +35,7 @@ export const getLaunch = operation({
     })
     const texts = await readScripts(pool, scope.id, own)
     const variables = plan.variables ? { variables: plan.variables.map(toVariable) } : {}
-    const steps = plan.steps.map((step) => toInput(step, texts))
+    const steps = inputsOf(plan.steps, texts)
     return { target, expiresInMs, plan: { name, ...variables, steps } }
   },
 })
@@ -43,9 +43,23 @@ export const getLaunch = operation({
 /** With the value that the run began with. */
 const toVariable = (variable: CompiledVariable) => ({ ...variable, description: '', required: false })
 
+/** Each step with what takes it back, as a person would write it. */
+type StepInput = z.input<typeof planSchema>['steps'][number]
+
+function inputsOf(steps: readonly CompiledStep[], texts: ReadonlyMap<string, string>): StepInput[] {
+  return steps.flatMap((step, position): StepInput[] => {
+    if (undoesOf(step) !== undefined) return []
+    const input = toInput(step, texts)
+    const undo = steps.find((other) => undoesOf(other) === position)
+    if (!undo || input.type === 'wait') return [input]
+    const { name: _name, ...rest } = toInput(undo, texts)
+    return [{ ...input, undo: rest } as StepInput]
+  })
+}
+
 function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
   if (step.type === 'wait') return step
-  const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, ...rest } = step
+  const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, undoes: _undoes, ...rest } = step
   const text = texts.get(scriptSha256)
   const uses = source && `${source.script}@${source.version}`
   const limit = concurrency === undefined ? {} : { concurrency }

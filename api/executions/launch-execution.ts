@@ -2,7 +2,7 @@
 import { PlatformError } from '../../domain/errors.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import { checkConfirm, hasShares } from '../../domain/launch.js'
-import { auditOf, dbAccountOf, secretsOf } from '../../domain/step/step.js'
+import { auditOf, dbAccountsOf, secretsOf } from '../../domain/step/step.js'
 import { cutText } from '../../domain/text.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { labelShares } from '../../store/postgres/targets.js'
@@ -39,9 +39,9 @@ export const launchExecution = operation({
       target: cutText(body.target, 500),
       job: body.job ?? null,
       variables: Object.keys(body.variables ?? {}),
-      scripts: stepsOf(body).map((step) => auditOf(step, sha256)),
+      scripts: stepsOf(body).flatMap((step) => auditOf(step, sha256)),
       secrets: [...new Set(stepsOf(body).flatMap(secretsOf))],
-      dbAccounts: [...new Set(stepsOf(body).flatMap((step) => dbAccountOf(step) ?? []))],
+      dbAccounts: [...new Set(stepsOf(body).flatMap(dbAccountsOf))],
     },
   }),
   async write({ scope, caller, body }, tx) {

@@ -34,9 +34,9 @@ export const operateExecution = operation({
   method: 'post',
   path: '/executions/{executionId}/operations',
   policy: 'execution.operate',
-  summary: 'Pause, resume, cancel, retry, skip, ignore or go to the next step',
+  summary: 'Pause, resume, cancel, retry, skip, ignore, go to the next step, or undo',
   description:
-    'On a run that has ended, retry, resume, skip, ignore and next take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.',
+    'On a run that has ended, retry, resume, skip, ignore and next take it up again, and undo takes back what it did, newest step first. A refusal is `operation_refused` with the reason; the operation stays listed.',
   params: executionParams,
   body: operateSchema,
   response: operationSchema,

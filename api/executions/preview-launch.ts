@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { compareSteps, type StepChange } from '../../domain/launch-digest.js'
 import { type LabelShare, whyConfirm } from '../../domain/launch.js'
 import { foldNodeset } from '../../domain/nodeset.js'
-import { type CompiledStep, hostStepOf, stepTypes } from '../../domain/step/step.js'
+import { type CompiledStep, hostStepOf, stepTypes, undoesOf } from '../../domain/step/step.js'
 import { valueSchema, variableSchema } from '../../domain/variable.schema.js'
 import { countAway, groupShares, listSuccesses, type PastRun } from '../../store/postgres/launch-history.js'
 import { findPlan, hashPlan } from '../../store/postgres/plans.js'
@@ -60,6 +60,10 @@ const previewSchema = z
           ),
         scriptSha256: z.string().nullable(),
         scriptBytes: z.int().nullable(),
+        undoes: z
+          .int()
+          .nullable()
+          .describe('Position of the step that it takes back: it runs only where somebody asks for an undo.'),
         change: z.enum(['new', 'same', 'changed']).describe('Beside the step of its name in `last`.'),
         was: z.int().nullable().describe('Position of that step.'),
         fields: z.array(z.string()).describe('What changed.'),
@@ -160,13 +164,14 @@ function stepOf(
 ) {
   const { type, name } = compiled
   const step = hostStepOf(compiled)
-  if (!step) return { position, type, name, ...noScript, ...change }
+  const undoes = undoesOf(compiled) ?? null
+  if (!step) return { position, type, name, undoes, ...noScript, ...change }
   const { source, language, account, scriptSha256, scriptBytes } = step
   const secrets = namesOf(step.secrets ?? {})
   const uses = source ? `${source.script}@${source.version}` : null
   const db = step.type === 'sql' ? step.db : null
   const of = { uses, language, account, db, secrets, scriptSha256, scriptBytes }
-  return { position, type, name, ...of, ...change }
+  return { position, type, name, undoes, ...of, ...change }
 }
 
 function predict(past: readonly PastRun[]) {

@@ -58,6 +58,12 @@ export const stepSchema = z
     reason: z.string().nullable(),
     hosts: z.int(),
     counts: z.partialRecord(hostStateField, z.int()).describe('Hosts by state; they sum to `hosts`.'),
+    undoes: z
+      .int()
+      .nullable()
+      .describe(
+        'Position of the step that it takes back; null of the steps that the run goes through by itself.',
+      ),
     startedAt: timeField.nullable(),
     endedAt: timeField.nullable(),
   })

@@ -45,7 +45,7 @@ export function hashDefinition({ steps, variables }: JobDefinition): string {
 }
 
 /** What is audited of steps: which texts, not the texts. */
-export const auditSteps = (steps: JobSteps) => steps.map((step) => auditOf(step, sha256))
+export const auditSteps = (steps: JobSteps) => steps.flatMap((step) => auditOf(step, sha256))
 
 /**
  * Refuses at once what a launch would refuse: sizes, names, scripts that do not run, values that do not fit.

@@ -105,6 +105,4 @@ export const hasOneSource = (step: Source) =>
   (step.script === undefined) !== (step.uses === undefined) && !(step.uses && step.language)
 export const ONE_SOURCE = 'give either script, with its language, or uses'
 
-export const scriptStepSchema = scriptStepFields.refine(hasOneSource, ONE_SOURCE)
-
-export type ScriptStepInput = z.infer<typeof scriptStepSchema>
+export type ScriptStepInput = z.infer<typeof scriptStepFields>

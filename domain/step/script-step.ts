@@ -34,6 +34,8 @@ export interface CompiledScriptStep {
   retry?: RetryPolicy | undefined
   onUncaptured?: 'fail' | 'keep' | undefined
   when?: string | undefined
+  /** Position of the step that it takes back; left out of the steps that a run goes through by itself. */
+  undoes?: number
 }
 
 /** A version of a script of the library. */

@@ -50,6 +50,4 @@ interface Source {
 export const hasOneSqlSource = (step: Source) => (step.sql === undefined) !== (step.uses === undefined)
 export const ONE_SQL_SOURCE = 'give either sql or uses'
 
-export const sqlStepSchema = sqlStepFields.refine(hasOneSqlSource, ONE_SQL_SOURCE)
-
-export type SqlStepInput = z.infer<typeof sqlStepSchema>
+export type SqlStepInput = z.infer<typeof sqlStepFields>

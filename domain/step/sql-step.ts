@@ -28,6 +28,8 @@ export interface CompiledSqlStep extends StepText {
   concurrency: number | string | undefined
   retry?: RetryPolicy | undefined
   when?: string | undefined
+  /** Position of the step that it takes back; left out of the steps that a run goes through by itself. */
+  undoes?: number
 }
 
 /** Under which name the agent's runner is given its password. */

@@ -5,6 +5,8 @@ import type { StepInput } from '../plan.schema.js'
 import { retryDelays } from '../retry.js'
 import { type CompiledScriptStep, compileScriptStep, type ScriptSources } from './script-step.js'
 import { type CompiledSqlStep, compileSqlStep } from './sql-step.js'
+import type { UndoInput } from './undo.schema.js'
+import { undoStepOf } from './undo-step.js'
 import { type CompiledWaitStep, compileWaitStep } from './wait-step.js'
 
 /** One step, compiled. */
@@ -35,7 +37,26 @@ export function compileStep<T extends StepType>(
   const where = `step ${index + 1} "${step.name}"`
   const variables = sources.variables.filter((variable) => variable.type !== 'perHost')
   checkWhen(step.when, { steps: steps.slice(0, index), variables }, where)
-  return compilers[step.type as T](step, where, sources)
+  return compilers[step.type as T](withoutUndo(step), where, sources)
+}
+
+function withoutUndo<S extends StepInput>(step: S): S {
+  const { undo: _undo, ...rest } = step as S & { undo?: unknown }
+  return rest as S
+}
+
+/** What takes steps back, newest first, as it stands after them in a plan. @throws PlatformError as compileStep */
+export function compileUndo(steps: readonly StepInput[], sources: ScriptSources): CompiledHostStep[] {
+  return steps
+    .flatMap((step, index): CompiledHostStep[] => {
+      const undo = undoStepOf(step)
+      if (!undo) return []
+      const where = `the undo of step ${index + 1} "${step.name}"`
+      const compiled =
+        undo.type === 'sql' ? compileSqlStep(undo, where, sources) : compileScriptStep(undo, where, sources)
+      return [{ ...compiled, undoes: index }]
+    })
+    .reverse()
 }
 
 interface Named {
@@ -57,17 +78,25 @@ function checkWhen(
   }
 }
 
-/** The script of the library that a step uses, as it says it. */
-export const useOf = (step: StepInput): string | undefined => (step.type === 'wait' ? undefined : step.uses)
+/** What of a step hosts carry out: itself, and what takes it back. */
+function partsOf(step: StepInput): (Exclude<StepInput, { type: 'wait' }> | UndoInput)[] {
+  if (step.type === 'wait') return []
+  return step.undo ? [step, step.undo] : [step]
+}
+
+/** The scripts of the library that a step uses, as it says them. */
+export const usesOf = (step: StepInput): string[] => partsOf(step).flatMap(({ uses }) => uses ?? [])
 
 /** The secrets that a step is to be given, as it says them. */
 export const secretsOf = (step: StepInput): string[] =>
-  step.type === 'script' ? Object.values(step.secrets ?? {}) : []
+  partsOf(step).flatMap((part) => (part.type === 'script' ? Object.values(part.secrets ?? {}) : []))
 
-/** What an audit keeps of a step: which text, not the text. @param sha256 of a text */
-export function auditOf(step: StepInput, sha256: (text: string) => string): string {
-  if (step.type === 'wait') return step.type
-  return step.uses ?? sha256((step.type === 'sql' ? step.sql : step.script) ?? '')
+/** What an audit keeps of a step: which texts, not the texts. @param sha256 of a text */
+export function auditOf(step: StepInput, sha256: (text: string) => string): string[] {
+  if (step.type === 'wait') return [step.type]
+  return partsOf(step).map(
+    (part) => part.uses ?? sha256((part.type === 'sql' ? part.sql : part.script) ?? ''),
+  )
 }
 
 /** Whether the hosts of the run have a part in steps of a kind. */
@@ -78,9 +107,19 @@ export function hostStepOf(step: CompiledStep | undefined): CompiledHostStep | u
   return step && step.type !== 'wait' ? step : undefined
 }
 
-/** The database account that a step signs in with, by name. */
-export const dbAccountOf = (step: StepInput): string | undefined =>
-  step.type === 'sql' ? step.dbAccount : undefined
+/** The database accounts that a step signs in with, by name. */
+export const dbAccountsOf = (step: StepInput): string[] =>
+  partsOf(step).flatMap((part) => (part.type === 'sql' ? part.dbAccount : []))
+
+/** Position of the step that a compiled one takes back; undefined of those that a run goes through by itself. */
+export const undoesOf = (step: CompiledStep): number | undefined => hostStepOf(step)?.undoes
+
+/**
+ * The values of variables that a step is given are those that the steps before this position came to: before itself, or, where
+ * it takes another one back, what held when that one had ended.
+ */
+export const seesBefore = (step: CompiledHostStep, position: number): number =>
+  step.undoes === undefined ? position : step.undoes + 1
 
 /** How long a host waits after each attempt for the next one that it gets by itself; empty: there is none. */
 export function retryDelaysOf(step: CompiledStep): number[] {

@@ -920,7 +920,7 @@ export interface paths {
         };
         /**
          * Export a run's host results
-         * @description A row for each host of each step, as JSON Lines or CSV with a head line. In CSV an apostrophe stands before text that a spreadsheet would take for a formula.
+         * @description A row for each host of each step, of an undo with the position of the step that it takes back, as JSON Lines or CSV with a head line. In CSV an apostrophe stands before text that a spreadsheet would take for a formula.
          */
         get: operations["export-results"];
         put?: never;
@@ -942,10 +942,30 @@ export interface paths {
         get: operations["list-operations"];
         put?: never;
         /**
-         * Pause, resume, cancel, retry, skip, ignore or go to the next step
-         * @description On a run that has ended, retry, resume, skip, ignore and next take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.
+         * Pause, resume, cancel, retry, skip, ignore, go to the next step, or undo
+         * @description On a run that has ended, retry, resume, skip, ignore and next take it up again, and undo takes back what it did, newest step first. A refusal is `operation_refused` with the reason; the operation stays listed.
          */
         post: operations["operate-execution"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/executions/{executionId}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview an undo
+         * @description What the operation `undo` would begin now: which scripts, on which hosts. Nothing is started.
+         */
+        get: operations["preview-undo"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1468,6 +1488,146 @@ export interface components {
                 onUncaptured?: "fail" | "keep";
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+                /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                undo?: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                };
             } | {
                 /** @constant */
                 type: "sql";
@@ -1539,6 +1699,146 @@ export interface components {
                 };
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+                /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                undo?: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                };
             } | {
                 /** @constant */
                 type: "wait";
@@ -1706,6 +2006,146 @@ export interface components {
                     onUncaptured?: "fail" | "keep";
                     /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                     when?: string;
+                    /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                    undo?: {
+                        /**
+                         * @default script
+                         * @constant
+                         */
+                        type: "script";
+                        /** @description The text of the script; at most 1 MiB. */
+                        script?: string;
+                        /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                        uses?: string;
+                        /**
+                         * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                         * @enum {string}
+                         */
+                        language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                        /**
+                         * @description Arguments, given as they are; no shell reads them.
+                         * @default []
+                         */
+                        arguments: string[];
+                        /** @default {} */
+                        environment: {
+                            [key: string]: string;
+                        };
+                        /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                        secrets?: {
+                            [key: string]: string;
+                        };
+                        /**
+                         * @description An absolute path; the account's home if left out.
+                         * @default
+                         */
+                        workingDirectory: string;
+                        /** @description The account to run as; the step's own if left out. */
+                        account?: string;
+                        /**
+                         * @description Whether the account's profile is read first.
+                         * @default false
+                         */
+                        login: boolean;
+                        /**
+                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @default 3600000
+                         */
+                        timeoutMs: number | string;
+                        /**
+                         * @description Between the polite signal and the kill.
+                         * @default 10000
+                         */
+                        graceMs: number;
+                        /**
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onFailure: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /**
+                             * @description Wait before the first of them.
+                             * @default 10000
+                             */
+                            backoffMs: number;
+                            /**
+                             * @description Each wait is so many times the one before.
+                             * @default 2
+                             */
+                            factor: number;
+                            /** @default 300000 */
+                            maxBackoffMs: number;
+                        };
+                    } | {
+                        /** @constant */
+                        type: "sql";
+                        /** @description The statements; at most 1 MiB. */
+                        sql?: string;
+                        /** @description A script of the library in the language sql, instead of a text. */
+                        uses?: string;
+                        /** @description Where the statements run, and as whom: as it is at the launch. */
+                        dbAccount: string;
+                        /** @description Instead of the account's. */
+                        database?: string;
+                        /**
+                         * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                         * @default tsv
+                         * @enum {string}
+                         */
+                        format: "tsv" | "csv" | "jsonl";
+                        /**
+                         * @description After a statement that fails; the host fails in either case.
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onError: "stop" | "continue";
+                        /**
+                         * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                         * @default false
+                         */
+                        transaction: boolean;
+                        /** @description The account to run as; the step's own if left out. */
+                        account?: string;
+                        /**
+                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @default 3600000
+                         */
+                        timeoutMs: number | string;
+                        /**
+                         * @description Between the polite signal and the kill.
+                         * @default 10000
+                         */
+                        graceMs: number;
+                        /**
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onFailure: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /**
+                             * @description Wait before the first of them.
+                             * @default 10000
+                             */
+                            backoffMs: number;
+                            /**
+                             * @description Each wait is so many times the one before.
+                             * @default 2
+                             */
+                            factor: number;
+                            /** @default 300000 */
+                            maxBackoffMs: number;
+                        };
+                    };
                 } | {
                     /** @constant */
                     type: "sql";
@@ -1777,6 +2217,146 @@ export interface components {
                     };
                     /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                     when?: string;
+                    /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                    undo?: {
+                        /**
+                         * @default script
+                         * @constant
+                         */
+                        type: "script";
+                        /** @description The text of the script; at most 1 MiB. */
+                        script?: string;
+                        /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                        uses?: string;
+                        /**
+                         * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                         * @enum {string}
+                         */
+                        language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                        /**
+                         * @description Arguments, given as they are; no shell reads them.
+                         * @default []
+                         */
+                        arguments: string[];
+                        /** @default {} */
+                        environment: {
+                            [key: string]: string;
+                        };
+                        /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                        secrets?: {
+                            [key: string]: string;
+                        };
+                        /**
+                         * @description An absolute path; the account's home if left out.
+                         * @default
+                         */
+                        workingDirectory: string;
+                        /** @description The account to run as; the step's own if left out. */
+                        account?: string;
+                        /**
+                         * @description Whether the account's profile is read first.
+                         * @default false
+                         */
+                        login: boolean;
+                        /**
+                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @default 3600000
+                         */
+                        timeoutMs: number | string;
+                        /**
+                         * @description Between the polite signal and the kill.
+                         * @default 10000
+                         */
+                        graceMs: number;
+                        /**
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onFailure: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /**
+                             * @description Wait before the first of them.
+                             * @default 10000
+                             */
+                            backoffMs: number;
+                            /**
+                             * @description Each wait is so many times the one before.
+                             * @default 2
+                             */
+                            factor: number;
+                            /** @default 300000 */
+                            maxBackoffMs: number;
+                        };
+                    } | {
+                        /** @constant */
+                        type: "sql";
+                        /** @description The statements; at most 1 MiB. */
+                        sql?: string;
+                        /** @description A script of the library in the language sql, instead of a text. */
+                        uses?: string;
+                        /** @description Where the statements run, and as whom: as it is at the launch. */
+                        dbAccount: string;
+                        /** @description Instead of the account's. */
+                        database?: string;
+                        /**
+                         * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                         * @default tsv
+                         * @enum {string}
+                         */
+                        format: "tsv" | "csv" | "jsonl";
+                        /**
+                         * @description After a statement that fails; the host fails in either case.
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onError: "stop" | "continue";
+                        /**
+                         * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                         * @default false
+                         */
+                        transaction: boolean;
+                        /** @description The account to run as; the step's own if left out. */
+                        account?: string;
+                        /**
+                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @default 3600000
+                         */
+                        timeoutMs: number | string;
+                        /**
+                         * @description Between the polite signal and the kill.
+                         * @default 10000
+                         */
+                        graceMs: number;
+                        /**
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onFailure: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /**
+                             * @description Wait before the first of them.
+                             * @default 10000
+                             */
+                            backoffMs: number;
+                            /**
+                             * @description Each wait is so many times the one before.
+                             * @default 2
+                             */
+                            factor: number;
+                            /** @default 300000 */
+                            maxBackoffMs: number;
+                        };
+                    };
                 } | {
                     /** @constant */
                     type: "wait";
@@ -1859,6 +2439,8 @@ export interface components {
                 };
                 scriptSha256: string | null;
                 scriptBytes: number | null;
+                /** @description Position of the step that it takes back: it runs only where somebody asks for an undo. */
+                undoes: number | null;
                 /**
                  * @description Beside the step of its name in `last`.
                  * @enum {string}
@@ -1909,7 +2491,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             /** @enum {string} */
-            kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next";
+            kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next" | "undo";
             args: {
                 hard?: boolean;
                 step?: number;
@@ -2071,6 +2653,146 @@ export interface components {
                 onUncaptured?: "fail" | "keep";
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+                /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                undo?: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                };
             } | {
                 /** @constant */
                 type: "sql";
@@ -2142,6 +2864,146 @@ export interface components {
                 };
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+                /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                undo?: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                };
             } | {
                 /** @constant */
                 type: "wait";
@@ -2475,6 +3337,8 @@ export interface components {
             counts: {
                 [key: string]: number;
             };
+            /** @description Position of the step that it takes back; null of the steps that the run goes through by itself. */
+            undoes: number | null;
             startedAt: string | null;
             endedAt: string | null;
         };
@@ -2529,6 +3393,45 @@ export interface components {
             refused: string[];
             /** @description Whether there are others: ask again. */
             more: boolean;
+        };
+        UndoPreview: {
+            /** @description Why an undo would be refused as things are, if so. */
+            refusal: string | null;
+            /** @description In the order in which they would run: newest first. */
+            steps: {
+                position: number;
+                name: string;
+                /** @enum {string} */
+                type: "script" | "sql" | "wait";
+                /** @description Position of the step that it takes back. */
+                undoes: number;
+                uses: string | null;
+                account: string;
+                scriptSha256: string;
+                /** @description On how many hosts the step took effect and is not undone yet. */
+                hosts: number;
+                /** @description Names of these hosts, folded. */
+                nodeset: string;
+                unknown: {
+                    /** @description Of how many hosts nobody knows whether it took effect and is not undone yet. */
+                    hosts: number;
+                    /** @description Names of these hosts, folded. */
+                    nodeset: string;
+                };
+            }[];
+            /** @description Steps that have begun and say nothing of how they are undone: what they did stays. */
+            without: {
+                position: number;
+                name: string;
+            }[];
+            /** @description Runs that began something on these hosts since, newest first, among the 20 newest runs: an undo knows nothing of them. */
+            later: {
+                id: string;
+                name: string;
+                hosts: number;
+                /** Format: date-time */
+                createdAt: string;
+            }[];
         };
         Verdict: {
             attempt: number;
@@ -6127,6 +7030,108 @@ export interface operations {
                         onUncaptured?: "fail" | "keep";
                         /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                         when?: string;
+                        /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                        undo?: {
+                            /**
+                             * @description Default: "script".
+                             * @constant
+                             */
+                            type?: "script";
+                            /** @description The text of the script; at most 1 MiB. */
+                            script?: string;
+                            /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                            uses?: string;
+                            /**
+                             * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                             * @enum {string}
+                             */
+                            language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                            /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                            arguments?: string[];
+                            /** @description Default: {}. */
+                            environment?: {
+                                [key: string]: string;
+                            };
+                            /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                            secrets?: {
+                                [key: string]: string;
+                            };
+                            /** @description An absolute path; the account's home if left out. Default: "". */
+                            workingDirectory?: string;
+                            /** @description The account to run as; the step's own if left out. */
+                            account?: string;
+                            /** @description Whether the account's profile is read first. Default: false. */
+                            login?: boolean;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                        } | {
+                            /** @constant */
+                            type: "sql";
+                            /** @description The statements; at most 1 MiB. */
+                            sql?: string;
+                            /** @description A script of the library in the language sql, instead of a text. */
+                            uses?: string;
+                            /** @description Where the statements run, and as whom: as it is at the launch. */
+                            dbAccount: string;
+                            /** @description Instead of the account's. */
+                            database?: string;
+                            /**
+                             * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                             * @enum {string}
+                             */
+                            format?: "tsv" | "csv" | "jsonl";
+                            /**
+                             * @description After a statement that fails; the host fails in either case. Default: "stop".
+                             * @enum {string}
+                             */
+                            onError?: "stop" | "continue";
+                            /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                            transaction?: boolean;
+                            /** @description The account to run as; the step's own if left out. */
+                            account?: string;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                        };
                     } | {
                         /** @constant */
                         type: "sql";
@@ -6178,6 +7183,108 @@ export interface operations {
                         };
                         /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                         when?: string;
+                        /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                        undo?: {
+                            /**
+                             * @description Default: "script".
+                             * @constant
+                             */
+                            type?: "script";
+                            /** @description The text of the script; at most 1 MiB. */
+                            script?: string;
+                            /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                            uses?: string;
+                            /**
+                             * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                             * @enum {string}
+                             */
+                            language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                            /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                            arguments?: string[];
+                            /** @description Default: {}. */
+                            environment?: {
+                                [key: string]: string;
+                            };
+                            /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                            secrets?: {
+                                [key: string]: string;
+                            };
+                            /** @description An absolute path; the account's home if left out. Default: "". */
+                            workingDirectory?: string;
+                            /** @description The account to run as; the step's own if left out. */
+                            account?: string;
+                            /** @description Whether the account's profile is read first. Default: false. */
+                            login?: boolean;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                        } | {
+                            /** @constant */
+                            type: "sql";
+                            /** @description The statements; at most 1 MiB. */
+                            sql?: string;
+                            /** @description A script of the library in the language sql, instead of a text. */
+                            uses?: string;
+                            /** @description Where the statements run, and as whom: as it is at the launch. */
+                            dbAccount: string;
+                            /** @description Instead of the account's. */
+                            database?: string;
+                            /**
+                             * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                             * @enum {string}
+                             */
+                            format?: "tsv" | "csv" | "jsonl";
+                            /**
+                             * @description After a statement that fails; the host fails in either case. Default: "stop".
+                             * @enum {string}
+                             */
+                            onError?: "stop" | "continue";
+                            /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                            transaction?: boolean;
+                            /** @description The account to run as; the step's own if left out. */
+                            account?: string;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                        };
                     } | {
                         /** @constant */
                         type: "wait";
@@ -9158,6 +10265,108 @@ export interface operations {
                             onUncaptured?: "fail" | "keep";
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                            /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                            undo?: {
+                                /**
+                                 * @description Default: "script".
+                                 * @constant
+                                 */
+                                type?: "script";
+                                /** @description The text of the script; at most 1 MiB. */
+                                script?: string;
+                                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                                uses?: string;
+                                /**
+                                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                                 * @enum {string}
+                                 */
+                                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                                /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                                arguments?: string[];
+                                /** @description Default: {}. */
+                                environment?: {
+                                    [key: string]: string;
+                                };
+                                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                                secrets?: {
+                                    [key: string]: string;
+                                };
+                                /** @description An absolute path; the account's home if left out. Default: "". */
+                                workingDirectory?: string;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description Whether the account's profile is read first. Default: false. */
+                                login?: boolean;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            } | {
+                                /** @constant */
+                                type: "sql";
+                                /** @description The statements; at most 1 MiB. */
+                                sql?: string;
+                                /** @description A script of the library in the language sql, instead of a text. */
+                                uses?: string;
+                                /** @description Where the statements run, and as whom: as it is at the launch. */
+                                dbAccount: string;
+                                /** @description Instead of the account's. */
+                                database?: string;
+                                /**
+                                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                                 * @enum {string}
+                                 */
+                                format?: "tsv" | "csv" | "jsonl";
+                                /**
+                                 * @description After a statement that fails; the host fails in either case. Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onError?: "stop" | "continue";
+                                /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                                transaction?: boolean;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            };
                         } | {
                             /** @constant */
                             type: "sql";
@@ -9209,6 +10418,108 @@ export interface operations {
                             };
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                            /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                            undo?: {
+                                /**
+                                 * @description Default: "script".
+                                 * @constant
+                                 */
+                                type?: "script";
+                                /** @description The text of the script; at most 1 MiB. */
+                                script?: string;
+                                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                                uses?: string;
+                                /**
+                                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                                 * @enum {string}
+                                 */
+                                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                                /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                                arguments?: string[];
+                                /** @description Default: {}. */
+                                environment?: {
+                                    [key: string]: string;
+                                };
+                                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                                secrets?: {
+                                    [key: string]: string;
+                                };
+                                /** @description An absolute path; the account's home if left out. Default: "". */
+                                workingDirectory?: string;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description Whether the account's profile is read first. Default: false. */
+                                login?: boolean;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            } | {
+                                /** @constant */
+                                type: "sql";
+                                /** @description The statements; at most 1 MiB. */
+                                sql?: string;
+                                /** @description A script of the library in the language sql, instead of a text. */
+                                uses?: string;
+                                /** @description Where the statements run, and as whom: as it is at the launch. */
+                                dbAccount: string;
+                                /** @description Instead of the account's. */
+                                database?: string;
+                                /**
+                                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                                 * @enum {string}
+                                 */
+                                format?: "tsv" | "csv" | "jsonl";
+                                /**
+                                 * @description After a statement that fails; the host fails in either case. Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onError?: "stop" | "continue";
+                                /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                                transaction?: boolean;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            };
                         } | {
                             /** @constant */
                             type: "wait";
@@ -9562,6 +10873,108 @@ export interface operations {
                             onUncaptured?: "fail" | "keep";
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                            /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                            undo?: {
+                                /**
+                                 * @description Default: "script".
+                                 * @constant
+                                 */
+                                type?: "script";
+                                /** @description The text of the script; at most 1 MiB. */
+                                script?: string;
+                                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                                uses?: string;
+                                /**
+                                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                                 * @enum {string}
+                                 */
+                                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                                /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                                arguments?: string[];
+                                /** @description Default: {}. */
+                                environment?: {
+                                    [key: string]: string;
+                                };
+                                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                                secrets?: {
+                                    [key: string]: string;
+                                };
+                                /** @description An absolute path; the account's home if left out. Default: "". */
+                                workingDirectory?: string;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description Whether the account's profile is read first. Default: false. */
+                                login?: boolean;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            } | {
+                                /** @constant */
+                                type: "sql";
+                                /** @description The statements; at most 1 MiB. */
+                                sql?: string;
+                                /** @description A script of the library in the language sql, instead of a text. */
+                                uses?: string;
+                                /** @description Where the statements run, and as whom: as it is at the launch. */
+                                dbAccount: string;
+                                /** @description Instead of the account's. */
+                                database?: string;
+                                /**
+                                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                                 * @enum {string}
+                                 */
+                                format?: "tsv" | "csv" | "jsonl";
+                                /**
+                                 * @description After a statement that fails; the host fails in either case. Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onError?: "stop" | "continue";
+                                /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                                transaction?: boolean;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            };
                         } | {
                             /** @constant */
                             type: "sql";
@@ -9613,6 +11026,108 @@ export interface operations {
                             };
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                            /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                            undo?: {
+                                /**
+                                 * @description Default: "script".
+                                 * @constant
+                                 */
+                                type?: "script";
+                                /** @description The text of the script; at most 1 MiB. */
+                                script?: string;
+                                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                                uses?: string;
+                                /**
+                                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                                 * @enum {string}
+                                 */
+                                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                                /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                                arguments?: string[];
+                                /** @description Default: {}. */
+                                environment?: {
+                                    [key: string]: string;
+                                };
+                                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                                secrets?: {
+                                    [key: string]: string;
+                                };
+                                /** @description An absolute path; the account's home if left out. Default: "". */
+                                workingDirectory?: string;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description Whether the account's profile is read first. Default: false. */
+                                login?: boolean;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            } | {
+                                /** @constant */
+                                type: "sql";
+                                /** @description The statements; at most 1 MiB. */
+                                sql?: string;
+                                /** @description A script of the library in the language sql, instead of a text. */
+                                uses?: string;
+                                /** @description Where the statements run, and as whom: as it is at the launch. */
+                                dbAccount: string;
+                                /** @description Instead of the account's. */
+                                database?: string;
+                                /**
+                                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                                 * @enum {string}
+                                 */
+                                format?: "tsv" | "csv" | "jsonl";
+                                /**
+                                 * @description After a statement that fails; the host fails in either case. Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onError?: "stop" | "continue";
+                                /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                                transaction?: boolean;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            };
                         } | {
                             /** @constant */
                             type: "wait";
@@ -10908,7 +12423,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /** @enum {string} */
-                    kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next";
+                    kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next" | "undo";
                     /** @description pause: also stop what runs. */
                     hard?: boolean;
                     /** @description skip, ignore: which step, by its position from 0. retry: only hosts of this one. resume with a script: the one that goes on. next: the one that you saw; refused if the run is past it. */
@@ -10919,7 +12434,7 @@ export interface operations {
                     all?: boolean;
                     /** @description retry, resume: what the new attempts run, in the language of the step; at most 1 MiB. */
                     script?: string;
-                    /** @description retry: also hosts whose outcome is unknown; their script may have run. */
+                    /** @description retry: also hosts whose outcome is unknown; their script may have run. undo: undo these, too, or (false) leave them out. */
                     includeUnknown?: boolean;
                     /** @description With includeUnknown: how many these are; refused if it is another number by now. */
                     unknownHosts?: number;
@@ -11004,6 +12519,102 @@ export interface operations {
             };
             /** @description `script_too_large`, `body_too_large` */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoPreview"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };

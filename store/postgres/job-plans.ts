@@ -154,6 +154,9 @@ export interface Citation {
   state: VersionState | null
 }
 
+/** A step's own script, and that of what takes it back. */
+const usesOfStep = `lateral (values (s->>'uses'), (s->'undo'->>'uses')) as u (uses)`
+
 /**
  * In the order of their names; a plan holds the steps that it does not choose, too.
  * @param version only where this one is named
@@ -165,11 +168,11 @@ export async function listCitations(
 ): Promise<Citation[]> {
   const result = await db.query<Citation>(
     `select c.job, c.plan, c.step, c.uses, v.version, v.state from (
-       select j.name as job, null as plan, s->>'name' as step, s->>'uses' as uses, n
-       from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n) where j.scope_id = $1 and $2 = any(j.scripts)
+       select j.name as job, null as plan, s->>'name' as step, uses, n
+       from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n), ${usesOfStep} where j.scope_id = $1 and $2 = any(j.scripts)
        union all
-       select p.job_name, p.name, s->>'name', s->>'uses', n
-       from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n) where p.scope_id = $1 and $2 = any(p.scripts)) as c
+       select p.job_name, p.name, s->>'name', uses, n
+       from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n), ${usesOfStep} where p.scope_id = $1 and $2 = any(p.scripts)) as c
      left join script_version v on v.scope_id = $1 and v.script_name = $2
        and case when c.uses = $2 then v.state = 'online' else v.version::text = split_part(c.uses, '@', 2) end
      where split_part(c.uses, '@', 1) = $2 and ($4::int is null or c.uses = $2 || '@' || $4)

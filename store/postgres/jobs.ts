@@ -2,7 +2,7 @@
 import type { JobDefinition, JobSteps } from '../../domain/job.schema.js'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { parseSecretUse } from '../../domain/secret.js'
-import { secretsOf, useOf } from '../../domain/step/step.js'
+import { secretsOf, usesOf } from '../../domain/step/step.js'
 import { parseUse } from '../../domain/script-library.js'
 import type { Db } from './pool.js'
 
@@ -121,7 +121,7 @@ export async function updateJob(tx: Db, { scopeId, job }: JobKey, content: JobCo
 
 /** Names of steps, and the scripts of the library and the secrets that they use, whatever version. */
 function citedBy(steps: JobSteps): [names: string[], scripts: string[], secrets: string[]] {
-  const scripts = steps.flatMap((step) => parseUse(useOf(step) ?? '')?.name ?? [])
+  const scripts = steps.flatMap(usesOf).flatMap((use) => parseUse(use)?.name ?? [])
   const secrets = steps.flatMap(secretsOf).flatMap((use) => parseSecretUse(use)?.name ?? [])
   return [steps.map((step) => step.name), [...new Set(scripts)], [...new Set(secrets)]]
 }

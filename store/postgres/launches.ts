@@ -2,7 +2,7 @@
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import type { Compilation } from '../../domain/plan.js'
-import { type CompiledStep, hasHosts, hostStepOf, retryDelaysOf } from '../../domain/step/step.js'
+import { type CompiledStep, hasHosts, hostStepOf, retryDelaysOf, undoesOf } from '../../domain/step/step.js'
 import { type Execution, executionColumns } from './executions.js'
 import { holdLaunch, launchesHeld } from './held-runs.js'
 import { insertPlan } from './plans.js'
@@ -63,7 +63,7 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
       launch.target,
       hosts.length,
       launch.expiresInMs,
-      JSON.stringify(plan.steps.map(fieldsOf)),
+      JSON.stringify(plan.steps.filter((step) => undoesOf(step) === undefined).map(fieldsOf)),
       hosts.map((host) => host.id),
       hosts.map((host) => host.name),
     ],
@@ -73,7 +73,7 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
 }
 
 /** What is kept beside the compiled step, for it is asked at each look. */
-function fieldsOf(step: CompiledStep) {
+export function fieldsOf(step: CompiledStep) {
   const { type, name, when } = step
   const onFailure = hostStepOf(step)?.onFailure ?? 'stop'
   return { type, name, when, onFailure, hasHosts: hasHosts[type], retryDelaysMs: retryDelaysOf(step) }

@@ -63,6 +63,8 @@ async function resume(tx: Db, { key, steps, begun, args }: Live): Promise<string
     begun ?? (scriptSha256 === undefined ? undefined : steps.find(({ state }) => state === 'pending'))
   if (args.step !== undefined && step?.position !== args.step)
     return `step ${args.step + 1} is not the one that goes on${step ? `: that is step ${step.position + 1}` : ''}`
+  const fault = editFault(args, step)
+  if (fault) return fault
   // A hard pause ended those that waited at their agents: no script of theirs began.
   const resumed = step ? await resumeHosts(tx, key, step, scriptSha256) : 0
   if (scriptSha256 !== undefined && !resumed)
@@ -76,7 +78,7 @@ async function resume(tx: Db, { key, steps, begun, args }: Live): Promise<string
 async function retry(tx: Db, { key, steps, begun, args }: Live): Promise<string | undefined> {
   if (!begun || (!args.all && summarize(begun.counts).bad === 0))
     return 'no host of the running step has failed yet'
-  const fault = unknownFault(args, begun.counts.unknown ?? 0)
+  const fault = unknownFault(args, begun.counts.unknown ?? 0) ?? editFault(args, begun)
   if (fault) return fault
   const states = retriedBy(args)
   const retried = await retryHosts(tx, key, begun, { states, scriptSha256: args.scriptSha256 })
@@ -90,6 +92,11 @@ async function retry(tx: Db, { key, steps, begun, args }: Live): Promise<string 
   }
   return undefined
 }
+
+const editFault = ({ scriptSha256 }: OperationArgs, step: StepExecution | undefined) =>
+  scriptSha256 !== undefined && step?.type === 'reboot'
+    ? `step ${step.position + 1} is a reboot: it has no script to edit`
+    : undefined
 
 /** The table lets none pass: a run is undone when it has ended. */
 async function undo(): Promise<string> {

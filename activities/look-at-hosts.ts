@@ -4,7 +4,7 @@ import { isFinalExecutionState } from '../domain/execution.js'
 import type { HostState } from '../domain/host-result.js'
 import type { HostId, ShardId, StepExecutionId } from '../domain/id.js'
 import type { CompiledPlan } from '../domain/plan.js'
-import { placeHost, type Placement } from '../domain/placement.js'
+import { placeHost, type Placement, rebootRules } from '../domain/placement.js'
 import { concurrencyLimit } from '../domain/step/script-step.js'
 import { shareLimit, splitShards, type ShardRef } from '../domain/shard.js'
 import { type CompiledHostStep, hostStepOf } from '../domain/step/step.js'
@@ -58,7 +58,12 @@ export async function lookAtHosts(
   const paused = execution.pause !== null && !cancelled
   const { isTaken: isNew, at } = await takeLook(tx, key, { number: looking.look, shards, again: false })
   const ending = isEnding(execution, key)
-  const rules = { cancelled, ending, expired: execution.expiresAt <= at, lostAfterMs: deps.lostAfterMs }
+  const rules = {
+    cancelled,
+    ending,
+    expired: execution.expiresAt <= at,
+    ...rebootRules({ awayMs: step.awayMs, isWanted: !cancelled }, deps.lostAfterMs),
+  }
   const retries = step.retryDelaysMs.length > 0 && !cancelled && !paused && !ending && !rules.expired
   const retrying = retries ? await retryDue(tx, key, step.retryDelaysMs, isNew) : {}
   const placed = (await listOpenHosts(tx, key)).map((host) => ({ host, placement: placeHost(host, rules) }))

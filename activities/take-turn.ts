@@ -35,7 +35,12 @@ export async function takeTurn(
 
 type Taker = (tx: Db, deps: ControlDependencies, looking: Looking, step: StepStanding) => Promise<Turn>
 
-const turns: { [T in StepType]: Taker } = { script: turnOfHosts, sql: turnOfHosts, wait: turnOfWait }
+const turns: { [T in StepType]: Taker } = {
+  script: turnOfHosts,
+  sql: turnOfHosts,
+  wait: turnOfWait,
+  reboot: turnOfHosts,
+}
 
 async function turnOfHosts(
   tx: Db,

@@ -108,7 +108,8 @@ function operationTable(operations: readonly Operation[]): string {
 
 const HOSTS_NAMED = 5
 
-function argsText({ hard, all, step, hosts, scriptSha256, unknownHosts }: Operation['args']): string {
+function argsText(args: Operation['args']): string {
+  const { hard, all, step, hosts, scriptSha256, unknownHosts, includeUnknown } = args
   const named = hosts?.slice(0, HOSTS_NAMED).join(',')
   return [
     step === undefined ? '' : `step ${step + 1}`,
@@ -119,7 +120,7 @@ function argsText({ hard, all, step, hosts, scriptSha256, unknownHosts }: Operat
       : '',
     hard ? 'hard' : '',
     all ? 'all hosts' : '',
-    unknownHosts === undefined ? '' : `${unknownHosts} unknown`,
+    unknownHosts === undefined ? '' : `${includeUnknown === false ? 'without ' : ''}${unknownHosts} unknown`,
     scriptSha256 ? `script ${scriptSha256.slice(0, SHA_SHOWN)}` : '',
   ]
     .filter(Boolean)

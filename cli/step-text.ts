@@ -4,6 +4,7 @@ import { formatDuration } from './values.js'
 
 export function stepText(step: JobContent['steps'][number]): string {
   if (step.type === 'sql') return `${step.uses ?? 'sql'} on ${step.dbAccount}`
+  if (step.type === 'reboot') return 'restarts the host'
   if (step.type !== 'wait') return step.uses ?? step.language ?? 'bash'
   return step.durationMs === undefined
     ? `waits until ${step.until} ${step.zone}`
@@ -14,13 +15,17 @@ type Step = JobContent['steps'][number]
 
 /** The text of its own that a step has; empty where it has none. */
 export function ownScript(step: Step | undefined): string {
-  return (step && step.type !== 'wait' && ownText(step)) || ''
+  return (step && hasText(step) && ownText(step)) || ''
 }
 
 /** The same of what takes the step back. */
 export function ownUndo(step: Step | undefined): string {
-  return (step && step.type !== 'wait' && step.undo && ownText(step.undo)) || ''
+  return (step && hasText(step) && step.undo && ownText(step.undo)) || ''
 }
+
+type TextStep = Exclude<Step, { type: 'wait' | 'reboot' }>
+
+const hasText = (step: Step): step is TextStep => step.type !== 'wait' && step.type !== 'reboot'
 
 function ownText(part: { type?: 'script'; script?: string } | { type: 'sql'; sql?: string }): string {
   return (part.type === 'sql' ? part.sql : part.script) ?? ''

@@ -90,7 +90,9 @@ function scriptFault(
   const position = editedStep(actions, args)
   if (position === undefined)
     return 'hosts of several steps would run again: say whose script is edited by step'
-  if (steps[position]?.type === 'wait') return `step ${position + 1} is a wait: it has no script`
+  const type = steps[position]?.type ?? 'script'
+  if (type === 'wait' || type === 'reboot')
+    return `step ${position + 1} is a ${type}: it has no script to edit`
   return kind === 'resume' && !steps[position]?.counts.cancelled
     ? `no host of step ${position + 1} is left to begin: use retry for those that ran`
     : undefined

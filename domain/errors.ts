@@ -131,6 +131,7 @@ export const catalogue = {
   timed_out: never('deadline_exceeded'),
   interrupted: never('internal'),
   rebooted: never('internal'),
+  reboot_not_seen: never('deadline_exceeded'),
 
   // Why an agent was not changed to another version, or changed back.
   order_superseded: never('failed_precondition'),
@@ -163,6 +164,7 @@ export const catalogue = {
   variable_invalid: never('failed_precondition'),
   variable_disagreement: never('failed_precondition'),
   journal_lost: never('internal'),
+  reboot_overdue: never('deadline_exceeded'),
   secret_unavailable: never('failed_precondition'),
   secret_key_unknown: never('failed_precondition'),
 } satisfies Record<string, Entry>

@@ -69,7 +69,8 @@ export function renewUses(
   }
   const uses = `${script}@${to}`
   const renewed = steps.map((step) => {
-    if (step.type === 'wait' || !(isOld(step.uses) || isOld(step.undo?.uses))) return step
+    if (step.type === 'wait' || step.type === 'reboot' || !(isOld(step.uses) || isOld(step.undo?.uses)))
+      return step
     changed.push(step.name)
     return {
       ...step,

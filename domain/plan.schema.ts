@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { hasOneSource, ONE_SOURCE, scriptStepFields } from './step/script-step.schema.js'
 import { hasOneSqlSource, ONE_SQL_SOURCE, sqlStepFields } from './step/sql-step.schema.js'
+import { rebootStepSchema } from './step/reboot-step.schema.js'
 import { undoField } from './step/undo.schema.js'
 import { waitStepSchema } from './step/wait-step.schema.js'
 import { variablesSchema } from './variable.schema.js'
@@ -11,6 +12,7 @@ export const stepSchema = z.discriminatedUnion('type', [
   scriptStepFields.extend({ undo: undoField }).refine(hasOneSource, ONE_SOURCE),
   sqlStepFields.extend({ undo: undoField }).refine(hasOneSqlSource, ONE_SQL_SOURCE),
   waitStepSchema,
+  rebootStepSchema,
 ])
 
 /** A step that is launched alone needs no name of its own. */

@@ -13,7 +13,7 @@ import type { Values } from './variable.schema.js'
  * Version of the meaning of a compiled plan; the interpreter keeps every one that may still run.
  * 2: steps may have `retry` and `when`, and may be waits.
  * 3: there may be variables, steps may be SQL, and they may have `secrets`.
- * 4: there may be steps that take others back, which no run goes through by itself.
+ * 4: there may be steps that take others back, which no run goes through by itself, and such that restart hosts.
  * An older worker would run a plan without what it does not know: it is given no such plan, and takes all others.
  */
 export const IR_VERSION = 4
@@ -97,7 +97,7 @@ export function compilePlan(
 
 /** The oldest version that knows all that a plan has. */
 function neededVersion(steps: readonly CompiledStep[], variables: readonly CompiledVariable[]): number {
-  if (steps.some((step) => undoesOf(step) !== undefined)) return 4
+  if (steps.some((step) => step.type === 'reboot' || undoesOf(step) !== undefined)) return 4
   const isOfThree = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
   return variables.length || steps.some(isOfThree) ? 3 : 2
 }

@@ -89,7 +89,7 @@ export class RunState {
       const { ok, bad, open } = summarize(this.counts.get(index) ?? { pending: step.hosts })
       return `| ${index + 1} | ${step.name} | ${step.state} | ${step.hosts} | ${ok} | ${bad} | ${open} |`
     })
-    const state = this.waiting ?? this.view.execution
+    const state = this.waiting ?? (isUndoing(this.steps) ? 'being undone' : this.view.execution)
     return [
       `**${state}** · ${this.hosts} hosts · by ${this.actor} · since ${since.toISOString()}`,
       '',

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { planSchema } from '../../domain/plan.schema.js'
 import type { FrozenSecret } from '../../domain/secret.js'
+import type { CompiledRebootStep } from '../../domain/step/reboot-step.js'
 import { type CompiledStep, hostStepOf, undoesOf } from '../../domain/step/step.js'
 import type { Language } from '../../domain/script.js'
 import type { CompiledVariable } from '../../domain/variable.js'
@@ -51,7 +52,7 @@ function inputsOf(steps: readonly CompiledStep[], texts: ReadonlyMap<string, str
     if (undoesOf(step) !== undefined) return []
     const input = toInput(step, texts)
     const undo = steps.find((other) => undoesOf(other) === position)
-    if (!undo || input.type === 'wait') return [input]
+    if (!undo) return [input]
     const { name: _name, ...rest } = toInput(undo, texts)
     return [{ ...input, undo: rest } as StepInput]
   })
@@ -59,6 +60,7 @@ function inputsOf(steps: readonly CompiledStep[], texts: ReadonlyMap<string, str
 
 function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
   if (step.type === 'wait') return step
+  if (step.type === 'reboot') return rebootInput(step)
   const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, undoes: _undoes, ...rest } = step
   const text = texts.get(scriptSha256)
   const uses = source && `${source.script}@${source.version}`
@@ -81,6 +83,11 @@ function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
     ...(uses ? { uses } : { script: text, language: scriptLanguage(language) }),
     ...(secrets ? { secrets: namesOf(secrets) } : {}),
   }
+}
+
+function rebootInput({ type, name, account, timeoutMs, onFailure, when, concurrency }: CompiledRebootStep) {
+  const limit = concurrency === undefined ? {} : { concurrency }
+  return { type, name, account, timeoutMs, onFailure, ...(when === undefined ? {} : { when }), ...limit }
 }
 
 /** A script step was never made of SQL. */

@@ -2,10 +2,11 @@
 import { z } from 'zod'
 import { foldNodeset } from '../../domain/nodeset.js'
 import { routeOperation, viewOf } from '../../domain/operation.js'
-import { hostStepOf, stepTypes, undoesOf } from '../../domain/step/step.js'
+import { hostStepOf, stepTypes } from '../../domain/step/step.js'
 import { type Execution, listSteps, type StepExecution } from '../../store/postgres/executions.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { listEffects, listLaterRuns, type StepEffects } from '../../store/postgres/undo-preview.js'
+import { withoutUndo } from '../../store/postgres/undo.js'
 import { idField, timeField, toTime } from '../fields.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
@@ -64,8 +65,6 @@ export const previewUndo = operation({
     const key = { scopeId: scope.id, executionId: execution.id }
     const effects = await listEffects(pool, key, plan)
     const hostIds = [...new Set(effects.flatMap((effect) => effect.hostIds))]
-    const undone = new Set(plan.steps.map(undoesOf))
-    const hasBegun = (step: StepExecution) => step.undoes === null && step.startedAt !== null
     return {
       refusal: (await refusalOf(pool, execution, steps)) ?? null,
       steps: plan.steps.flatMap((compiled, position) => {
@@ -78,9 +77,7 @@ export const previewUndo = operation({
           { position, name, type, undoes, uses, account, scriptSha256, ...on('yes'), unknown: on('maybe') },
         ]
       }),
-      without: steps
-        .filter((step) => hasBegun(step) && step.hosts > 0 && !undone.has(step.position))
-        .map(({ position, name }) => ({ position, name })),
+      without: withoutUndo(plan, steps).map(({ position, name }) => ({ position, name })),
       later: (await listLaterRuns(pool, key, hostIds)).map((run) => ({
         ...run,
         createdAt: toTime(run.createdAt),

@@ -3,6 +3,7 @@ import { checkCondition, ConditionFault } from '../condition.js'
 import { PlatformError } from '../errors.js'
 import type { StepInput } from '../plan.schema.js'
 import { retryDelays } from '../retry.js'
+import { type CompiledRebootStep, compileRebootStep } from './reboot-step.js'
 import { type CompiledScriptStep, compileScriptStep, type ScriptSources } from './script-step.js'
 import { type CompiledSqlStep, compileSqlStep } from './sql-step.js'
 import type { UndoInput } from './undo.schema.js'
@@ -10,10 +11,15 @@ import { undoStepOf } from './undo-step.js'
 import { type CompiledWaitStep, compileWaitStep } from './wait-step.js'
 
 /** One step, compiled. */
-export type CompiledStep = CompiledScriptStep | CompiledSqlStep | CompiledWaitStep
+export type CompiledStep = CompiledHostStep | CompiledWaitStep
 /** One that hosts carry out: it has a text, and whatever an order says of it. */
-export type CompiledHostStep = CompiledScriptStep | CompiledSqlStep
-export const stepTypes = ['script', 'sql', 'wait'] as const satisfies readonly CompiledStep['type'][]
+export type CompiledHostStep = CompiledScriptStep | CompiledSqlStep | CompiledRebootStep
+export const stepTypes = [
+  'script',
+  'sql',
+  'wait',
+  'reboot',
+] as const satisfies readonly CompiledStep['type'][]
 export type StepType = CompiledStep['type']
 
 type Input<T extends StepType> = Extract<StepInput, { type: T }>
@@ -25,6 +31,7 @@ const compilers: {
   script: compileScriptStep,
   sql: compileSqlStep,
   wait: compileWaitStep,
+  reboot: compileRebootStep,
 }
 
 /** @throws PlatformError script_too_large, plan_invalid */
@@ -79,8 +86,8 @@ function checkWhen(
 }
 
 /** What of a step hosts carry out: itself, and what takes it back. */
-function partsOf(step: StepInput): (Exclude<StepInput, { type: 'wait' }> | UndoInput)[] {
-  if (step.type === 'wait') return []
+function partsOf(step: StepInput): (Extract<StepInput, { type: 'script' | 'sql' }> | UndoInput)[] {
+  if (step.type === 'wait' || step.type === 'reboot') return []
   return step.undo ? [step, step.undo] : [step]
 }
 
@@ -93,14 +100,14 @@ export const secretsOf = (step: StepInput): string[] =>
 
 /** What an audit keeps of a step: which texts, not the texts. @param sha256 of a text */
 export function auditOf(step: StepInput, sha256: (text: string) => string): string[] {
-  if (step.type === 'wait') return [step.type]
+  if (step.type === 'wait' || step.type === 'reboot') return [step.type]
   return partsOf(step).map(
     (part) => part.uses ?? sha256((part.type === 'sql' ? part.sql : part.script) ?? ''),
   )
 }
 
 /** Whether the hosts of the run have a part in steps of a kind. */
-export const hasHosts: { [T in StepType]: boolean } = { script: true, sql: true, wait: false }
+export const hasHosts: { [T in StepType]: boolean } = { script: true, sql: true, wait: false, reboot: true }
 
 /** The same step, if hosts carry it out. */
 export function hostStepOf(step: CompiledStep | undefined): CompiledHostStep | undefined {
@@ -120,6 +127,10 @@ export const undoesOf = (step: CompiledStep): number | undefined => hostStepOf(s
  */
 export const seesBefore = (step: CompiledHostStep, position: number): number =>
   step.undoes === undefined ? position : step.undoes + 1
+
+/** How long a host of a step may be away before nobody waits for it any more; undefined: as long as anywhere. */
+export const awayMsOf = (step: CompiledStep): number | undefined =>
+  step.type === 'reboot' ? step.timeoutMs : undefined
 
 /** How long a host waits after each attempt for the next one that it gets by itself; empty: there is none. */
 export function retryDelaysOf(step: CompiledStep): number[] {

@@ -7,7 +7,7 @@ const NAME_MAX = 120
 
 /** The step that a person would have written; undefined where nothing takes the step back. */
 export function undoStepOf(step: StepInput): (UndoInput & { name: string; account: string }) | undefined {
-  if (step.type === 'wait' || !step.undo) return undefined
+  if (step.type === 'wait' || step.type === 'reboot' || !step.undo) return undefined
   return {
     ...step.undo,
     name: cutText(`undo of ${step.name}`, NAME_MAX),

@@ -1851,6 +1851,30 @@ export interface components {
                 zone?: string;
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+            } | {
+                /** @constant */
+                type: "reboot";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /**
+                 * @description The account that orders it; the agent's own if left out.
+                 * @default
+                 */
+                account: string;
+                /**
+                 * @description Within this the host must have gone down, and within this from then on its agent must be back.
+                 * @default 900000
+                 */
+                timeoutMs: number;
+                /**
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                concurrency?: number | string;
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
             })[];
             variables: {
                 name: string;
@@ -2369,6 +2393,30 @@ export interface components {
                     zone?: string;
                     /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                     when?: string;
+                } | {
+                    /** @constant */
+                    type: "reboot";
+                    /** @description What the step is called in lists and in the Temporal UI. */
+                    name: string;
+                    /**
+                     * @description The account that orders it; the agent's own if left out.
+                     * @default
+                     */
+                    account: string;
+                    /**
+                     * @description Within this the host must have gone down, and within this from then on its agent must be back.
+                     * @default 900000
+                     */
+                    timeoutMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                    when?: string;
                 })[];
                 variables?: {
                     name: string;
@@ -2427,7 +2475,7 @@ export interface components {
                 position: number;
                 name: string;
                 /** @enum {string} */
-                type: "script" | "sql" | "wait";
+                type: "script" | "sql" | "wait" | "reboot";
                 uses: string | null;
                 language: string | null;
                 account: string;
@@ -3016,6 +3064,30 @@ export interface components {
                 zone?: string;
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+            } | {
+                /** @constant */
+                type: "reboot";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /**
+                 * @description The account that orders it; the agent's own if left out.
+                 * @default
+                 */
+                account: string;
+                /**
+                 * @description Within this the host must have gone down, and within this from then on its agent must be back.
+                 * @default 900000
+                 */
+                timeoutMs: number;
+                /**
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                concurrency?: number | string;
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
             })[];
             /** @description The job's, as they were. */
             variables: {
@@ -3325,7 +3397,7 @@ export interface components {
             /** @description From 0. */
             position: number;
             /** @enum {string} */
-            type: "script" | "sql" | "wait";
+            type: "script" | "sql" | "wait" | "reboot";
             name: string;
             /** @description The script of the library that it runs, as `deploy@3`. */
             uses: string | null;
@@ -3402,7 +3474,7 @@ export interface components {
                 position: number;
                 name: string;
                 /** @enum {string} */
-                type: "script" | "sql" | "wait";
+                type: "script" | "sql" | "wait" | "reboot";
                 /** @description Position of the step that it takes back. */
                 undoes: number;
                 uses: string | null;
@@ -7297,6 +7369,24 @@ export interface operations {
                         zone?: string;
                         /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                         when?: string;
+                    } | {
+                        /** @constant */
+                        type: "reboot";
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name: string;
+                        /** @description The account that orders it; the agent's own if left out. Default: "". */
+                        account?: string;
+                        /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
+                        timeoutMs?: number;
+                        /**
+                         * @description Default: "stop".
+                         * @enum {string}
+                         */
+                        onFailure?: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
                     })[];
                     /** @description Default: []. */
                     variables?: {
@@ -10532,6 +10622,24 @@ export interface operations {
                             zone?: string;
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                        } | {
+                            /** @constant */
+                            type: "reboot";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description The account that orders it; the agent's own if left out. Default: "". */
+                            account?: string;
+                            /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
+                            timeoutMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
                         })[];
                         variables?: {
                             name: string;
@@ -11138,6 +11246,24 @@ export interface operations {
                             until?: string;
                             /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
                             zone?: string;
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        } | {
+                            /** @constant */
+                            type: "reboot";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description The account that orders it; the agent's own if left out. Default: "". */
+                            account?: string;
+                            /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
+                            timeoutMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
                         })[];

@@ -190,10 +190,12 @@ export interface StepStanding
   /** What failed hosts make of it. */
   onFailure: OnFailure
   undoes: number | null
+  /** How long its hosts may be away; null: as long as anywhere. */
+  awayMs: number | null
 }
 
 const standingColumns = `id, position, type, name, state, hosts, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs",
-  condition, on_failure as "onFailure", undoes`
+  condition, on_failure as "onFailure", undoes, away_ms::float8 as "awayMs"`
 
 /** The steps of an execution, in order. */
 export async function listStepStandings(

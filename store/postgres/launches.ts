@@ -2,7 +2,14 @@
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import type { Compilation } from '../../domain/plan.js'
-import { type CompiledStep, hasHosts, hostStepOf, retryDelaysOf, undoesOf } from '../../domain/step/step.js'
+import {
+  awayMsOf,
+  type CompiledStep,
+  hasHosts,
+  hostStepOf,
+  retryDelaysOf,
+  undoesOf,
+} from '../../domain/step/step.js'
 import { type Execution, executionColumns } from './executions.js'
 import { holdLaunch, launchesHeld } from './held-runs.js'
 import { insertPlan } from './plans.js'
@@ -42,10 +49,12 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
        insert into event (scope_id, execution_id, seq, at, type, body)
        select $1, id, 1, clock_timestamp(), 'execution', jsonb_build_object('state', state, 'hosts', hosts) from e),
      steps as (
-       insert into step_execution (scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, condition, on_failure)
+       insert into step_execution (scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, condition, on_failure,
+         away_ms)
        select $1, e.id, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', s.step->>'type',
          case when (s.step->>'hasHosts')::boolean then e.hosts else 0 end,
-         array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint), s.step->>'when', s.step->>'onFailure'
+         array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint), s.step->>'when', s.step->>'onFailure',
+         (s.step->>'awayMs')::bigint
        from e, jsonb_array_elements($10::jsonb) with ordinality as s (step, n) returning *),
      results as (
        insert into host_result (scope_id, execution_id, step_execution_id, host_id, host_name, position)
@@ -76,5 +85,13 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
 export function fieldsOf(step: CompiledStep) {
   const { type, name, when } = step
   const onFailure = hostStepOf(step)?.onFailure ?? 'stop'
-  return { type, name, when, onFailure, hasHosts: hasHosts[type], retryDelaysMs: retryDelaysOf(step) }
+  return {
+    type,
+    name,
+    when,
+    onFailure,
+    hasHosts: hasHosts[type],
+    retryDelaysMs: retryDelaysOf(step),
+    awayMs: awayMsOf(step),
+  }
 }

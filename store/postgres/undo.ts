@@ -1,9 +1,10 @@
 /** Undo: which hosts a run took effect on, and the rows by which it is taken back. The execution must be locked. */
-import { RUN_UNDONE, NOTHING_TO_UNDO, UNDO_LEFT_OUT, type UndoTally } from '../../domain/undo.js'
+import { isUndoing, NOTHING_TO_UNDO, RUN_UNDONE, UNDO_LEFT_OUT, type UndoTally } from '../../domain/undo.js'
 import type { ExecutionId, HostId, ScopeId, StepExecutionId } from '../../domain/id.js'
 import type { CompiledPlan } from '../../domain/plan.js'
 import { undoesOf } from '../../domain/step/step.js'
 import { giveLeftOut } from './attempts.js'
+import { appendEvents } from './events.js'
 import { overrideStepState, type StepExecution } from './executions.js'
 import { fieldsOf } from './launches.js'
 import { skipStep } from './operate.js'
@@ -64,6 +65,7 @@ export async function beginUndo(
     if (step.state === 'pending' && step.undoes === null)
       await skipStep(tx, key, step, { state: 'skipped', reason: RUN_UNDONE })
   await insertUndoSteps(tx, key, plan)
+  if (!isUndoing(steps)) await tellWhatStays(tx, key, { plan, steps })
   if (includeUnknown) await stopLostHosts(tx, key, undone(plan))
   for (const stepExecutionId of await giveHosts(tx, key, { positions: undone(plan), includeUnknown }))
     await overrideStepState(tx, { ...key, stepExecutionId }, 'pending')
@@ -83,6 +85,31 @@ async function insertUndoSteps(tx: Db, key: Key, plan: CompiledPlan): Promise<vo
      on conflict (scope_id, execution_id, path) do nothing`,
     [key.scopeId, key.executionId, JSON.stringify(steps)],
   )
+}
+
+/** Steps that took effect and say nothing of how they are undone. */
+export const withoutUndo = (plan: CompiledPlan, steps: readonly StepExecution[]): StepExecution[] =>
+  steps.filter(
+    (step) =>
+      step.undoes === null &&
+      step.startedAt !== null &&
+      step.hosts > 0 &&
+      !undone(plan).includes(step.position),
+  )
+
+async function tellWhatStays(
+  tx: Db,
+  key: Key,
+  { plan, steps }: { plan: CompiledPlan; steps: readonly StepExecution[] },
+): Promise<void> {
+  const notes = withoutUndo(plan, steps).map(({ position }) => ({
+    type: 'note' as const,
+    body: {
+      position,
+      text: `step ${position + 1} says nothing of how it is undone: what it did stays`,
+    },
+  }))
+  await appendEvents(tx, key.scopeId, key.executionId, notes)
 }
 
 /** @returns the steps of the undo that got hosts which are to run */

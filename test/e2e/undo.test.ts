@@ -1,5 +1,7 @@
 /** Undo of runs, on a real platform; what scripts did is told by the files that they wrote. */
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { randomUUID } from 'node:crypto'
 import type { Platform } from '../../stack/platform/platform'
 import { TestApi } from '../helpers/api'
@@ -227,6 +229,15 @@ describe('undo', () => {
       without: [{ position: 1, name: 'plain' }],
       later: [{ id: later, name: 'undone', hosts: 3 }],
     })
+    const shown = execFileSync(
+      process.execPath,
+      [path.join(__dirname, '../../cli/bin/drover.cjs'), 'runs', 'undo', id, '--preview'],
+      {
+        env: { PATH: process.env['PATH'], DROVER_URL: platform.url, DROVER_TOKEN: platform.token },
+        encoding: 'utf8',
+      },
+    )
+    expect(shown).toMatch(/undo of a .* 3: [^]*step 2 plain says nothing[^]*ran on 3 of these hosts later/)
     await api.operate(id, { kind: 'undo' })
     await undone(id)
     expect(await preview()).toMatchObject({ refusal: expect.any(String), steps: [{ hosts: 0 }], later: [] })

@@ -3,7 +3,8 @@ import { pause } from '../helpers/api'
 import type { RealAgent } from '../helpers/real-agent'
 import { Scene } from '../helpers/scene'
 
-const LOST_AFTER_MS = 3_000
+// Longer than a gateway is away that is killed.
+const LOST_AFTER_MS = 15_000
 
 describe('an undo', () => {
   let scene: Scene
@@ -70,7 +71,7 @@ describe('an undo', () => {
     )
     for (const name of lost) await agents.get(name)?.kill()
     // The two without an agent are given up after a minute; nobody need wait for that.
-    const ended = await scene.api.ended(id, 90_000)
+    const ended = await scene.api.ended(id, 100_000)
     expect(ended.steps[0]?.counts).toEqual({ succeeded: 4, unknown: 3, offline: 2 })
 
     expect(await scene.api.operate(id, { kind: 'undo' })).toMatchObject(
@@ -101,7 +102,7 @@ describe('an undo', () => {
     const stopped = await scene.api.until(id, ({ steps: [step] }) => step?.counts['cancelled'] === 3, 20_000)
     expect(stopped.state).toBe('cancelled')
     for (const name of lost) expect(await told(id, 'deploy-end', name)).toBe(0)
-  }, 240_000)
+  }, 300_000)
 
   it('scenario 22: hosts that are left out get nothing, until their outcome is known and somebody asks again', async () => {
     const hostId = await scene.hostId('lost-1')
@@ -114,7 +115,7 @@ describe('an undo', () => {
       ({ steps }) => steps[1]?.counts['running'] === 1 && steps[1].counts['succeeded'] === 1,
     )
     await agents.get('lost-1')?.kill()
-    expect((await scene.api.ended(id, 30_000)).steps[1]?.counts).toEqual({ succeeded: 1, unknown: 1 })
+    expect((await scene.api.ended(id, 45_000)).steps[1]?.counts).toEqual({ succeeded: 1, unknown: 1 })
     const leaveOut = { kind: 'undo', includeUnknown: false, unknownHosts: 1 }
     expect(await scene.api.operate(id, leaveOut)).toMatchObject({ body: { state: 'accepted' } })
     const view = await undone(id)

@@ -6,3 +6,6 @@ alter table operation add constraint operation_kind_check
 
 -- Position of the step that it takes back; null of the steps that a run goes through by itself.
 alter table step_execution add undoes int;
+
+-- How long a host of a step may be away before it is given up, ms: it restarts. Null: as long as anywhere.
+alter table step_execution add away_ms bigint;

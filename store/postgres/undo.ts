@@ -118,7 +118,7 @@ async function giveHosts(
   key: Key,
   { positions, includeUnknown }: { positions: number[]; includeUnknown: boolean },
 ): Promise<StepExecutionId[]> {
-  const given = await tx.query<{ id: StepExecutionId; hostId: HostId; isNew: boolean; leftOut: boolean }>(
+  const given = await tx.query<{ id: StepExecutionId; leftOutBefore: HostId[] | null }>(
     `with effects as (${effects}), doubtful as (select host_id from effects where effect = 'maybe'),
        given as (
          select u.id, e.host_id, e.host_name, e.position, not $4 and e.host_id in (select host_id from doubtful) as left_out
@@ -128,8 +128,8 @@ async function giveHosts(
          select $1, $2, id, host_id, host_name, position, case when left_out then 'skipped' else 'pending' end,
            case when left_out then '${UNDO_LEFT_OUT}' end, case when left_out then now() end from given
          on conflict (scope_id, execution_id, step_execution_id, host_id) do nothing returning step_execution_id, host_id)
-     select g.id, g.host_id as "hostId", m.host_id is not null as "isNew", g.left_out as "leftOut"
-     from given g left join made m on m.step_execution_id = g.id and m.host_id = g.host_id`,
+     select g.id, array_agg(g.host_id::text) filter (where m.host_id is null) as "leftOutBefore"
+     from given g left join made m on m.step_execution_id = g.id and m.host_id = g.host_id where not g.left_out group by g.id`,
     [key.scopeId, key.executionId, positions, includeUnknown],
   )
   await tx.query(
@@ -138,13 +138,9 @@ async function giveHosts(
      where u.scope_id = $1 and u.execution_id = $2 and u.undoes is not null`,
     [key.scopeId, key.executionId],
   )
-  const toRun = given.rows.filter((row) => !row.leftOut)
-  const steps = [...new Set(toRun.map((row) => row.id))]
-  for (const id of steps) {
-    const again = toRun.filter((row) => row.id === id && !row.isNew).map((row) => row.hostId)
-    if (again.length) await giveLeftOut(tx, key, { id }, again)
-  }
-  return steps
+  for (const { id, leftOutBefore } of given.rows)
+    if (leftOutBefore) await giveLeftOut(tx, key, { id }, leftOutBefore)
+  return given.rows.map(({ id }) => id)
 }
 
 async function endEmptySteps(tx: Db, key: Key): Promise<void> {

@@ -168,10 +168,10 @@ export async function listCitations(
 ): Promise<Citation[]> {
   const result = await db.query<Citation>(
     `select c.job, c.plan, c.step, c.uses, v.version, v.state from (
-       select j.name as job, null as plan, s->>'name' as step, uses, n
+       select j.name as job, null as plan, s->>'name' as step, u.uses, n
        from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n), ${usesOfStep} where j.scope_id = $1 and $2 = any(j.scripts)
        union all
-       select p.job_name, p.name, s->>'name', uses, n
+       select p.job_name, p.name, s->>'name', u.uses, n
        from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n), ${usesOfStep} where p.scope_id = $1 and $2 = any(p.scripts)) as c
      left join script_version v on v.scope_id = $1 and v.script_name = $2
        and case when c.uses = $2 then v.state = 'online' else v.version::text = split_part(c.uses, '@', 2) end

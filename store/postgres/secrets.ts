@@ -238,10 +238,10 @@ export async function listSecretCitations(
 ): Promise<SecretCitation[]> {
   const result = await db.query<SecretCitation>(
     `select c.job, c.plan, c.step, u.key as as, u.value as uses from (
-       select j.name as job, null as plan, s->>'name' as step, secrets, n
+       select j.name as job, null as plan, s->>'name' as step, g.secrets, n
        from job j, jsonb_array_elements(j.steps) with ordinality as e (s, n), ${secretsOfStep} where j.scope_id = $1 and $2 = any(j.secrets)
        union all
-       select p.job_name, p.name, s->>'name', secrets, n
+       select p.job_name, p.name, s->>'name', g.secrets, n
        from job_plan p, jsonb_array_elements(p.steps) with ordinality as e (s, n), ${secretsOfStep} where p.scope_id = $1 and $2 = any(p.secrets)) as c
      cross join lateral jsonb_each_text(case jsonb_typeof(c.secrets) when 'object' then c.secrets else '{}' end) as u (key, value)
      where split_part(u.value, '@', 1) = $2 and ($4::int is null or u.value = $2 || '@' || $4)

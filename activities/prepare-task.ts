@@ -8,6 +8,7 @@ import type { Db } from '../store/postgres/pool.js'
 import type { OpenHost } from '../store/postgres/shards.js'
 import { FillFault, type FilledStep, fillStep } from './fill-step.js'
 import type { Key } from './owner.js'
+import { freezeImports } from './step-imports.js'
 import { freezeInputs, type Input } from './step-inputs.js'
 
 export interface Task {
@@ -25,15 +26,16 @@ interface Preparing {
   hosts: readonly OpenHost[]
 }
 
-/** Undefined where a value does not fit where it is to stand: then the hosts have their end. */
+/** Undefined where a value does not fit: then the hosts have their end. */
 export async function prepareTask(
   tx: Db,
   step: CompiledHostStep,
   { key, plan, position, hosts }: Preparing,
 ): Promise<Task | undefined> {
-  const inputs = await freezeInputs(tx, key, plan, position)
+  const variables = await freezeInputs(tx, key, plan, position)
   try {
-    return { step: fillStep(step, inputs), inputs, position }
+    const imports = await freezeImports(tx, key, step)
+    return { step: fillStep(step, variables), inputs: [...variables, ...imports], position }
   } catch (error) {
     if (!(error instanceof FillFault)) throw error
     await endUnfit(tx, { key, position, hosts }, error)

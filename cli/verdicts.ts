@@ -13,7 +13,7 @@ export async function showVerdicts(
 ): Promise<void> {
   const drover = connect()
   const executionId = parseRun(run)
-  const host = await findHost(drover, { executionId, step: options.step - 1 }, hostText)
+  const host = await findHost(drover, { executionId, steps: [options.step - 1] }, hostText)
   const items = await drover.verdicts(executionId, options.step - 1, host.hostId)
   if (options.json) return terminal.json({ run: `r-${executionId}`, host: host.hostName, items })
   const rows = items.map((verdict) => [

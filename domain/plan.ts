@@ -5,7 +5,7 @@ import type { PlanName } from './job.js'
 import type { PlanInput } from './plan.schema.js'
 import type { FrozenSecret } from './secret.js'
 import type { Sha256, UsedScript } from './step/script-step.js'
-import { type CompiledStep, compileStep, hostStepOf } from './step/step.js'
+import { type CompiledStep, compileStep, hostStepOf, importsOf } from './step/step.js'
 import { type CompiledVariable, compileVariables } from './variable.js'
 import type { Values } from './variable.schema.js'
 
@@ -14,9 +14,10 @@ import type { Values } from './variable.schema.js'
  * 2: steps may have `retry` and `when`, and may be waits.
  * 3: there may be variables, steps may be SQL, and they may have `secrets`. An older worker would run them without: it is given
  * no such plan, and takes all others.
+ * 4: steps may have targets of their own and imports, variables may be host lists: an older worker would close steps that take
+ * their hosts when they begin, count a share of hosts by the whole run, and give scripts what is no value.
  */
-export const IR_VERSION = 3
-const OF_BEFORE = 2
+export const IR_VERSION = 4
 
 /** Largest compiled plan, in characters of JSON: Temporal warns at 512 KiB, and one workflow task must stay under 4 MiB. */
 const PLAN_MAX_CHARACTERS = 200_000
@@ -45,6 +46,8 @@ export interface Found {
   /** Of steps, and of the database accounts that they name. */
   secrets: ReadonlyMap<string, FrozenSecret>
   dbAccounts: ReadonlyMap<string, DbAccount>
+  /** Texts of the library that import something, by their hashes. */
+  importing: ReadonlyMap<string, string>
 }
 
 export interface PlanSources extends Partial<Found> {
@@ -62,7 +65,13 @@ export interface Compilation {
  */
 export function compilePlan(
   input: PlanInput & { job?: PlanName },
-  { sha256, used = new Map(), secrets = new Map(), dbAccounts = new Map() }: PlanSources,
+  {
+    sha256,
+    used = new Map(),
+    secrets = new Map(),
+    dbAccounts = new Map(),
+    importing = new Map(),
+  }: PlanSources,
   values: LaunchValues = {},
 ): Compilation {
   const scripts = new Map<string, string>()
@@ -71,12 +80,11 @@ export function compilePlan(
     [values.launch ?? {}, values.own ?? {}],
     values.launch !== undefined,
   )
-  const sources = { sha256, used, secrets, dbAccounts, texts: scripts, variables }
+  const sources = { sha256, used, secrets, dbAccounts, importing, texts: scripts, variables }
   const steps = input.steps.map((_, index) => compileStep(input.steps, index, sources))
-  const isNew = variables.length > 0 || steps.some(isOfNow)
   const { name, job } = input
   const plan = {
-    irVersion: isNew ? IR_VERSION : OF_BEFORE,
+    irVersion: versionFor(steps, variables),
     name,
     ...(job ? { job } : {}),
     ...(variables.length ? { variables } : {}),
@@ -92,4 +100,10 @@ export function compilePlan(
   return { plan, scripts }
 }
 
-const isOfNow = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
+/** The first that knows all that is in a plan: workers of before go on with those that they know. */
+function versionFor(steps: readonly CompiledStep[], variables: readonly CompiledVariable[]): number {
+  const isOf4 = (step: CompiledStep) => hostStepOf(step)?.target !== undefined || importsOf(step).length > 0
+  if (steps.some(isOf4) || variables.some(({ type }) => type === 'hostList')) return IR_VERSION
+  const isOf3 = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
+  return variables.length > 0 || steps.some(isOf3) ? 3 : 2
+}

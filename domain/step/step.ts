@@ -3,8 +3,12 @@ import { checkCondition, ConditionFault } from '../condition.js'
 import { PlatformError } from '../errors.js'
 import type { StepInput } from '../plan.schema.js'
 import { retryDelays } from '../retry.js'
+import { compileImports, type Import, importedNames } from './import.js'
 import { type CompiledScriptStep, compileScriptStep, type ScriptSources } from './script-step.js'
+import { type Earlier, compileTarget, lastWithHosts } from './step-target.js'
+import type { Take } from './take.js'
 import { type CompiledSqlStep, compileSqlStep } from './sql-step.js'
+import { hasOneValue } from '../variable.js'
 import { type CompiledWaitStep, compileWaitStep } from './wait-step.js'
 
 /** One step, compiled. */
@@ -33,9 +37,43 @@ export function compileStep<T extends StepType>(
 ): CompiledStep {
   const step = steps[index] as Input<T>
   const where = `step ${index + 1} "${step.name}"`
-  const variables = sources.variables.filter((variable) => variable.type !== 'perHost')
-  checkWhen(step.when, { steps: steps.slice(0, index), variables }, where)
-  return compilers[step.type as T](step, where, sources)
+  checkWhen(
+    step.when,
+    { steps: steps.slice(0, index), variables: sources.variables.filter(hasOneValue) },
+    where,
+  )
+  const earlier = steps.slice(0, index).map(({ name, type }) => ({ name, hasHosts: hasHosts[type] }))
+  const known = { variables: sources.variables, earlier, where }
+  const takes = takesOf(step, known)
+  const compiled: CompiledStep = compilers[step.type as T](step, where, sources)
+  const imports = importsFor(compiled, sources, known)
+  return { ...compiled, ...(takes ? { takes } : {}), ...(imports.length ? { imports } : {}) }
+}
+
+interface Known {
+  variables: ScriptSources['variables']
+  earlier: Earlier
+  where: string
+}
+
+/** What it takes of earlier steps. @throws PlatformError plan_invalid */
+function takesOf(step: StepInput, known: Known): Take[] | undefined {
+  const target = targetOf(step)
+  const takes = target === undefined ? undefined : compileTarget(target, known)
+  if (step.type !== 'wait' && step.onEmpty !== undefined && !takes)
+    throw new PlatformError(
+      'plan_invalid',
+      `${known.where}: onEmpty is for a target of hosts of earlier steps, as step:deploy:failed`,
+    )
+  return takes
+}
+
+/** What its script asks for. @throws PlatformError plan_invalid */
+function importsFor(step: CompiledStep, { texts, importing }: ScriptSources, known: Known): Import[] {
+  if (step.type !== 'script') return []
+  const text = texts.get(step.scriptSha256) ?? importing.get(step.scriptSha256) ?? ''
+  const { variables, earlier, where } = known
+  return compileImports(importedNames(text), { variables, last: lastWithHosts(earlier) }, where)
 }
 
 interface Named {
@@ -60,6 +98,10 @@ function checkWhen(
 /** The script of the library that a step uses, as it says it. */
 export const useOf = (step: StepInput): string | undefined => (step.type === 'wait' ? undefined : step.uses)
 
+/** The target of its own that a step has, as it says it. */
+export const targetOf = (step: StepInput): string | undefined =>
+  step.type === 'wait' ? undefined : step.target
+
 /** The secrets that a step is to be given, as it says them. */
 export const secretsOf = (step: StepInput): string[] =>
   step.type === 'script' ? Object.values(step.secrets ?? {}) : []
@@ -69,6 +111,10 @@ export function auditOf(step: StepInput, sha256: (text: string) => string): stri
   if (step.type === 'wait') return step.type
   return step.uses ?? sha256((step.type === 'sql' ? step.sql : step.script) ?? '')
 }
+
+/** What the script of a step asks for. */
+export const importsOf = (step: CompiledStep): readonly Import[] =>
+  step.type === 'script' ? (step.imports ?? []) : []
 
 /** Whether the hosts of the run have a part in steps of a kind. */
 export const hasHosts: { [T in StepType]: boolean } = { script: true, sql: true, wait: false }

@@ -783,7 +783,7 @@ export interface paths {
         };
         /**
          * Get a launch that does the same again
-         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.
+         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written. Post it to `/executions`, as it is or edited.
          */
         get: operations["get-launch"];
         put?: never;
@@ -860,7 +860,7 @@ export interface paths {
         };
         /**
          * List a run's variables
-         * @description As they were at the launch, as steps were given them, and as steps left them.
+         * @description As they were at the launch, as steps were given them, and as steps left them; and what scripts import of the hosts of earlier steps.
          */
         get: operations["list-variables"];
         put?: never;
@@ -1224,7 +1224,7 @@ export interface components {
             /** @enum {string} */
             trigger: "api" | "schedule" | "nested";
             launchedBy: string;
-            /** @description As it was written; longer ones are cut. */
+            /** @description As it was written; longer ones are cut. Empty where every step has one of its own. */
             target: string;
             hosts: number;
             pause: ("soft" | "hard") | null;
@@ -1252,7 +1252,7 @@ export interface components {
             /** @enum {string} */
             trigger: "api" | "schedule" | "nested";
             launchedBy: string;
-            /** @description As it was written; longer ones are cut. */
+            /** @description As it was written; longer ones are cut. Empty where every step has one of its own. */
             target: string;
             hosts: number;
             pause: ("soft" | "hard") | null;
@@ -1336,7 +1336,7 @@ export interface components {
         HostResult: {
             hostId: string;
             hostName: string;
-            /** @description In the order of the target. */
+            /** @description In the order of the run: the same in each of its steps. */
             position: number;
             attempt: number;
             /** @enum {string} */
@@ -1390,6 +1390,13 @@ export interface components {
                 type: "script";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The text of the script; at most 1 MiB. */
                 script?: string;
                 /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -1473,6 +1480,13 @@ export interface components {
                 type: "sql";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The statements; at most 1 MiB. */
                 sql?: string;
                 /** @description A script of the library in the language sql, instead of a text. */
@@ -1555,11 +1569,11 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
+                type: "string" | "list" | "map" | "perHost" | "hostList";
                 /** @description Empty if left out; where it is required, a launch must give one. */
                 value?: string | string[] | {
                     [key: string]: string;
@@ -1616,7 +1630,7 @@ export interface components {
             createdAt: string;
         };
         LaunchAgain: {
-            target: string;
+            target?: string;
             expiresInMs: number;
             plan: {
                 name: string;
@@ -1628,6 +1642,13 @@ export interface components {
                     type: "script";
                     /** @description What the step is called in lists and in the Temporal UI. */
                     name: string;
+                    /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                    target?: string;
+                    /**
+                     * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                     * @enum {string}
+                     */
+                    onEmpty?: "skip" | "fail";
                     /** @description The text of the script; at most 1 MiB. */
                     script?: string;
                     /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -1711,6 +1732,13 @@ export interface components {
                     type: "sql";
                     /** @description What the step is called in lists and in the Temporal UI. */
                     name: string;
+                    /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                    target?: string;
+                    /**
+                     * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                     * @enum {string}
+                     */
+                    onEmpty?: "skip" | "fail";
                     /** @description The statements; at most 1 MiB. */
                     sql?: string;
                     /** @description A script of the library in the language sql, instead of a text. */
@@ -1793,11 +1821,11 @@ export interface components {
                 variables?: {
                     name: string;
                     /**
-                     * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                     * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
                      * @default string
                      * @enum {string}
                      */
-                    type: "string" | "list" | "map" | "perHost";
+                    type: "string" | "list" | "map" | "perHost" | "hostList";
                     /** @description Empty if left out; where it is required, a launch must give one. */
                     value?: string | string[] | {
                         [key: string]: string;
@@ -1846,6 +1874,16 @@ export interface components {
             steps: {
                 position: number;
                 name: string;
+                /** @description Its own, as it was written; null: the run's, or none. */
+                target: string | null;
+                /** @description How many; with `takes` at most so many. */
+                hosts: number;
+                /** @description Names of its hosts, folded. */
+                nodeset: string;
+                /** @description Which hosts of earlier steps it runs on, as `failed hosts of step 2`: known when it begins. */
+                takes: string | null;
+                /** @description What its script asks for by `job_import`: names of hosts, as a value. */
+                imports: string[];
                 /** @enum {string} */
                 type: "script" | "sql" | "wait";
                 uses: string | null;
@@ -1873,11 +1911,11 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
+                type: "string" | "list" | "map" | "perHost" | "hostList";
                 value: string | string[] | {
                     [key: string]: string;
                 };
@@ -1993,6 +2031,13 @@ export interface components {
                 type: "script";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The text of the script; at most 1 MiB. */
                 script?: string;
                 /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -2076,6 +2121,13 @@ export interface components {
                 type: "sql";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The statements; at most 1 MiB. */
                 sql?: string;
                 /** @description A script of the library in the language sql, instead of a text. */
@@ -2159,11 +2211,11 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
+                type: "string" | "list" | "map" | "perHost" | "hostList";
                 /** @description Empty if left out; where it is required, a launch must give one. */
                 value?: string | string[] | {
                     [key: string]: string;
@@ -2270,16 +2322,16 @@ export interface components {
         RunVariable: {
             name: string;
             /**
-             * @description `perHost` is a text that each host has its own of, once a script has set it there.
+             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
              * @default string
              * @enum {string}
              */
-            type: "string" | "list" | "map" | "perHost";
+            type: "string" | "list" | "map" | "perHost" | "hostList";
             changeable: boolean;
             initial: string | string[] | {
                 [key: string]: string;
             };
-            /** @description What steps that have begun were given; of those that may change. */
+            /** @description What steps that have begun were given: of those that may change, and names of hosts, one a line, that a script imports. */
             inputs: {
                 position: number;
                 /** @description What is no UTF-8 in it stands as replacement characters. */
@@ -2467,9 +2519,12 @@ export interface components {
             name: string;
             /** @description The script of the library that it runs, as `deploy@3`. */
             uses: string | null;
+            /** @description Its own, as it was written; longer ones are cut. null: the run's, or none. */
+            target: string | null;
             /** @enum {string} */
             state: "pending" | "running" | "waiting" | "paused" | "cancelling" | "succeeded" | "failed" | "cancelled" | "skipped" | "ignored";
             reason: string | null;
+            /** @description 0 before a step begins that takes hosts of earlier ones. */
             hosts: number;
             /** @description Hosts by state; they sum to `hosts`. */
             counts: {
@@ -6073,6 +6128,13 @@ export interface operations {
                         type?: "script";
                         /** @description What the step is called in lists and in the Temporal UI. */
                         name: string;
+                        /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                        target?: string;
+                        /**
+                         * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                         * @enum {string}
+                         */
+                        onEmpty?: "skip" | "fail";
                         /** @description The text of the script; at most 1 MiB. */
                         script?: string;
                         /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -6132,6 +6194,13 @@ export interface operations {
                         type: "sql";
                         /** @description What the step is called in lists and in the Temporal UI. */
                         name: string;
+                        /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                        target?: string;
+                        /**
+                         * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                         * @enum {string}
+                         */
+                        onEmpty?: "skip" | "fail";
                         /** @description The statements; at most 1 MiB. */
                         sql?: string;
                         /** @description A script of the library in the language sql, instead of a text. */
@@ -6195,10 +6264,10 @@ export interface operations {
                     variables?: {
                         name: string;
                         /**
-                         * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                         * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run. Default: "string".
                          * @enum {string}
                          */
-                        type?: "string" | "list" | "map" | "perHost";
+                        type?: "string" | "list" | "map" | "perHost" | "hostList";
                         /** @description Empty if left out; where it is required, a launch must give one. */
                         value?: string | string[] | {
                             [key: string]: string;
@@ -9104,6 +9173,13 @@ export interface operations {
                             type?: "script";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The text of the script; at most 1 MiB. */
                             script?: string;
                             /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -9163,6 +9239,13 @@ export interface operations {
                             type: "sql";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The statements; at most 1 MiB. */
                             sql?: string;
                             /** @description A script of the library in the language sql, instead of a text. */
@@ -9225,10 +9308,10 @@ export interface operations {
                         variables?: {
                             name: string;
                             /**
-                             * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run. Default: "string".
                              * @enum {string}
                              */
-                            type?: "string" | "list" | "map" | "perHost";
+                            type?: "string" | "list" | "map" | "perHost" | "hostList";
                             /** @description Empty if left out; where it is required, a launch must give one. */
                             value?: string | string[] | {
                                 [key: string]: string;
@@ -9372,8 +9455,8 @@ export interface operations {
                             [key: string]: string;
                         };
                     };
-                    /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
-                    target: string;
+                    /** @description Where steps run that have no target of their own, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. Left out only where every step has one. */
+                    target?: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
                     confirm?: number;
                     /** @description Of a preview: the launch is refused if anything else would be done by now, or to others. */
@@ -9393,7 +9476,7 @@ export interface operations {
                     "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9508,6 +9591,13 @@ export interface operations {
                             type?: "script";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The text of the script; at most 1 MiB. */
                             script?: string;
                             /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -9567,6 +9657,13 @@ export interface operations {
                             type: "sql";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The statements; at most 1 MiB. */
                             sql?: string;
                             /** @description A script of the library in the language sql, instead of a text. */
@@ -9629,10 +9726,10 @@ export interface operations {
                         variables?: {
                             name: string;
                             /**
-                             * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run. Default: "string".
                              * @enum {string}
                              */
-                            type?: "string" | "list" | "map" | "perHost";
+                            type?: "string" | "list" | "map" | "perHost" | "hostList";
                             /** @description Empty if left out; where it is required, a launch must give one. */
                             value?: string | string[] | {
                                 [key: string]: string;
@@ -9776,8 +9873,8 @@ export interface operations {
                             [key: string]: string;
                         };
                     };
-                    /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
-                    target: string;
+                    /** @description Where steps run that have no target of their own, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. Left out only where every step has one. */
+                    target?: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
                     confirm?: number;
                     /** @description Of a preview: the launch is refused if anything else would be done by now, or to others. */
@@ -9797,7 +9894,7 @@ export interface operations {
                     "application/json": components["schemas"]["LaunchPreview"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
+            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9987,7 +10084,10 @@ export interface operations {
     };
     "get-launch": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether targets name exactly the hosts that the run had, instead of what was written. */
+                sameHosts?: unknown;
+            };
             header?: never;
             path: {
                 /** @description Name of the scope. */
@@ -10948,7 +11048,7 @@ export interface operations {
                     "application/json": components["schemas"]["Operation"];
                 };
             };
-            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -187,10 +187,13 @@ export interface StepStanding
   condition: string | null
   /** What failed hosts make of it. */
   onFailure: OnFailure
+  /** Whether its hosts are taken from earlier steps, and when they were. */
+  takesHosts: boolean
+  takenAt: Date | null
 }
 
 const standingColumns = `id, position, type, name, state, hosts, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs",
-  condition, on_failure as "onFailure"`
+  condition, on_failure as "onFailure", takes_hosts as "takesHosts", taken_at as "takenAt"`
 
 /** The steps of an execution, in order. */
 export async function listStepStandings(

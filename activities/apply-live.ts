@@ -2,6 +2,7 @@
 import { askedAgain } from '../domain/continuation.js'
 import { summarize } from '../domain/host-result.js'
 import { type OperationArgs, type OperationKind, retriedBy, unknownFault } from '../domain/operation.js'
+import { hasHosts } from '../domain/step/step.js'
 import { reopenHosts, resumeHosts, retryHosts } from '../store/postgres/attempts.js'
 import {
   overrideStepState,
@@ -111,7 +112,7 @@ async function skip(tx: Db, { key, named, args }: Live): Promise<string | undefi
 }
 
 async function ignore(tx: Db, { key, named }: Live): Promise<string | undefined> {
-  if (!named?.hosts) return 'the step has no hosts that could fail'
+  if (!named || !hasHosts[named.type]) return 'the step has no hosts that could fail'
   if (named.failureIgnored) return `failures of step ${named.position + 1} are ignored already`
   await ignoreFailures(tx, at(key, named))
   return undefined

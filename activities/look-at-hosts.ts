@@ -81,7 +81,7 @@ export async function lookAtHosts(
   if (paused) return { shards: [], missing: 0, held: 0 }
   const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
   const missing = placed.filter(({ placement }) => placement.do === 'wait').length
-  const made = await makeShards(tx, deps, { key, execution, position: step.position, ready, shards, at })
+  const made = await makeShards(tx, deps, { key, execution, standing: step, ready, shards, at })
   return { ...made, missing, ...retrying }
 }
 
@@ -110,8 +110,7 @@ async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<v
 interface Making {
   key: Key
   execution: Execution
-  /** The step's place in the plan. */
-  position: number
+  standing: StepStanding
   ready: readonly Placed[]
   /** Shards of the step that are open. */
   shards: readonly ShardId[]
@@ -124,10 +123,11 @@ async function makeShards(
   deps: ControlDependencies,
   making: Making,
 ): Promise<{ shards: ShardRef[]; held: number }> {
-  const { key, execution, position, at } = making
+  const { key, execution, standing, at } = making
+  const { position } = standing
   const asked = making.ready.map(({ host }) => host)
   if (!asked.length) return { shards: [], held: 0 }
-  const { plan, step } = await compiledStep(tx, { key, execution, position })
+  const { plan, step } = await compiledStep(tx, { key, execution }, position)
   const task = await prepareTask(tx, step, { key, plan, position, hosts: asked })
   if (!task) return { shards: [], held: 0 }
   const secrets = await openStepSecrets(tx, deps, { key, secrets: step.secrets, hosts: asked })
@@ -136,7 +136,7 @@ async function makeShards(
   // Hosts that are only to be stopped wait for no limit.
   const stopping = execution.cancelRequestedAt !== null || isEnding(execution, key)
   const taken = making.shards.length && !stopping ? await sumOpenLimits(tx, key) : 0
-  const free = stopping ? ready.length : concurrencyLimit(step.concurrency, execution.hosts) - taken
+  const free = stopping ? ready.length : concurrencyLimit(step.concurrency, standing.hosts) - taken
   const byId = new Map(ready.map(({ host }) => [host.hostId, host]))
   // Hosts that were sent their order already come first: they are under way, whatever the limit says.
   const sorted = [...ready].sort((a, b) => Number(isPending(a.host.state)) - Number(isPending(b.host.state)))
@@ -178,7 +178,8 @@ const nobody: ReadonlySet<HostId> = new Set()
 
 async function compiledStep(
   tx: Db,
-  { key, execution, position }: Pick<Making, 'key' | 'execution' | 'position'>,
+  { key, execution }: Pick<Making, 'key' | 'execution'>,
+  position: number,
 ): Promise<{ plan: CompiledPlan; step: CompiledHostStep }> {
   const plan = await findPlan(tx, key.scopeId, execution.planHash)
   const step = hostStepOf(plan?.steps[position])

@@ -8,6 +8,7 @@ import type { Db } from '../store/postgres/pool.js'
 import type { OpenHost } from '../store/postgres/shards.js'
 import { FillFault, type FilledStep, fillStep } from './fill-step.js'
 import type { Key } from './owner.js'
+import { freezeImports } from './step-imports.js'
 import { freezeInputs, type Input } from './step-inputs.js'
 
 export interface Task {
@@ -25,7 +26,7 @@ interface Preparing {
   hosts: readonly OpenHost[]
 }
 
-/** Undefined where a value does not fit where it is to stand: then the hosts have their end. */
+/** Undefined where a value does not fit: then the hosts have their end. */
 export async function prepareTask(
   tx: Db,
   step: CompiledHostStep,
@@ -34,9 +35,11 @@ export async function prepareTask(
   const sees = seesBefore(step, position)
   const frozen = await freezeInputs(tx, key, plan, sees)
   // What takes a step back sets nothing, so nothing of it is captured either.
-  const inputs = step.undoes === undefined ? frozen : frozen.map((input) => ({ ...input, changeable: false }))
+  const variables =
+    step.undoes === undefined ? frozen : frozen.map((input) => ({ ...input, changeable: false }))
   try {
-    return { step: fillStep(step, inputs), inputs, sees }
+    const imports = await freezeImports(tx, key, step)
+    return { step: fillStep(step, variables), inputs: [...variables, ...imports], sees }
   } catch (error) {
     if (!(error instanceof FillFault)) throw error
     await endUnfit(tx, { key, position, hosts }, error)

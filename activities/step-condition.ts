@@ -8,6 +8,7 @@ import { skipStep } from '../store/postgres/operate.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
 import type { CompiledPlan } from '../domain/plan.js'
+import { hasOneValue } from '../domain/variable.js'
 import { toValue } from '../store/postgres/variable-value.js'
 import type { Key } from './owner.js'
 import { valuesBefore } from './step-inputs.js'
@@ -42,7 +43,7 @@ async function seenVariables(
   plan: CompiledPlan | undefined,
   position: number,
 ): Promise<Seen['variables']> {
-  const shared = plan?.variables?.filter((variable) => variable.type !== 'perHost')
+  const shared = plan?.variables?.filter(hasOneValue)
   if (!plan || !shared?.length) return new Map()
   const values = await valuesBefore(tx, key, plan, position)
   return new Map(shared.map(({ name, type }) => [name, toValue(type, values.get(name) ?? [])]))

@@ -1,7 +1,7 @@
 /** What a step is given of the run's variables: frozen when its first orders are made. */
 import type { HostId, StepExecutionId } from '../domain/id.js'
 import type { CompiledPlan } from '../domain/plan.js'
-import { type CompiledVariable, itemsOf } from '../domain/variable.js'
+import { type CompiledVariable, itemsOf, type VariableType } from '../domain/variable.js'
 import type { Db } from '../store/postgres/pool.js'
 import {
   insertInputs,
@@ -14,7 +14,7 @@ import type { Key } from './owner.js'
 
 /** A variable and the bytes that it holds for a step. */
 export interface Input extends StoredValue {
-  type: CompiledVariable['type']
+  type: Exclude<VariableType, 'hostList'>
   changeable: boolean
 }
 
@@ -36,17 +36,19 @@ export async function freezeInputs(
   if (names.length) {
     const known = await listInputs(tx, key)
     for (const { name, items } of known) frozen.set(name, items)
-    if (!known.length) {
+    // What the script imports may stand there already.
+    const unknown = names.filter((name) => !frozen.has(name))
+    if (unknown.length) {
       const inputs = await valuesBefore(tx, key, plan, position)
       await insertInputs(
         tx,
         key,
-        names.map((name) => ({ name, items: inputs.get(name) ?? [] })),
+        unknown.map((name) => ({ name, items: inputs.get(name) ?? [] })),
       )
-      for (const name of names) frozen.set(name, inputs.get(name) ?? [])
+      for (const name of unknown) frozen.set(name, inputs.get(name) ?? [])
     }
   }
-  return variables.map((variable) => ({
+  return variables.filter(isGiven).map((variable) => ({
     name: variable.name,
     type: variable.type,
     changeable: variable.changeable,
@@ -83,6 +85,10 @@ export async function hostInputs(
     own.set(hostId, [...(own.get(hostId) ?? []), { name, items }])
   return own
 }
+
+/** A host list is given to those scripts alone that import it (step-imports.ts). */
+const isGiven = (variable: CompiledVariable): variable is CompiledVariable & { type: Input['type'] } =>
+  variable.type !== 'hostList'
 
 /** Whether what scripts make of it holds for all hosts of the steps after them. */
 const isShared = (variable: CompiledVariable) => variable.changeable && variable.type !== 'perHost'

@@ -1,6 +1,5 @@
 /** Following a run: a line that moves where a person looks, a line for each host where a program reads. */
 import type { Drover, ExecutionDetail, ExecutionEvent } from '../sdk/index.js'
-import { stepWithHosts } from './find-host.js'
 import { listenForInterrupts } from './interrupt.js'
 import { harmless, type Terminal } from './terminal.js'
 import { formatDuration } from './values.js'
@@ -76,8 +75,8 @@ class HostLines {
   static async begin(drover: Drover, executionId: string): Promise<HostLines> {
     const names = new Map<string, string>()
     const { steps } = await drover.execution(executionId)
-    for await (const host of drover.executionHosts(executionId, stepWithHosts(steps)))
-      names.set(host.hostId, host.hostName)
+    // Steps may have hosts of their own: whoever has a part in the run.
+    for await (const host of drover.hosts({ target: `run:${executionId}` })) names.set(host.id, host.name)
     return new HostLines(
       names,
       new Map(steps.map((step) => [step.id, steps.length > 1 ? `${step.name}: ` : ''])),

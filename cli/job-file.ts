@@ -167,7 +167,7 @@ export function fileOf(job: Job, plans: readonly PlanSummary[]): JobFile {
 export const YAML_LAYOUT = { lineWidth: 0, blockQuote: 'literal' } as const
 
 // In the order in which people read them.
-const stepOrder = ['name', 'uses', 'language', 'script', 'sql', 'dbAccount', 'arguments']
+const stepOrder = ['name', 'target', 'uses', 'language', 'script', 'sql', 'dbAccount', 'arguments']
 
 /** One document, the same text for the same job. */
 export function printJobFile(file: JobFile): string {

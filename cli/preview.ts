@@ -4,7 +4,7 @@ import { ownScript, ownUndo } from './step-text.js'
 import { tableOf } from './table.js'
 import { valueText } from './variables.js'
 import { harmless, printLines, type Terminal } from './terminal.js'
-import { formatDuration, parseUse } from './values.js'
+import { formatDuration, hostsText, parseUse } from './values.js'
 
 type PreviewedStep = LaunchPreview['steps'][number]
 
@@ -32,6 +32,9 @@ export async function showPreview(
   for (const { name, secrets } of steps)
     for (const [as, version] of Object.entries(secrets))
       terminal.data(`gives ${harmless(name)} the secret ${version} as ${as}`)
+  for (const { name, imports } of steps)
+    if (imports.length)
+      terminal.data(`gives ${harmless(name)} the names of the hosts in ${imports.join(', ')}`)
   for (const name of preview.removed)
     terminal.data(`without the step ${harmless(name)}, which r-${last?.id} had`)
   for (const { step, diff } of diffs) {
@@ -50,11 +53,20 @@ function nothingToShow(error: unknown): string[] {
   throw error
 }
 
-function hostsOf({ hosts, nodeset }: LaunchPreview): string {
-  return `${hosts} ${hosts === 1 ? 'host' : 'hosts'}: ${nodeset}`
+function hostsOf({ hosts, nodeset }: Pick<LaunchPreview, 'hosts' | 'nodeset'>): string {
+  if (!hosts) return '-'
+  return `${hostsText(hosts)}: ${nodeset}`
+}
+
+/** Where a step runs, or at most. */
+function stepHostsOf(step: PreviewedStep): string {
+  return step.takes === null
+    ? hostsOf(step)
+    : `${step.takes}, known when it begins; at most ${hostsText(step.hosts)}`
 }
 
 function stepTable(steps: readonly PreviewedStep[]): string {
+  const own = steps.some((step) => step.target !== null)
   const rows = steps.map((step) => [
     step.position + 1,
     step.name,
@@ -62,9 +74,13 @@ function stepTable(steps: readonly PreviewedStep[]): string {
       (step.scriptSha256 ? `${step.scriptSha256.slice(0, 12)}, ${step.scriptBytes} bytes` : step.type),
     step.language,
     asOf(step),
+    ...(own ? [stepHostsOf(step)] : []),
     step.change === 'changed' ? `changed: ${step.fields.join(', ')}` : step.change,
   ])
-  return tableOf(['STEP', 'NAME', 'SCRIPT', 'LANGUAGE', 'AS', 'SINCE THE LAST SUCCESS'], rows)
+  return tableOf(
+    ['STEP', 'NAME', 'SCRIPT', 'LANGUAGE', 'AS', ...(own ? ['HOSTS'] : []), 'SINCE THE LAST SUCCESS'],
+    rows,
+  )
 }
 
 /** The account on the host, and the one of the database. */

@@ -12,7 +12,7 @@ import { printSummary, summaryOf } from './summary.js'
 import { readValues } from './job-file.js'
 import { readTarget } from './target-input.js'
 import type { Terminal } from './terminal.js'
-import { parseJob, parsePair, parseRun } from './values.js'
+import { hostsText, parseJob, parsePair, parseRun } from './values.js'
 
 /** How something is launched, whatever it is. */
 export interface LaunchOptions {
@@ -27,7 +27,7 @@ export interface LaunchOptions {
 }
 
 export interface RunOptions extends LaunchOptions, SqlOptions {
-  target: string
+  target?: string
   concurrency?: number | string
   timeout?: number
   as?: string
@@ -91,21 +91,20 @@ export function launchOf(words: string[], options: RunOptions): Launch {
   if (options.file === '-' && options.target === '-')
     throw new UsageError('standard input can be the target or the script, not both')
   const rest = {
+    ...(options.target === undefined ? {} : { target: readTarget(options.target) }),
     ...(options.confirm === undefined ? {} : { confirm: options.confirm }),
     ...(options.expires === undefined ? {} : { expiresInMs: options.expires }),
   }
   if (options.job !== undefined)
     return {
       ...planOf(options.job, words, options),
-      target: readTarget(options.target),
       ...valuesOf(options),
       ...rest,
     }
   if (options.set.length || options.values !== undefined)
     throw new UsageError('--set and --values are for plans of jobs; a script gets its values by --env')
   const common = commonOf(options)
-  if (isSql(options))
-    return { sql: { ...sqlStepOf(words, options), ...common }, target: readTarget(options.target), ...rest }
+  if (isSql(options)) return { sql: { ...sqlStepOf(words, options), ...common }, ...rest }
   const script = {
     ...sourceOf(words, options),
     ...common,
@@ -115,7 +114,7 @@ export function launchOf(words: string[], options: RunOptions): Launch {
     ...(options.login ? { login: true } : {}),
   }
   // The server knows the languages, and says which they are.
-  return { script: script as NonNullable<Launch['script']>, target: readTarget(options.target), ...rest }
+  return { script: script as NonNullable<Launch['script']>, ...rest }
 }
 
 /** Values of variables, those on the command line before those of the file. @throws UsageError */
@@ -168,7 +167,7 @@ async function launch(
     return await drover.launch(request, { idempotencyKey: options.idempotencyKey })
   } catch (error) {
     if (!(error instanceof DroverError)) throw error
-    if (error.code === 'target_empty') suggestName(terminal, request.target)
+    if (error.code === 'target_empty') suggestName(terminal, request.target ?? '')
     const hosts = error.details['hosts']
     if (error.code !== 'confirmation_required' || typeof hosts !== 'number' || options.confirm !== undefined)
       throw error
@@ -184,8 +183,4 @@ async function launch(
 function suggestName(terminal: Terminal, target: string): void {
   if (/^[A-Za-z0-9._[\],-]+$/.test(target))
     terminal.talk(`hint: "${target}" asks for hosts with that label; a host is -t name:${target}`)
-}
-
-export function hostsText(hosts: number): string {
-  return `${hosts} ${hosts === 1 ? 'host' : 'hosts'}`
 }

@@ -19,13 +19,22 @@ export async function showVariables(
   terminal.data(tableOf(['VARIABLE', 'SINCE', 'VALUE', 'SET BY'], items.flatMap(rowsOf)))
 }
 
-function rowsOf({ name, type, initial, values }: RunVariable): string[][] {
+function rowsOf({ name, type, initial, inputs, values }: RunVariable): string[][] {
   const first = [
     name,
     'launch',
     valueText(initial),
     type === 'perHost' ? 'each host its own, once set there' : '-',
   ]
+  if (type === 'hostList') {
+    const given = inputs.map(({ position, value }) => [
+      name,
+      `step ${position + 1}`,
+      namesOf(value),
+      'given to its script',
+    ])
+    return initial === '' && given.length ? given : [first, ...given]
+  }
   return [
     first,
     ...values.map(({ position, value, hostName, hosts, agreed }) => [
@@ -36,6 +45,9 @@ function rowsOf({ name, type, initial, values }: RunVariable): string[][] {
     ]),
   ]
 }
+
+/** Names of hosts, of which each has a line. */
+const namesOf = (value: Value) => valueText(value).replaceAll('\n', ' ')
 
 /** On one line. */
 export const valueText = (value: Value): string => (typeof value === 'string' ? value : JSON.stringify(value))

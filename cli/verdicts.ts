@@ -15,7 +15,7 @@ export async function showVerdicts(
   const drover = connect()
   const executionId = parseRun(run)
   const position = options.step - 1
-  const host = await findHost(drover, { executionId, step: position }, hostText)
+  const host = await findHost(drover, { executionId, steps: [position] }, hostText)
   const items = await drover.verdicts(executionId, position, host.hostId)
   const { steps } = await drover.execution(executionId)
   const step = steps.find(({ undoes }) => undoes === position)

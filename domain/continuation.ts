@@ -2,7 +2,7 @@
 import { nextStep } from './execution.js'
 import { type HostCounts, summarize } from './host-result.js'
 import { type OperationArgs, type OperationKind, retriedBy, unknownFault } from './operation.js'
-import type { StepState } from './step-execution.js'
+import { type StepState, TARGET_EMPTY } from './step-execution.js'
 import type { StepType } from './step/step.js'
 import { inPlay } from './undo.js'
 
@@ -98,11 +98,11 @@ function scriptFault(
     : undefined
 }
 
-const neverAsked = ['condition_not_met', 'condition_failed']
+const neverAsked = ['condition_not_met', 'condition_failed', TARGET_EMPTY]
 
 /**
- * Steps after a position that never began because of their condition: where hosts run again before them, what it asks for
- * may be met after all when their turn comes.
+ * Steps after a position that never began because of their condition, or because there was no host for them: where hosts run
+ * again before them, that may be otherwise when their turn comes.
  */
 export function askedAgain(steps: readonly Pick<EndedStep, 'state' | 'reason'>[], after: number): number[] {
   return steps.flatMap(({ state, reason }, position) =>

@@ -32,6 +32,7 @@ export const catalogue = {
   cursor_invalid: never('invalid_argument'),
   pattern_invalid: never('invalid_argument'),
   search_too_wide: never('resource_exhausted'),
+  target_required: never('invalid_argument'),
   target_invalid: never('invalid_argument'),
   target_empty: never('failed_precondition'),
   target_too_large: never('invalid_argument'),

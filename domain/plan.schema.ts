@@ -15,13 +15,14 @@ export const stepSchema = z.discriminatedUnion('type', [
   rebootStepSchema,
 ])
 
-/** A step that is launched alone needs no name of its own. */
+/** A step that is launched alone needs no name of its own, and its target is the launch's. */
 export const adHocStepSchema = scriptStepFields
+  .omit({ target: true, onEmpty: true })
   .extend({ name: scriptStepFields.shape.name.optional() })
   .refine(hasOneSource, ONE_SOURCE)
 
 export const adHocSqlSchema = sqlStepFields
-  .omit({ type: true })
+  .omit({ type: true, target: true, onEmpty: true })
   .extend({ name: sqlStepFields.shape.name.optional() })
   .refine(hasOneSqlSource, ONE_SQL_SOURCE)
 

@@ -90,6 +90,21 @@ describe('what takes steps back', () => {
   })
 })
 
+describe('the version of a compiled plan', () => {
+  const step = (more: object = {}) => ({ name: 's', script: 'true', ...more })
+  it.each<[number, object[], object[]]>([
+    [2, [step()], []],
+    [3, [step()], [{ name: 'A' }]],
+    [4, [step({ target: 'name:web-1' })], []],
+    [4, [step(), step({ target: 'last:failed' })], []],
+    [4, [step(), step({ script: '# job_import {{JOB_LAST_ALL}}' })], []],
+    [4, [step()], [{ name: 'WEB', type: 'hostList' }]],
+  ])('is %d, the first that knows all that is in it: %j', (version, steps, variables) => {
+    const { plan } = compilePlan(planSchema.parse({ name: 'p', steps, variables }), { sha256 })
+    expect(plan.irVersion).toBe(version)
+  })
+})
+
 describe('the concurrency of a step', () => {
   it.each([
     [undefined, 40, 40],

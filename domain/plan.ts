@@ -5,7 +5,7 @@ import type { PlanName } from './job.js'
 import type { PlanInput } from './plan.schema.js'
 import type { FrozenSecret } from './secret.js'
 import type { Sha256, UsedScript } from './step/script-step.js'
-import { type CompiledStep, compileStep, compileUndo, hostStepOf, undoesOf } from './step/step.js'
+import { type CompiledStep, compileStep, compileUndo, hostStepOf, importsOf, undoesOf } from './step/step.js'
 import { type CompiledVariable, compileVariables } from './variable.js'
 import type { Values } from './variable.schema.js'
 
@@ -13,7 +13,8 @@ import type { Values } from './variable.schema.js'
  * Version of the meaning of a compiled plan; the interpreter keeps every one that may still run.
  * 2: steps may have `retry` and `when`, and may be waits.
  * 3: there may be variables, steps may be SQL, and they may have `secrets`.
- * 4: there may be steps that take others back, which no run goes through by itself, and such that restart hosts.
+ * 4: there may be steps that take others back, which no run goes through by itself, and such that restart hosts; steps may have
+ * targets of their own and imports, and variables may be host lists.
  * An older worker would run a plan without what it does not know: it is given no such plan, and takes all others.
  */
 export const IR_VERSION = 4
@@ -46,6 +47,8 @@ export interface Found {
   /** Of steps, and of the database accounts that they name. */
   secrets: ReadonlyMap<string, FrozenSecret>
   dbAccounts: ReadonlyMap<string, DbAccount>
+  /** Texts of the library that import something, by their hashes. */
+  importing: ReadonlyMap<string, string>
 }
 
 export interface PlanSources extends Partial<Found> {
@@ -63,7 +66,13 @@ export interface Compilation {
  */
 export function compilePlan(
   input: PlanInput & { job?: PlanName },
-  { sha256, used = new Map(), secrets = new Map(), dbAccounts = new Map() }: PlanSources,
+  {
+    sha256,
+    used = new Map(),
+    secrets = new Map(),
+    dbAccounts = new Map(),
+    importing = new Map(),
+  }: PlanSources,
   values: LaunchValues = {},
 ): Compilation {
   const scripts = new Map<string, string>()
@@ -72,7 +81,7 @@ export function compilePlan(
     [values.launch ?? {}, values.own ?? {}],
     values.launch !== undefined,
   )
-  const sources = { sha256, used, secrets, dbAccounts, texts: scripts, variables }
+  const sources = { sha256, used, secrets, dbAccounts, importing, texts: scripts, variables }
   const steps = [
     ...input.steps.map((_, index) => compileStep(input.steps, index, sources)),
     ...compileUndo(input.steps, sources),
@@ -97,7 +106,12 @@ export function compilePlan(
 
 /** The oldest version that knows all that a plan has. */
 function neededVersion(steps: readonly CompiledStep[], variables: readonly CompiledVariable[]): number {
-  if (steps.some((step) => step.type === 'reboot' || undoesOf(step) !== undefined)) return 4
+  const isOfFour = (step: CompiledStep) =>
+    step.type === 'reboot' ||
+    undoesOf(step) !== undefined ||
+    hostStepOf(step)?.target !== undefined ||
+    importsOf(step).length > 0
+  if (steps.some(isOfFour) || variables.some(({ type }) => type === 'hostList')) return 4
   const isOfThree = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
   return variables.length || steps.some(isOfThree) ? 3 : 2
 }

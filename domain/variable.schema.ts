@@ -22,9 +22,11 @@ export const valueSchema = z.union([
 export const variableSchema = z.strictObject({
   name: variableNameField,
   type: z
-    .enum(['string', 'list', 'map', 'perHost'])
+    .enum(['string', 'list', 'map', 'perHost', 'hostList'])
     .default('string')
-    .describe('`perHost` is a text that each host has its own of, once a script has set it there.'),
+    .describe(
+      '`perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.',
+    ),
   value: valueSchema.optional().describe('Empty if left out; where it is required, a launch must give one.'),
   description: z.string().max(2_000).default(''),
   required: z.boolean().default(false).describe('Whether a run must be given a value that is not empty.'),

@@ -86,8 +86,8 @@ export class RunState {
   /** Markdown for the Temporal UI: what runs, on what, since when, and why it waits. */
   describe(since: Date): string {
     const rows = this.steps.map((step, index) => {
-      const { ok, bad, open } = summarize(this.counts.get(index) ?? { pending: step.hosts })
-      return `| ${index + 1} | ${step.name} | ${step.state} | ${step.hosts} | ${ok} | ${bad} | ${open} |`
+      const { total, ok, bad, open } = summarize(this.counts.get(index) ?? { pending: step.hosts })
+      return `| ${index + 1} | ${step.name} | ${step.state} | ${total} | ${ok} | ${bad} | ${open} |`
     })
     const state = this.waiting ?? (isUndoing(this.steps) ? 'being undone' : this.view.execution)
     return [

@@ -14,11 +14,11 @@ export async function readDetail(
 ) {
   const execution = await mustFindExecution(services.pool, scope.id, executionId)
   const steps = await listSteps(services.pool, scope.id, execution.id)
-  const { job, sources } = await getOrigin(services.pool, scope.id, execution.planHash)
+  const { job, steps: origins } = await getOrigin(services.pool, scope.id, execution.planHash)
   return {
     ...executionView(execution),
     job: job && { name: job.job, plan: job.plan },
-    steps: steps.map((step) => stepView(step, sources[step.position] ?? null)),
+    steps: steps.map((step) => stepView(step, origins[step.position])),
     links: { temporal: temporalLink(services, execution) },
   }
 }

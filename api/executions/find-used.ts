@@ -5,10 +5,12 @@ import type { ScopeId } from '../../domain/id.js'
 import type { Found } from '../../domain/plan.js'
 import type { UsedScript } from '../../domain/step/script-step.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
+import { IMPORT_WORD } from '../../domain/step/import.js'
 import { usesOf } from '../../domain/step/step.js'
 import { parseUse, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
 import { findUse, holdScripts } from '../../store/postgres/script-library.js'
+import { readScriptsWith } from '../../store/postgres/scripts.js'
 import { findNamedDbAccounts } from '../db-accounts/find-db-account.js'
 import { findSecrets, holdFrozen, namedSecrets } from './find-secrets.js'
 
@@ -34,7 +36,9 @@ export const stepErrors = [
 export async function findNamed(db: Db, scopeId: ScopeId, plan: PlanInput): Promise<Found> {
   const used = await findUsed(db, scopeId, plan)
   const dbAccounts = await findNamedDbAccounts(db, scopeId, plan)
-  return { used, dbAccounts, secrets: await findSecrets(db, scopeId, namedSecrets(plan, dbAccounts)) }
+  const secrets = await findSecrets(db, scopeId, namedSecrets(plan, dbAccounts))
+  const hashes = [...used.values()].map((script) => script.sha256)
+  return { used, dbAccounts, secrets, importing: await readScriptsWith(db, scopeId, hashes, IMPORT_WORD) }
 }
 
 /**

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { planSchema } from '../../domain/plan.schema.js'
 import type { FrozenSecret } from '../../domain/secret.js'
+import type { CompiledPlan } from '../../domain/plan.js'
 import type { CompiledRebootStep } from '../../domain/step/reboot-step.js'
 import { type CompiledStep, hostStepOf, undoesOf } from '../../domain/step/step.js'
 import type { Language } from '../../domain/script.js'
@@ -9,6 +10,7 @@ import type { CompiledVariable } from '../../domain/variable.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { readScripts } from '../../store/postgres/scripts.js'
 import { operation } from '../operation.js'
+import { queryFlag } from '../paging.js'
 import { mustFindExecution } from './find-execution.js'
 import { executionParams } from './schema.js'
 
@@ -19,13 +21,18 @@ export const getLaunch = operation({
   policy: 'execution.launch',
   summary: 'Get a launch that does the same again',
   description:
-    'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.',
+    'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written. Post it to `/executions`, as it is or edited.',
   params: executionParams,
+  query: z.strictObject({
+    sameHosts: queryFlag
+      .default(false)
+      .describe('Whether targets name exactly the hosts that the run had, instead of what was written.'),
+  }),
   response: z
-    .object({ target: z.string(), expiresInMs: z.int(), plan: planSchema })
+    .object({ target: z.string().optional(), expiresInMs: z.int(), plan: planSchema })
     .meta({ id: 'LaunchAgain' }),
   errors: ['execution_unknown'],
-  async handler({ services: { pool }, scope, params }) {
+  async handler({ services: { pool }, scope, params, query }) {
     const run = await mustFindExecution(pool, scope.id, params.executionId)
     const { name, target, planHash, expiresInMs } = run
     const plan = await findPlan(pool, scope.id, planHash)
@@ -37,9 +44,30 @@ export const getLaunch = operation({
     const texts = await readScripts(pool, scope.id, own)
     const variables = plan.variables ? { variables: plan.variables.map(toVariable) } : {}
     const steps = inputsOf(plan.steps, texts)
-    return { target, expiresInMs, plan: { name, ...variables, steps } }
+    const again = { target, expiresInMs, plan: { name, ...variables, steps } }
+    const { target: wanted, ...rest } = query.sameHosts ? onSameHosts(again, plan, params.executionId) : again
+    return { ...rest, ...(wanted ? { target: wanted } : {}) }
   },
 })
+
+interface Again {
+  target: string
+  plan: { steps: { type?: string | undefined; target?: string | undefined }[] }
+}
+
+/** Each target as the hosts of the step that it was resolved for. What a step takes of earlier ones is what it takes of them again. */
+function onSameHosts<A extends Again>(again: A, compiled: CompiledPlan, executionId: string): A {
+  const hostsOf = (position: number) => `run:${executionId}/${position + 1}`
+  const { steps } = again.plan
+  const first = steps.findIndex((step) => step.type !== 'wait' && step.target === undefined)
+  const run = first < 0 ? `run:${executionId}` : hostsOf(first)
+  const fixed = steps.map((step, position) =>
+    step.target === undefined || hostStepOf(compiled.steps[position])?.takes
+      ? step
+      : { ...step, target: hostsOf(position) },
+  )
+  return { ...again, target: again.target && run, plan: { ...again.plan, steps: fixed } }
+}
 
 /** With the value that the run began with. */
 const toVariable = (variable: CompiledVariable) => ({ ...variable, description: '', required: false })
@@ -61,7 +89,8 @@ function inputsOf(steps: readonly CompiledStep[], texts: ReadonlyMap<string, str
 function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
   if (step.type === 'wait') return step
   if (step.type === 'reboot') return rebootInput(step)
-  const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, undoes: _undoes, ...rest } = step
+  const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, takes: _takes, ...others } = step
+  const { undoes: _undoes, ...rest } = others
   const text = texts.get(scriptSha256)
   const uses = source && `${source.script}@${source.version}`
   const limit = concurrency === undefined ? {} : { concurrency }
@@ -76,7 +105,7 @@ function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
       database: db.database,
     }
   }
-  const { language, ...fields } = rest
+  const { language, imports: _imports, ...fields } = rest
   return {
     ...fields,
     ...limit,
@@ -85,9 +114,10 @@ function toInput(step: CompiledStep, texts: ReadonlyMap<string, string>) {
   }
 }
 
-function rebootInput({ type, name, account, timeoutMs, onFailure, when, concurrency }: CompiledRebootStep) {
+function rebootInput({ concurrency, ...step }: CompiledRebootStep) {
+  const { type, name, target, onEmpty, account, timeoutMs, onFailure, when } = step
   const limit = concurrency === undefined ? {} : { concurrency }
-  return { type, name, account, timeoutMs, onFailure, ...(when === undefined ? {} : { when }), ...limit }
+  return { type, name, target, onEmpty, account, timeoutMs, onFailure, when, ...limit }
 }
 
 /** A script step was never made of SQL. */

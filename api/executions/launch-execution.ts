@@ -2,7 +2,7 @@
 import { PlatformError } from '../../domain/errors.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import { checkConfirm, hasShares } from '../../domain/launch.js'
-import { auditOf, dbAccountsOf, secretsOf } from '../../domain/step/step.js'
+import { auditOf, dbAccountsOf, secretsOf, targetOf } from '../../domain/step/step.js'
 import { cutText } from '../../domain/text.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { labelShares } from '../../store/postgres/targets.js'
@@ -36,7 +36,8 @@ export const launchExecution = operation({
     resource: 'execution',
     detail: {
       name: nameOf(body),
-      target: cutText(body.target, 500),
+      target: cutText(body.target ?? '', 500),
+      stepTargets: stepsOf(body).map((step) => cutText(targetOf(step) ?? '', 500)),
       job: body.job ?? null,
       variables: Object.keys(body.variables ?? {}),
       scripts: stepsOf(body).flatMap((step) => auditOf(step, sha256)),
@@ -46,7 +47,8 @@ export const launchExecution = operation({
   }),
   async write({ scope, caller, body }, tx) {
     const launch = await compileLaunch(tx, scope.id, body)
-    const { plan, hosts, found, compilation } = launch
+    const { plan, targets, found, compilation } = launch
+    const { hosts } = targets
     const hostIds = hosts.map((host) => host.id)
     const shares = hasShares(hosts.length) ? await labelShares(tx, scope.id, hostIds) : []
     // A digest says more than the number of hosts; where both are given, both hold.
@@ -59,8 +61,8 @@ export const launchExecution = operation({
       principalId: caller.principalId,
       trigger: 'api',
       compilation,
-      target: body.target,
-      hosts,
+      target: body.target ?? '',
+      targets,
       expiresInMs: body.expiresInMs,
     })
     await holdNamed(tx, scope.id, plan, found)

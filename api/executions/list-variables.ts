@@ -1,6 +1,8 @@
 /** GET /executions/{executionId}/variables: what a run's variables held, step by step, and who set them. */
 import { z } from 'zod'
 import { valueSchema, variableSchema } from '../../domain/variable.schema.js'
+import type { CompiledPlan } from '../../domain/plan.js'
+import { importsOf } from '../../domain/step/step.js'
 import type { CompiledVariable } from '../../domain/variable.js'
 import { findPlan } from '../../store/postgres/plans.js'
 import { isText, toValue } from '../../store/postgres/variable-value.js'
@@ -23,7 +25,9 @@ const variableViewSchema = z
     initial: valueSchema,
     inputs: z
       .array(z.object({ position: z.int(), ...heldFields }))
-      .describe('What steps that have begun were given; of those that may change.'),
+      .describe(
+        'What steps that have begun were given: of those that may change, and names of hosts, one a line, that a script imports.',
+      ),
     values: z
       .array(
         z.object({
@@ -42,13 +46,22 @@ const variableViewSchema = z
   })
   .meta({ id: 'RunVariable' })
 
+/** What scripts import and no variable is: hosts of the step before theirs. */
+function importedOnly(
+  plan: CompiledPlan | undefined,
+): Pick<CompiledVariable, 'name' | 'type' | 'changeable' | 'value'>[] {
+  const taken = (plan?.steps ?? []).flatMap(importsOf).flatMap(({ name, take }) => (take ? name : []))
+  return [...new Set(taken)].map((name) => ({ name, type: 'hostList', changeable: false, value: '' }))
+}
+
 export const listVariables = operation({
   name: 'list-variables',
   method: 'get',
   path: '/executions/{executionId}/variables',
   policy: 'execution.launch',
   summary: "List a run's variables",
-  description: 'As they were at the launch, as steps were given them, and as steps left them.',
+  description:
+    'As they were at the launch, as steps were given them, and as steps left them; and what scripts import of the hosts of earlier steps.',
   params: executionParams,
   response: z.object({ items: z.array(variableViewSchema) }),
   errors: ['execution_unknown'],
@@ -61,7 +74,8 @@ export const listVariables = operation({
       value: toValue(type, items),
       isText: isText(items),
     })
-    const items = (plan?.variables ?? []).map(({ name, type, changeable, value }) => ({
+    const variables = [...(plan?.variables ?? []), ...importedOnly(plan)]
+    const items = variables.map(({ name, type, changeable, value }) => ({
       name,
       type,
       changeable,

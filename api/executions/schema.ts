@@ -5,13 +5,13 @@ import { hostStates } from '../../domain/host-result.js'
 import { foldNodeset } from '../../domain/nodeset.js'
 import { operationKinds, seenRuns } from '../../domain/operation.js'
 import { cutText } from '../../domain/text.js'
-import type { ScriptSource } from '../../domain/step/script-step.js'
 import { stepTypes } from '../../domain/step/step.js'
 import { stepStates } from '../../domain/step-execution.js'
 import type { Execution, StepExecution } from '../../store/postgres/executions.js'
 import type { HostResult } from '../../store/postgres/host-results.js'
 import type { Operation } from '../../store/postgres/operations.js'
 import { groupings } from '../../store/postgres/output-groups.js'
+import type { StepOrigin } from '../../store/postgres/plans.js'
 import { idField, timeField, toTime, toTimeOrNull } from '../fields.js'
 
 export const executionParams = z.object({ executionId: idField })
@@ -34,7 +34,9 @@ export const executionSchema = z
     reason: z.string().nullable(),
     trigger: z.enum(['api', 'schedule', 'nested']),
     launchedBy: z.string(),
-    target: z.string().describe('As it was written; longer ones are cut.'),
+    target: z
+      .string()
+      .describe('As it was written; longer ones are cut. Empty where every step has one of its own.'),
     hosts: z.int(),
     pause: z.enum(['soft', 'hard']).nullable(),
     cancelRequestedAt: timeField.nullable(),
@@ -54,9 +56,13 @@ export const stepSchema = z
     type: z.enum(stepTypes),
     name: z.string(),
     uses: z.string().nullable().describe('The script of the library that it runs, as `deploy@3`.'),
+    target: z
+      .string()
+      .nullable()
+      .describe("Its own, as it was written; longer ones are cut. null: the run's, or none."),
     state: z.enum(stepStates),
     reason: z.string().nullable(),
-    hosts: z.int(),
+    hosts: z.int().describe('0 before a step begins that takes hosts of earlier ones.'),
     counts: z.partialRecord(hostStateField, z.int()).describe('Hosts by state; they sum to `hosts`.'),
     undoes: z
       .int()
@@ -90,7 +96,7 @@ export const hostResultSchema = z
   .object({
     hostId: idField,
     hostName: z.string(),
-    position: z.int().describe('In the order of the target.'),
+    position: z.int().describe('In the order of the run: the same in each of its steps.'),
     attempt: z.int(),
     state: hostStateField,
     started: z.enum(['no', 'yes', 'maybe']).describe('Whether the script began to run.'),
@@ -195,10 +201,19 @@ export function executionView(execution: Execution): z.input<typeof executionSch
   }
 }
 
-export function stepView(step: StepExecution, source: ScriptSource | null): z.input<typeof stepSchema> {
+export function stepView(
+  step: StepExecution,
+  { source, target }: StepOrigin = { source: null, target: null },
+): z.input<typeof stepSchema> {
   const { path: _path, failureIgnored: _ignored, ...rest } = step
   const uses = source && `${source.script}@${source.version}`
-  return { ...rest, uses, startedAt: toTimeOrNull(step.startedAt), endedAt: toTimeOrNull(step.endedAt) }
+  return {
+    ...rest,
+    uses,
+    target: target && cutText(target, TARGET_SHOWN),
+    startedAt: toTimeOrNull(step.startedAt),
+    endedAt: toTimeOrNull(step.endedAt),
+  }
 }
 
 export function hostResultView(result: HostResult): z.input<typeof hostResultSchema> {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { TIMEOUT_MAX_MS } from '../script.js'
 import { scriptStepFields } from './script-step.schema.js'
 
-const { name, account, onFailure, concurrency, when } = scriptStepFields.shape
+const { name, target, onEmpty, account, onFailure, concurrency, when } = scriptStepFields.shape
 
 /** Servers with much memory take their time. */
 const REBOOT_DEFAULT_MS = 900_000
@@ -11,6 +11,8 @@ const REBOOT_DEFAULT_MS = 900_000
 export const rebootStepSchema = z.strictObject({
   type: z.literal('reboot'),
   name,
+  target,
+  onEmpty,
   account: account.describe("The account that orders it; the agent's own if left out."),
   timeoutMs: z
     .int()

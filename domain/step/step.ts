@@ -3,11 +3,15 @@ import { checkCondition, ConditionFault } from '../condition.js'
 import { PlatformError } from '../errors.js'
 import type { StepInput } from '../plan.schema.js'
 import { retryDelays } from '../retry.js'
+import { compileImports, type Import, importedNames } from './import.js'
 import { type CompiledRebootStep, compileRebootStep } from './reboot-step.js'
 import { type CompiledScriptStep, compileScriptStep, type ScriptSources } from './script-step.js'
+import { type Earlier, compileTarget, lastWithHosts } from './step-target.js'
+import type { Take } from './take.js'
 import { type CompiledSqlStep, compileSqlStep } from './sql-step.js'
 import type { UndoInput } from './undo.schema.js'
 import { undoStepOf } from './undo-step.js'
+import { hasOneValue } from '../variable.js'
 import { type CompiledWaitStep, compileWaitStep } from './wait-step.js'
 
 /** One step, compiled. */
@@ -42,9 +46,14 @@ export function compileStep<T extends StepType>(
 ): CompiledStep {
   const step = steps[index] as Input<T>
   const where = `step ${index + 1} "${step.name}"`
-  const variables = sources.variables.filter((variable) => variable.type !== 'perHost')
-  checkWhen(step.when, { steps: steps.slice(0, index), variables }, where)
-  return compilers[step.type as T](withoutUndo(step), where, sources)
+  const { variables } = sources
+  checkWhen(step.when, { steps: steps.slice(0, index), variables: variables.filter(hasOneValue) }, where)
+  const earlier = steps.slice(0, index).map(({ name, type }) => ({ name, hasHosts: hasHosts[type] }))
+  const known = { variables, earlier, where }
+  const takes = takesOf(step, known)
+  const compiled: CompiledStep = compilers[step.type as T](withoutUndo(step), where, sources)
+  const imports = importsFor(compiled, sources, known)
+  return { ...compiled, ...(takes ? { takes } : {}), ...(imports.length ? { imports } : {}) }
 }
 
 function withoutUndo<S extends StepInput>(step: S): S {
@@ -61,9 +70,49 @@ export function compileUndo(steps: readonly StepInput[], sources: ScriptSources)
       const where = `the undo of step ${index + 1} "${step.name}"`
       const compiled =
         undo.type === 'sql' ? compileSqlStep(undo, where, sources) : compileScriptStep(undo, where, sources)
+      checkNoImports(compiled, sources, where)
       return [{ ...compiled, undoes: index }]
     })
     .reverse()
+}
+
+/** An undo goes to the hosts on which its step took effect, and may begin long after the run: there is no step before it. */
+function checkNoImports(step: CompiledStep, sources: ScriptSources, where: string): void {
+  const [name] = step.type === 'script' ? importedNames(textOf(step, sources)) : []
+  if (name !== undefined)
+    throw new PlatformError('plan_invalid', `${where}: its script imports ${name}: an undo is given no hosts`)
+}
+
+const textOf = ({ scriptSha256 }: CompiledScriptStep, { texts, importing }: ScriptSources): string =>
+  texts.get(scriptSha256) ?? importing.get(scriptSha256) ?? ''
+
+interface Known {
+  variables: ScriptSources['variables']
+  earlier: Earlier
+  where: string
+}
+
+/** What it takes of earlier steps. @throws PlatformError plan_invalid */
+function takesOf(step: StepInput, known: Known): Take[] | undefined {
+  const target = targetOf(step)
+  const takes = target === undefined ? undefined : compileTarget(target, known)
+  if (step.type !== 'wait' && step.onEmpty !== undefined && !takes)
+    throw new PlatformError(
+      'plan_invalid',
+      `${known.where}: onEmpty is for a target of hosts of earlier steps, as step:deploy:failed`,
+    )
+  return takes
+}
+
+/** What its script asks for. @throws PlatformError plan_invalid */
+function importsFor(step: CompiledStep, sources: ScriptSources, known: Known): Import[] {
+  if (step.type !== 'script') return []
+  const { variables, earlier, where } = known
+  return compileImports(
+    importedNames(textOf(step, sources)),
+    { variables, last: lastWithHosts(earlier) },
+    where,
+  )
 }
 
 interface Named {
@@ -94,6 +143,10 @@ function partsOf(step: StepInput): (Extract<StepInput, { type: 'script' | 'sql' 
 /** The scripts of the library that a step uses, as it says them. */
 export const usesOf = (step: StepInput): string[] => partsOf(step).flatMap(({ uses }) => uses ?? [])
 
+/** The target of its own that a step has, as it says it. */
+export const targetOf = (step: StepInput): string | undefined =>
+  step.type === 'wait' ? undefined : step.target
+
 /** The secrets that a step is to be given, as it says them. */
 export const secretsOf = (step: StepInput): string[] =>
   partsOf(step).flatMap((part) => (part.type === 'script' ? Object.values(part.secrets ?? {}) : []))
@@ -106,8 +159,16 @@ export function auditOf(step: StepInput, sha256: (text: string) => string): stri
   )
 }
 
+/** What the script of a step asks for. */
+export const importsOf = (step: CompiledStep): readonly Import[] =>
+  step.type === 'script' ? (step.imports ?? []) : []
+
 /** Whether the hosts of the run have a part in steps of a kind. */
 export const hasHosts: { [T in StepType]: boolean } = { script: true, sql: true, wait: false, reboot: true }
+
+/** Whether a step gets its hosts at the launch or while the run goes through it; what takes a step back gets them later. */
+export const isGoneThrough = (step: CompiledStep): boolean =>
+  hasHosts[step.type] && undoesOf(step) === undefined
 
 /** The same step, if hosts carry it out. */
 export function hostStepOf(step: CompiledStep | undefined): CompiledHostStep | undefined {

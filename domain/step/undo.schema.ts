@@ -7,12 +7,12 @@ import { hasOneSqlSource, ONE_SQL_SOURCE, sqlStepFields } from './sql-step.schem
 const account = z.string().max(64).optional().describe("The account to run as; the step's own if left out.")
 
 const scriptUndoSchema = scriptStepFields
-  .omit({ name: true, when: true, onUncaptured: true })
+  .omit({ name: true, target: true, onEmpty: true, when: true, onUncaptured: true })
   .extend({ account })
   .refine(hasOneSource, ONE_SOURCE)
 
 const sqlUndoSchema = sqlStepFields
-  .omit({ name: true, when: true })
+  .omit({ name: true, target: true, onEmpty: true, when: true })
   .extend({ account })
   .refine(hasOneSqlSource, ONE_SQL_SOURCE)
 

@@ -783,7 +783,7 @@ export interface paths {
         };
         /**
          * Get a launch that does the same again
-         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.
+         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, and the target as it was written. Post it to `/executions`, as it is or edited.
          */
         get: operations["get-launch"];
         put?: never;
@@ -860,7 +860,7 @@ export interface paths {
         };
         /**
          * List a run's variables
-         * @description As they were at the launch, as steps were given them, and as steps left them.
+         * @description As they were at the launch, as steps were given them, and as steps left them; and what scripts import of the hosts of earlier steps.
          */
         get: operations["list-variables"];
         put?: never;
@@ -1244,7 +1244,7 @@ export interface components {
             /** @enum {string} */
             trigger: "api" | "schedule" | "nested";
             launchedBy: string;
-            /** @description As it was written; longer ones are cut. */
+            /** @description As it was written; longer ones are cut. Empty where every step has one of its own. */
             target: string;
             hosts: number;
             pause: ("soft" | "hard") | null;
@@ -1272,7 +1272,7 @@ export interface components {
             /** @enum {string} */
             trigger: "api" | "schedule" | "nested";
             launchedBy: string;
-            /** @description As it was written; longer ones are cut. */
+            /** @description As it was written; longer ones are cut. Empty where every step has one of its own. */
             target: string;
             hosts: number;
             pause: ("soft" | "hard") | null;
@@ -1356,7 +1356,7 @@ export interface components {
         HostResult: {
             hostId: string;
             hostName: string;
-            /** @description In the order of the target. */
+            /** @description In the order of the run: the same in each of its steps. */
             position: number;
             attempt: number;
             /** @enum {string} */
@@ -1410,6 +1410,13 @@ export interface components {
                 type: "script";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The text of the script; at most 1 MiB. */
                 script?: string;
                 /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -1633,6 +1640,13 @@ export interface components {
                 type: "sql";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The statements; at most 1 MiB. */
                 sql?: string;
                 /** @description A script of the library in the language sql, instead of a text. */
@@ -1856,6 +1870,13 @@ export interface components {
                 type: "reboot";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /**
                  * @description The account that orders it; the agent's own if left out.
                  * @default
@@ -1879,11 +1900,11 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
+                type: "string" | "list" | "map" | "perHost" | "hostList";
                 /** @description Empty if left out; where it is required, a launch must give one. */
                 value?: string | string[] | {
                     [key: string]: string;
@@ -1940,7 +1961,7 @@ export interface components {
             createdAt: string;
         };
         LaunchAgain: {
-            target: string;
+            target?: string;
             expiresInMs: number;
             plan: {
                 name: string;
@@ -1952,6 +1973,13 @@ export interface components {
                     type: "script";
                     /** @description What the step is called in lists and in the Temporal UI. */
                     name: string;
+                    /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                    target?: string;
+                    /**
+                     * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                     * @enum {string}
+                     */
+                    onEmpty?: "skip" | "fail";
                     /** @description The text of the script; at most 1 MiB. */
                     script?: string;
                     /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -2175,6 +2203,13 @@ export interface components {
                     type: "sql";
                     /** @description What the step is called in lists and in the Temporal UI. */
                     name: string;
+                    /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                    target?: string;
+                    /**
+                     * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                     * @enum {string}
+                     */
+                    onEmpty?: "skip" | "fail";
                     /** @description The statements; at most 1 MiB. */
                     sql?: string;
                     /** @description A script of the library in the language sql, instead of a text. */
@@ -2398,6 +2433,13 @@ export interface components {
                     type: "reboot";
                     /** @description What the step is called in lists and in the Temporal UI. */
                     name: string;
+                    /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                    target?: string;
+                    /**
+                     * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                     * @enum {string}
+                     */
+                    onEmpty?: "skip" | "fail";
                     /**
                      * @description The account that orders it; the agent's own if left out.
                      * @default
@@ -2421,11 +2463,11 @@ export interface components {
                 variables?: {
                     name: string;
                     /**
-                     * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                     * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
                      * @default string
                      * @enum {string}
                      */
-                    type: "string" | "list" | "map" | "perHost";
+                    type: "string" | "list" | "map" | "perHost" | "hostList";
                     /** @description Empty if left out; where it is required, a launch must give one. */
                     value?: string | string[] | {
                         [key: string]: string;
@@ -2474,6 +2516,16 @@ export interface components {
             steps: {
                 position: number;
                 name: string;
+                /** @description Its own, as it was written; null: the run's, or none. */
+                target: string | null;
+                /** @description How many; with `takes` at most so many. */
+                hosts: number;
+                /** @description Names of its hosts, folded. */
+                nodeset: string;
+                /** @description Which hosts of earlier steps it runs on, as `failed hosts of step 2`: known when it begins. */
+                takes: string | null;
+                /** @description What its script asks for by `job_import`: names of hosts, as a value. */
+                imports: string[];
                 /** @enum {string} */
                 type: "script" | "sql" | "wait" | "reboot";
                 uses: string | null;
@@ -2503,11 +2555,11 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
+                type: "string" | "list" | "map" | "perHost" | "hostList";
                 value: string | string[] | {
                     [key: string]: string;
                 };
@@ -2623,6 +2675,13 @@ export interface components {
                 type: "script";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The text of the script; at most 1 MiB. */
                 script?: string;
                 /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -2846,6 +2905,13 @@ export interface components {
                 type: "sql";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The statements; at most 1 MiB. */
                 sql?: string;
                 /** @description A script of the library in the language sql, instead of a text. */
@@ -3069,6 +3135,13 @@ export interface components {
                 type: "reboot";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /**
                  * @description The account that orders it; the agent's own if left out.
                  * @default
@@ -3093,11 +3166,11 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost";
+                type: "string" | "list" | "map" | "perHost" | "hostList";
                 /** @description Empty if left out; where it is required, a launch must give one. */
                 value?: string | string[] | {
                     [key: string]: string;
@@ -3204,16 +3277,16 @@ export interface components {
         RunVariable: {
             name: string;
             /**
-             * @description `perHost` is a text that each host has its own of, once a script has set it there.
+             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run.
              * @default string
              * @enum {string}
              */
-            type: "string" | "list" | "map" | "perHost";
+            type: "string" | "list" | "map" | "perHost" | "hostList";
             changeable: boolean;
             initial: string | string[] | {
                 [key: string]: string;
             };
-            /** @description What steps that have begun were given; of those that may change. */
+            /** @description What steps that have begun were given: of those that may change, and names of hosts, one a line, that a script imports. */
             inputs: {
                 position: number;
                 /** @description What is no UTF-8 in it stands as replacement characters. */
@@ -3401,9 +3474,12 @@ export interface components {
             name: string;
             /** @description The script of the library that it runs, as `deploy@3`. */
             uses: string | null;
+            /** @description Its own, as it was written; longer ones are cut. null: the run's, or none. */
+            target: string | null;
             /** @enum {string} */
             state: "pending" | "running" | "waiting" | "paused" | "cancelling" | "succeeded" | "failed" | "cancelled" | "skipped" | "ignored";
             reason: string | null;
+            /** @description 0 before a step begins that takes hosts of earlier ones. */
             hosts: number;
             /** @description Hosts by state; they sum to `hosts`. */
             counts: {
@@ -7048,6 +7124,13 @@ export interface operations {
                         type?: "script";
                         /** @description What the step is called in lists and in the Temporal UI. */
                         name: string;
+                        /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                        target?: string;
+                        /**
+                         * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                         * @enum {string}
+                         */
+                        onEmpty?: "skip" | "fail";
                         /** @description The text of the script; at most 1 MiB. */
                         script?: string;
                         /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -7209,6 +7292,13 @@ export interface operations {
                         type: "sql";
                         /** @description What the step is called in lists and in the Temporal UI. */
                         name: string;
+                        /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                        target?: string;
+                        /**
+                         * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                         * @enum {string}
+                         */
+                        onEmpty?: "skip" | "fail";
                         /** @description The statements; at most 1 MiB. */
                         sql?: string;
                         /** @description A script of the library in the language sql, instead of a text. */
@@ -7374,6 +7464,13 @@ export interface operations {
                         type: "reboot";
                         /** @description What the step is called in lists and in the Temporal UI. */
                         name: string;
+                        /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                        target?: string;
+                        /**
+                         * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                         * @enum {string}
+                         */
+                        onEmpty?: "skip" | "fail";
                         /** @description The account that orders it; the agent's own if left out. Default: "". */
                         account?: string;
                         /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
@@ -7392,10 +7489,10 @@ export interface operations {
                     variables?: {
                         name: string;
                         /**
-                         * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                         * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run. Default: "string".
                          * @enum {string}
                          */
-                        type?: "string" | "list" | "map" | "perHost";
+                        type?: "string" | "list" | "map" | "perHost" | "hostList";
                         /** @description Empty if left out; where it is required, a launch must give one. */
                         value?: string | string[] | {
                             [key: string]: string;
@@ -10301,6 +10398,13 @@ export interface operations {
                             type?: "script";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The text of the script; at most 1 MiB. */
                             script?: string;
                             /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -10462,6 +10566,13 @@ export interface operations {
                             type: "sql";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The statements; at most 1 MiB. */
                             sql?: string;
                             /** @description A script of the library in the language sql, instead of a text. */
@@ -10627,6 +10738,13 @@ export interface operations {
                             type: "reboot";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The account that orders it; the agent's own if left out. Default: "". */
                             account?: string;
                             /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
@@ -10644,10 +10762,10 @@ export interface operations {
                         variables?: {
                             name: string;
                             /**
-                             * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run. Default: "string".
                              * @enum {string}
                              */
-                            type?: "string" | "list" | "map" | "perHost";
+                            type?: "string" | "list" | "map" | "perHost" | "hostList";
                             /** @description Empty if left out; where it is required, a launch must give one. */
                             value?: string | string[] | {
                                 [key: string]: string;
@@ -10791,8 +10909,8 @@ export interface operations {
                             [key: string]: string;
                         };
                     };
-                    /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
-                    target: string;
+                    /** @description Where steps run that have no target of their own, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. Left out only where every step has one. */
+                    target?: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
                     confirm?: number;
                     /** @description Of a preview: the launch is refused if anything else would be done by now, or to others. */
@@ -10812,7 +10930,7 @@ export interface operations {
                     "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10927,6 +11045,13 @@ export interface operations {
                             type?: "script";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The text of the script; at most 1 MiB. */
                             script?: string;
                             /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -11088,6 +11213,13 @@ export interface operations {
                             type: "sql";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The statements; at most 1 MiB. */
                             sql?: string;
                             /** @description A script of the library in the language sql, instead of a text. */
@@ -11253,6 +11385,13 @@ export interface operations {
                             type: "reboot";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The account that orders it; the agent's own if left out. Default: "". */
                             account?: string;
                             /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
@@ -11270,10 +11409,10 @@ export interface operations {
                         variables?: {
                             name: string;
                             /**
-                             * @description `perHost` is a text that each host has its own of, once a script has set it there. Default: "string".
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run. Default: "string".
                              * @enum {string}
                              */
-                            type?: "string" | "list" | "map" | "perHost";
+                            type?: "string" | "list" | "map" | "perHost" | "hostList";
                             /** @description Empty if left out; where it is required, a launch must give one. */
                             value?: string | string[] | {
                                 [key: string]: string;
@@ -11417,8 +11556,8 @@ export interface operations {
                             [key: string]: string;
                         };
                     };
-                    /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
-                    target: string;
+                    /** @description Where steps run that have no target of their own, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. Left out only where every step has one. */
+                    target?: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
                     confirm?: number;
                     /** @description Of a preview: the launch is refused if anything else would be done by now, or to others. */
@@ -11438,7 +11577,7 @@ export interface operations {
                     "application/json": components["schemas"]["LaunchPreview"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
+            /** @description `plan_invalid`, `plan_too_large`, `variable_unknown`, `variable_required`, `target_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11628,7 +11767,10 @@ export interface operations {
     };
     "get-launch": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether targets name exactly the hosts that the run had, instead of what was written. */
+                sameHosts?: unknown;
+            };
             header?: never;
             path: {
                 /** @description Name of the scope. */
@@ -12589,7 +12731,7 @@ export interface operations {
                     "application/json": components["schemas"]["Operation"];
                 };
             };
-            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -192,10 +192,13 @@ export interface StepStanding
   undoes: number | null
   /** How long its hosts may be away; null: as long as anywhere. */
   awayMs: number | null
+  /** Whether its hosts are taken from earlier steps, and when they were. */
+  takesHosts: boolean
+  takenAt: Date | null
 }
 
 const standingColumns = `id, position, type, name, state, hosts, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs",
-  condition, on_failure as "onFailure", undoes, away_ms::float8 as "awayMs"`
+  condition, on_failure as "onFailure", undoes, away_ms::float8 as "awayMs", takes_hosts as "takesHosts", taken_at as "takenAt"`
 
 /** The steps of an execution, in order. */
 export async function listStepStandings(

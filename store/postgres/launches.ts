@@ -1,12 +1,14 @@
 /** Launching: everything that an execution is, written in one transaction. */
-import type { PrincipalId, ScopeId } from '../../domain/id.js'
+import type { ExecutionId, PrincipalId, ScopeId } from '../../domain/id.js'
+import { type FrozenTargets, listsOf } from '../../domain/frozen-targets.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import type { Compilation } from '../../domain/plan.js'
+import { namesText } from '../../domain/step/import.js'
 import {
   awayMsOf,
   type CompiledStep,
-  hasHosts,
   hostStepOf,
+  importsOf,
   retryDelaysOf,
   undoesOf,
 } from '../../domain/step/step.js'
@@ -14,7 +16,6 @@ import { type Execution, executionColumns } from './executions.js'
 import { holdLaunch, launchesHeld } from './held-runs.js'
 import { insertPlan } from './plans.js'
 import { type Db, one } from './pool.js'
-import type { TargetHost } from './targets.js'
 
 export interface Launch {
   scopeId: ScopeId
@@ -22,20 +23,31 @@ export interface Launch {
   principalId: PrincipalId
   trigger: 'api' | 'schedule' | 'nested'
   compilation: Compilation
+  /** Of the run, as it was written; empty where every step has its own. */
   target: string
-  hosts: readonly TargetHost[]
+  targets: FrozenTargets
   /** How long orders of this run may be carried out, ms. */
   expiresInMs: number
 }
+
+/** A row for each host of one list, in each step that goes there. @param first number of the first of its four parameters */
+const insertingResults = (
+  steps: string,
+  first: number,
+) => `insert into host_result (scope_id, execution_id, step_execution_id, host_id, host_name, position)
+  select $1, s.execution_id, s.id, h.id, h.name, h.place
+  from ${steps}, unnest($${first + 1}::bigint[], $${first + 2}::text[], $${first + 3}::int[]) as h (id, name, place) where s.position = any($${first}::int[])`
 
 /**
  * Writes the execution, its steps and a row for each host of each step. Nothing runs until the workflow is started; after
  * the database was put back it is held until a person says that all is well: what a client asks for again may have run.
  */
 export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
-  const { scopeId, compilation, hosts } = launch
+  const { scopeId, compilation, targets } = launch
   const { plan } = compilation
   const planHash = await insertPlan(tx, scopeId, compilation)
+  // Mostly all steps go to the same hosts: that is one statement.
+  const [list, ...others] = listsOf(targets).filter(({ hosts }) => hosts.length)
   const made = await tx.query<Execution & { isHeld: boolean }>(
     `with drawn as (select nextval(pg_get_serial_sequence('execution', 'id')) as id),
      e as (
@@ -50,16 +62,12 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
        select $1, id, 1, clock_timestamp(), 'execution', jsonb_build_object('state', state, 'hosts', hosts) from e),
      steps as (
        insert into step_execution (scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, condition, on_failure,
-         away_ms)
-       select $1, e.id, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', s.step->>'type',
-         case when (s.step->>'hasHosts')::boolean then e.hosts else 0 end,
+         takes_hosts, away_ms)
+       select $1, e.id, (s.n - 1)::text, s.n - 1, s.step->>'name', 'pending', s.step->>'type', (s.step->>'hosts')::int,
          array(select jsonb_array_elements_text(s.step->'retryDelaysMs')::bigint), s.step->>'when', s.step->>'onFailure',
-         (s.step->>'awayMs')::bigint
+         (s.step->>'takesHosts')::boolean, (s.step->>'awayMs')::bigint
        from e, jsonb_array_elements($10::jsonb) with ordinality as s (step, n) returning *),
-     results as (
-       insert into host_result (scope_id, execution_id, step_execution_id, host_id, host_name, position)
-       select $1, s.execution_id, s.id, h.id, h.name, h.n - 1
-       from steps s, unnest($11::bigint[], $12::text[]) with ordinality as h (id, name, n) where s.hosts > 0)
+     results as (${insertingResults('steps s', 11)})
      select ${executionColumns}, ${launchesHeld} as "isHeld" from e join principal p on p.id = e.launched_by`,
     [
       scopeId,
@@ -70,28 +78,70 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
       launch.trigger,
       launch.principalId,
       launch.target,
-      hosts.length,
+      targets.hosts.length,
       launch.expiresInMs,
-      JSON.stringify(plan.steps.filter((step) => undoesOf(step) === undefined).map(fieldsOf)),
-      hosts.map((host) => host.id),
-      hosts.map((host) => host.name),
+      JSON.stringify(
+        plan.steps.flatMap((step, position) =>
+          undoesOf(step) === undefined
+            ? [{ ...fieldsOf(step), hosts: targets.steps[position]?.length ?? 0 }]
+            : [],
+        ),
+      ),
+      ...paramsOf(targets, list),
     ],
   )
   const { isHeld, ...execution } = one(made)
+  const steps = '(select * from step_execution where scope_id = $1 and execution_id = $2) s'
+  for (const other of others)
+    await tx.query(insertingResults(steps, 3), [scopeId, execution.id, ...paramsOf(targets, other)])
+  await insertImports(tx, scopeId, execution.id, launch)
   return isHeld ? holdLaunch(tx, execution) : execution
 }
+
+type List = ReturnType<typeof listsOf>[number]
+
+const paramsOf = ({ hosts }: FrozenTargets, list: List = { hosts: [], steps: [] }) => [
+  list.steps,
+  list.hosts.map((place) => hosts[place]?.id),
+  list.hosts.map((place) => hosts[place]?.name),
+  list.hosts,
+]
 
 /** What is kept beside the compiled step, for it is asked at each look. */
 export function fieldsOf(step: CompiledStep) {
   const { type, name, when } = step
-  const onFailure = hostStepOf(step)?.onFailure ?? 'stop'
-  return {
-    type,
-    name,
-    when,
-    onFailure,
-    hasHosts: hasHosts[type],
-    retryDelaysMs: retryDelaysOf(step),
-    awayMs: awayMsOf(step),
-  }
+  const { onFailure = 'stop', takes } = hostStepOf(step) ?? {}
+  const takesHosts = takes !== undefined
+  const [retryDelaysMs, awayMs] = [retryDelaysOf(step), awayMsOf(step)]
+  return { type, name, when, onFailure, takesHosts, retryDelaysMs, awayMs }
+}
+
+/** What scripts are given of host lists: the names of hosts as they are now. */
+async function insertImports(
+  tx: Db,
+  scopeId: ScopeId,
+  executionId: ExecutionId,
+  launch: Launch,
+): Promise<void> {
+  const { compilation, targets } = launch
+  const imports = compilation.plan.steps.flatMap((step, position) =>
+    importsOf(step).flatMap(({ name, take }) => (take ? [] : [{ position, name }])),
+  )
+  if (!imports.length) return
+  const lists = Object.entries(targets.lists)
+  await tx.query(
+    `insert into step_input (scope_id, execution_id, step_execution_id, name, items)
+     select $1, $2, s.id, i.name, array[convert_to(l.names, 'UTF8')]
+     from unnest($3::int[], $4::text[]) as i (position, name)
+     join unnest($5::text[], $6::text[]) as l (name, names) on l.name = i.name
+     join step_execution s on s.scope_id = $1 and s.execution_id = $2 and s.position = i.position`,
+    [
+      scopeId,
+      executionId,
+      imports.map(({ position }) => position),
+      imports.map(({ name }) => name),
+      lists.map(([name]) => name),
+      lists.map(([, names]) => namesText(names)),
+    ],
+  )
 }

@@ -35,14 +35,21 @@ export async function findPlan(db: Db, scopeId: ScopeId, hash: Buffer): Promise<
 /** Where a compiled plan is from. */
 export interface PlanOrigin {
   job: PlanName | null
-  /** Of each step, in order; null where its text came with the launch or stands in the job. */
-  sources: (ScriptSource | null)[]
+  /** Of each step, in order. */
+  steps: StepOrigin[]
+}
+
+export interface StepOrigin {
+  /** null where its text came with the launch or stands in the job. */
+  source: ScriptSource | null
+  /** Its own; null: the run's. */
+  target: string | null
 }
 
 export async function getOrigin(db: Db, scopeId: ScopeId, hash: Buffer): Promise<PlanOrigin> {
   const result = await db.query<PlanOrigin>(
-    `select p.body->'job' as job, (select jsonb_agg(s.step->'source' order by s.n)
-       from jsonb_array_elements(p.body->'steps') with ordinality as s (step, n)) as sources
+    `select p.body->'job' as job, (select jsonb_agg(jsonb_build_object('source', s.step->'source', 'target', s.step->'target') order by s.n)
+       from jsonb_array_elements(p.body->'steps') with ordinality as s (step, n)) as steps
      from plan_ir p where p.scope_id = $1 and p.hash = $2`,
     [scopeId, hash],
   )

@@ -85,6 +85,8 @@ describe('what takes steps back', () => {
     expect(refused({ type: 'wait', durationMs: 1_000 })).toBe(false)
     expect(refused({ script: 'true', undo: { script: 'true' } })).toBe(false)
     expect(refused({ script: 'true', when: 'true' })).toBe(false)
+    expect(refused({ script: 'true', target: '*' })).toBe(false)
+    expect(codeOf({ undo: { script: '# job_import {{JOB_LAST_ALL}}' } })).toBe('plan_invalid')
     expect(refused({ script: 'true', uses: 'deploy' })).toBe(false)
     expect(refused({})).toBe(false)
   })

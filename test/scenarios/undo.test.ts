@@ -4,7 +4,7 @@ import type { RealAgent } from '../helpers/real-agent'
 import { Scene } from '../helpers/scene'
 
 // Longer than a gateway is away that is killed.
-const LOST_AFTER_MS = 15_000
+const LOST_AFTER_MS = 25_000
 
 describe('an undo', () => {
   let scene: Scene
@@ -115,7 +115,7 @@ describe('an undo', () => {
       ({ steps }) => steps[1]?.counts['running'] === 1 && steps[1].counts['succeeded'] === 1,
     )
     await agents.get('lost-1')?.kill()
-    expect((await scene.api.ended(id, 45_000)).steps[1]?.counts).toEqual({ succeeded: 1, unknown: 1 })
+    expect((await scene.api.ended(id, 75_000)).steps[1]?.counts).toEqual({ succeeded: 1, unknown: 1 })
     const leaveOut = { kind: 'undo', includeUnknown: false, unknownHosts: 1 }
     expect(await scene.api.operate(id, leaveOut)).toMatchObject({ body: { state: 'accepted' } })
     const view = await undone(id)

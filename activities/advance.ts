@@ -5,6 +5,7 @@
 import { isFinalExecutionState, nextStep } from '../domain/execution.js'
 import type { HostCounts } from '../domain/host-result.js'
 import { isFinalStepState } from '../domain/step-execution.js'
+import { inPlay } from '../domain/undo.js'
 import {
   type Execution,
   getExecution,
@@ -62,13 +63,15 @@ export async function advance(
   if (known.leave) return answer
   // A run that ends at once has no answer for those who ask it something meanwhile.
   for (let ended = 0; ended < ENDED_AT_ONCE; ended++) {
-    const next = nextStep(states, execution.cancelRequestedAt !== null)
+    const left = inPlay(
+      steps.map(({ undoes }, position) => ({ undoes, state: states[position] ?? 'pending' })),
+    )
+    const next = nextStep(
+      left.map(({ state }) => state),
+      execution.cancelRequestedAt !== null,
+    )
     if (next.do === 'end')
-      return {
-        ...answer,
-        states: await endExecution(tx, key, next.state, { steps, states }),
-        ended: next.state,
-      }
+      return { ...answer, ...(await endExecution(tx, key, next.state, { steps, states })) }
     const step = mustStep(key, steps[next.index])
     const looking = { key: { ...key, stepExecutionId: step.id }, execution, look, shards: known.shards }
     const turn = await takeTurn(tx, deps, looking, step)

@@ -2,6 +2,7 @@
 import { askedAgain } from '../domain/continuation.js'
 import { summarize } from '../domain/host-result.js'
 import { type OperationArgs, type OperationKind, retriedBy, unknownFault } from '../domain/operation.js'
+import { hasHosts } from '../domain/step/step.js'
 import { reopenHosts, resumeHosts, retryHosts } from '../store/postgres/attempts.js'
 import {
   overrideStepState,
@@ -31,7 +32,7 @@ interface Live {
 /** @returns why it cannot be done after all: nothing was changed then */
 type Apply = (tx: Db, live: Live) => Promise<string | undefined>
 
-const appliers: { [K in OperationKind]: Apply } = { cancel, pause, resume, retry, skip, ignore, next }
+const appliers: { [K in OperationKind]: Apply } = { cancel, pause, resume, retry, skip, ignore, next, undo }
 
 /** @returns why it cannot be done after all, or undefined when it was */
 export function applyLive(
@@ -63,6 +64,8 @@ async function resume(tx: Db, { key, steps, begun, args }: Live): Promise<string
     begun ?? (scriptSha256 === undefined ? undefined : steps.find(({ state }) => state === 'pending'))
   if (args.step !== undefined && step?.position !== args.step)
     return `step ${args.step + 1} is not the one that goes on${step ? `: that is step ${step.position + 1}` : ''}`
+  const fault = editFault(args, step)
+  if (fault) return fault
   // A hard pause ended those that waited at their agents: no script of theirs began.
   const resumed = step ? await resumeHosts(tx, key, step, scriptSha256) : 0
   if (scriptSha256 !== undefined && !resumed)
@@ -76,7 +79,7 @@ async function resume(tx: Db, { key, steps, begun, args }: Live): Promise<string
 async function retry(tx: Db, { key, steps, begun, args }: Live): Promise<string | undefined> {
   if (!begun || (!args.all && summarize(begun.counts).bad === 0))
     return 'no host of the running step has failed yet'
-  const fault = unknownFault(args, begun.counts.unknown ?? 0)
+  const fault = unknownFault(args, begun.counts.unknown ?? 0) ?? editFault(args, begun)
   if (fault) return fault
   const states = retriedBy(args)
   const retried = await retryHosts(tx, key, begun, { states, scriptSha256: args.scriptSha256 })
@@ -91,6 +94,16 @@ async function retry(tx: Db, { key, steps, begun, args }: Live): Promise<string 
   return undefined
 }
 
+const editFault = ({ scriptSha256 }: OperationArgs, step: StepExecution | undefined) =>
+  scriptSha256 !== undefined && step?.type === 'reboot'
+    ? `step ${step.position + 1} is a reboot: it has no script to edit`
+    : undefined
+
+/** The table lets none pass: a run is undone when it has ended. */
+async function undo(): Promise<string> {
+  return 'the run goes on: cancel it first'
+}
+
 async function skip(tx: Db, { key, named, args }: Live): Promise<string | undefined> {
   if (!named) return 'there is no such step'
   if (args.hosts !== undefined) return skipNamedHosts(tx, key, named, args.hosts)
@@ -99,7 +112,7 @@ async function skip(tx: Db, { key, named, args }: Live): Promise<string | undefi
 }
 
 async function ignore(tx: Db, { key, named }: Live): Promise<string | undefined> {
-  if (!named?.hosts) return 'the step has no hosts that could fail'
+  if (!named || !hasHosts[named.type]) return 'the step has no hosts that could fail'
   if (named.failureIgnored) return `failures of step ${named.position + 1} are ignored already`
   await ignoreFailures(tx, at(key, named))
   return undefined

@@ -4,7 +4,7 @@
  */
 import { heartbeat, sleep } from '@temporalio/activity'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../domain/id.js'
-import { placeHost } from '../domain/placement.js'
+import { placeHost, rebootRules } from '../domain/placement.js'
 import { isFinalStepState } from '../domain/step-execution.js'
 import { type Execution, findStepStanding, getExecution, readClock } from '../store/postgres/executions.js'
 import { listRetryHosts } from '../store/postgres/retries.js'
@@ -74,9 +74,10 @@ async function lookAt(
   const expired = execution.expiresAt <= (await readClock(pool))
   const step = await findStepStanding(pool, key)
   const open = await listOpenHosts(pool, key)
+  const lost = rebootRules({ awayMs: step?.awayMs ?? null, isWanted: !cancelled }, lostAfterMs)
   const placed = open.map((host) => ({
     host,
-    placement: placeHost(host, { cancelled, ending, expired, lostAfterMs }),
+    placement: placeHost(host, { cancelled, ending, expired, ...lost }),
   }))
   const delaysMs = cancelled || ending || expired ? [] : (step?.retryDelaysMs ?? [])
   const retries = await listRetryHosts(pool, key, delaysMs)

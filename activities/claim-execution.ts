@@ -62,11 +62,12 @@ function tooNew(executionId: ExecutionId): Claim {
 }
 
 const claimedStep = (
-  { id: stepExecutionId, name, state, hosts }: StepStanding,
+  { id: stepExecutionId, name, state, hosts, undoes }: StepStanding,
   now = state,
 ): ClaimedStep => ({
   stepExecutionId,
   name,
   state: now,
   hosts,
+  ...(undoes === null ? {} : { undoes }),
 })

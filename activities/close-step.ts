@@ -23,7 +23,7 @@ import { settleVariables } from './settle-variables.js'
 export async function closeStep(
   tx: Db,
   { key, execution, look }: Looking,
-  { onFailure: own, retryDelaysMs }: StepStanding,
+  { onFailure: own, retryDelaysMs, undoes }: StepStanding,
 ): Promise<{ state: StepState; counts: HostCounts } | undefined> {
   if (isFinalExecutionState(execution.state)) throw superseded(key)
   const cancelled = execution.cancelRequestedAt !== null
@@ -39,7 +39,8 @@ export async function closeStep(
   const ignored = ending ? STEP_ENDED : step.failureIgnored ? 'failure_ignored' : undefined
   const onFailure = ignored ? 'ignore' : own
   const verdict = stepVerdict(step.counts, onFailure, cancelled)
-  const unsettled = await settleVariables(tx, { key, execution, step, verdict })
+  // What takes a step back sets nothing: values stay as they were when that had ended.
+  const unsettled = undoes === null ? await settleVariables(tx, { key, execution, step, verdict }) : []
   const { state, reason } = unsettled.length
     ? disagreed(onFailure)
     : { state: verdict, reason: verdict === 'ignored' ? ignored : undefined }

@@ -31,6 +31,8 @@ export interface ClaimedStep {
   name: string
   state: StepState
   hosts: number
+  /** Position of the step that it takes back; left out: none. */
+  undoes?: number
 }
 
 export type Claim =

@@ -1,6 +1,6 @@
 /** Decides an operation on a run that goes on: once, whoever asks again gets the same answer. */
 import { isFinalExecutionState } from '../domain/execution.js'
-import { routeOperation } from '../domain/operation.js'
+import { routeOperation, viewOf } from '../domain/operation.js'
 import { getExecution, listSteps } from '../store/postgres/executions.js'
 import {
   decideOperation as writeDecision,
@@ -21,12 +21,7 @@ export async function decideOperation(tx: Db, key: Key, operationId: string): Pr
   const execution = await getExecution(tx, key.scopeId, key.executionId)
   if (!execution || isFinalExecutionState(execution.state)) return { operationId, state: 'ended' }
   const steps = await listSteps(tx, key.scopeId, key.executionId)
-  const view = {
-    execution: execution.state,
-    cancelRequested: execution.cancelRequestedAt !== null,
-    steps: steps.map((step) => step.state),
-  }
-  const route = routeOperation(operation.kind, operation.args, view)
+  const route = routeOperation(operation.kind, operation.args, viewOf(execution, steps))
   const why = route.route === 'refuse' ? route.why : await applyLive(tx, key, steps, operation)
   const decision =
     why === undefined ? { state: 'accepted' as const } : { state: 'refused' as const, reason: why }

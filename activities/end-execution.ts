@@ -1,5 +1,7 @@
 /** Ends an execution; a cancelled one takes every host and step that was not begun with it. */
+import type { ExecutionState } from '../domain/execution.js'
 import { isFinalStepState, type StepState } from '../domain/step-execution.js'
+import { endOfUndo, isUndoing } from '../domain/undo.js'
 import { setExecutionState, setStepState, type StepExecution } from '../store/postgres/executions.js'
 import { cancelPendingHosts } from '../store/postgres/operate.js'
 import type { Db } from '../store/postgres/pool.js'
@@ -8,14 +10,14 @@ import type { Key } from './owner.js'
 
 /**
  * Ends it in a transaction that holds it. @param of its steps, and the states in which they are
- * @returns the states in which it leaves them
+ * @returns the states in which it leaves them, and how the run stands then
  */
 export async function endExecution(
   tx: Db,
   key: Key,
   state: 'succeeded' | 'failed' | 'cancelled',
-  { steps, states }: { steps: readonly Pick<StepExecution, 'id'>[]; states: readonly StepState[] },
-): Promise<StepState[]> {
+  { steps, states }: { steps: readonly Pick<StepExecution, 'id' | 'undoes'>[]; states: readonly StepState[] },
+): Promise<{ states: StepState[]; ended: ExecutionState }> {
   const left = [...states]
   if (state === 'cancelled') {
     await cancelPendingHosts(tx, key, 'cancelled_by_operator')
@@ -26,6 +28,7 @@ export async function endExecution(
       left[position] = 'cancelled'
     }
   }
-  await setExecutionState(tx, key, state)
-  return left
+  const end = isUndoing(steps) ? endOfUndo(state) : { state, reason: undefined }
+  await setExecutionState(tx, key, end.state, end.reason)
+  return { states: left, ended: end.state }
 }

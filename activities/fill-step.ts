@@ -1,5 +1,6 @@
 /** Putting values in the places of `${NAME}` in a step's own fields; never in the text of its script. */
 import { type CompiledScriptStep, placeFault } from '../domain/step/script-step.js'
+import type { CompiledRebootStep } from '../domain/step/reboot-step.js'
 import type { CompiledSqlStep } from '../domain/step/sql-step.js'
 import type { CompiledHostStep } from '../domain/step/step.js'
 import { capLimit, TIMEOUT_MAX_MS } from '../domain/script.js'
@@ -17,7 +18,7 @@ export interface FilledSqlStep extends Omit<CompiledSqlStep, 'timeoutMs'> {
   timeoutMs: number
 }
 
-export type FilledStep = FilledScriptStep | FilledSqlStep
+export type FilledStep = FilledScriptStep | FilledSqlStep | CompiledRebootStep
 
 /** In words for whoever launched it: a value does not fit where it is to stand. */
 export class FillFault extends Error {
@@ -26,6 +27,7 @@ export class FillFault extends Error {
 
 /** @throws FillFault */
 export function fillStep(step: CompiledHostStep, inputs: readonly Input[]): FilledStep {
+  if (step.type === 'reboot') return step
   const fill = filler(inputs)
   const filled = step.type === 'sql' ? fillSql(step, fill) : fillScript(step, fill)
   const fault = placeFault({ workingDirectory: '', ...filled })
@@ -66,7 +68,9 @@ function textOf(bytes: Buffer, what: string): string {
   return text
 }
 
-const limitIn = ({ timeoutMs, timeoutMaxMs }: CompiledHostStep, fill: Fill): number =>
+type WithLimit = CompiledScriptStep | CompiledSqlStep
+
+const limitIn = ({ timeoutMs, timeoutMaxMs }: WithLimit, fill: Fill): number =>
   typeof timeoutMs === 'number' ? timeoutMs : capLimit(limitOf(fill(timeoutMs), timeoutMs), timeoutMaxMs)
 
 function limitOf(bytes: Buffer, reference: string): number {

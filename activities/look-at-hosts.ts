@@ -4,7 +4,7 @@ import { isFinalExecutionState } from '../domain/execution.js'
 import type { HostState } from '../domain/host-result.js'
 import type { HostId, ShardId, StepExecutionId } from '../domain/id.js'
 import type { CompiledPlan } from '../domain/plan.js'
-import { placeHost, type Placement } from '../domain/placement.js'
+import { placeHost, type Placement, rebootRules } from '../domain/placement.js'
 import { concurrencyLimit } from '../domain/step/script-step.js'
 import { shareLimit, splitShards, type ShardRef } from '../domain/shard.js'
 import { type CompiledHostStep, hostStepOf } from '../domain/step/step.js'
@@ -58,7 +58,12 @@ export async function lookAtHosts(
   const paused = execution.pause !== null && !cancelled
   const { isTaken: isNew, at } = await takeLook(tx, key, { number: looking.look, shards, again: false })
   const ending = isEnding(execution, key)
-  const rules = { cancelled, ending, expired: execution.expiresAt <= at, lostAfterMs: deps.lostAfterMs }
+  const rules = {
+    cancelled,
+    ending,
+    expired: execution.expiresAt <= at,
+    ...rebootRules({ awayMs: step.awayMs, isWanted: !cancelled }, deps.lostAfterMs),
+  }
   const retries = step.retryDelaysMs.length > 0 && !cancelled && !paused && !ending && !rules.expired
   const retrying = retries ? await retryDue(tx, key, step.retryDelaysMs, isNew) : {}
   const placed = (await listOpenHosts(tx, key)).map((host) => ({ host, placement: placeHost(host, rules) }))
@@ -76,7 +81,7 @@ export async function lookAtHosts(
   if (paused) return { shards: [], missing: 0, held: 0 }
   const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
   const missing = placed.filter(({ placement }) => placement.do === 'wait').length
-  const made = await makeShards(tx, deps, { key, execution, position: step.position, ready, shards, at })
+  const made = await makeShards(tx, deps, { key, execution, standing: step, ready, shards, at })
   return { ...made, missing, ...retrying }
 }
 
@@ -105,8 +110,7 @@ async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<v
 interface Making {
   key: Key
   execution: Execution
-  /** The step's place in the plan. */
-  position: number
+  standing: StepStanding
   ready: readonly Placed[]
   /** Shards of the step that are open. */
   shards: readonly ShardId[]
@@ -119,10 +123,11 @@ async function makeShards(
   deps: ControlDependencies,
   making: Making,
 ): Promise<{ shards: ShardRef[]; held: number }> {
-  const { key, execution, position, at } = making
+  const { key, execution, standing, at } = making
+  const { position } = standing
   const asked = making.ready.map(({ host }) => host)
   if (!asked.length) return { shards: [], held: 0 }
-  const { plan, step } = await compiledStep(tx, { key, execution, position })
+  const { plan, step } = await compiledStep(tx, { key, execution }, position)
   const task = await prepareTask(tx, step, { key, plan, position, hosts: asked })
   if (!task) return { shards: [], held: 0 }
   const secrets = await openStepSecrets(tx, deps, { key, secrets: step.secrets, hosts: asked })
@@ -131,7 +136,7 @@ async function makeShards(
   // Hosts that are only to be stopped wait for no limit.
   const stopping = execution.cancelRequestedAt !== null || isEnding(execution, key)
   const taken = making.shards.length && !stopping ? await sumOpenLimits(tx, key) : 0
-  const free = stopping ? ready.length : concurrencyLimit(step.concurrency, execution.hosts) - taken
+  const free = stopping ? ready.length : concurrencyLimit(step.concurrency, standing.hosts) - taken
   const byId = new Map(ready.map(({ host }) => [host.hostId, host]))
   // Hosts that were sent their order already come first: they are under way, whatever the limit says.
   const sorted = [...ready].sort((a, b) => Number(isPending(a.host.state)) - Number(isPending(b.host.state)))
@@ -173,7 +178,8 @@ const nobody: ReadonlySet<HostId> = new Set()
 
 async function compiledStep(
   tx: Db,
-  { key, execution, position }: Pick<Making, 'key' | 'execution' | 'position'>,
+  { key, execution }: Pick<Making, 'key' | 'execution'>,
+  position: number,
 ): Promise<{ plan: CompiledPlan; step: CompiledHostStep }> {
   const plan = await findPlan(tx, key.scopeId, execution.planHash)
   const step = hostStepOf(plan?.steps[position])

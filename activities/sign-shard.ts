@@ -70,8 +70,12 @@ export async function signShard(
 
 const hashOf = (sealed: Buffer | undefined) => (sealed?.length ? sha256(sealed) : undefined)
 
-const ownValues = (tx: Db, { key, task: { plan, position }, hosts }: ShardFacts) =>
-  hostInputs(tx, key, plan, { hostIds: hosts.map((host) => host.hostId), position })
+const ownValues = (tx: Db, { key, task: { plan, position, sees }, hosts }: ShardFacts) =>
+  hostInputs(tx, key, plan, {
+    hostIds: hosts.map((host) => host.hostId),
+    within: plan.steps[position]?.within,
+    before: sees,
+  })
 
 /** The step, with the text that an operation has put in the place of the plan's for these attempts. */
 async function stepOf(tx: Db, { key, task: { step }, hosts }: ShardFacts): Promise<FilledStep> {

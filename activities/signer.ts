@@ -114,7 +114,7 @@ export function createSigner(signingKey: PrivateKey): Signer {
 /** The bytes of what a step asks of a host: the same for every host of the step. */
 export function encodeSpec(step: FilledStep, inputs: readonly Input[]): Buffer {
   const value: ScriptTask = {
-    ...(step.type === 'sql' ? sqlFields(step) : scriptFields(step, inputs)),
+    ...ownFields(step, inputs),
     language: step.language,
     scriptSha256: Buffer.from(step.scriptSha256, 'hex'),
     scriptBytes: step.scriptBytes,
@@ -124,14 +124,33 @@ export function encodeSpec(step: FilledStep, inputs: readonly Input[]): Buffer {
     outputCapBytes: BigInt(OUTPUT_CAP_BYTES),
     secrets: Object.keys(step.secrets ?? {}),
   }
-  const $case = value.variables.length || value.secrets.length ? 'scriptWithMore' : 'script'
-  return Buffer.from(TaskSpec.encode({ task: { $case, value } }).finish())
+  return Buffer.from(TaskSpec.encode({ task: { $case: caseOf(step, value), value } }).finish())
+}
+
+/** An agent that would leave out in silence what it does not know must not know the kind of the task either. */
+function caseOf(step: FilledStep, { variables, secrets }: ScriptTask) {
+  if (step.type === 'reboot') return 'reboot'
+  return variables.length || secrets.length ? 'scriptWithMore' : 'script'
 }
 
 type OwnFields = Pick<
   ScriptTask,
   'arguments' | 'environment' | 'workingDirectory' | 'login' | 'sql' | 'variables' | 'keepUncaptured'
 >
+
+const none = {
+  arguments: [],
+  environment: {},
+  workingDirectory: '',
+  login: false,
+  variables: [],
+  keepUncaptured: false,
+}
+
+function ownFields(step: FilledStep, inputs: readonly Input[]): OwnFields {
+  if (step.type === 'sql') return sqlFields(step)
+  return step.type === 'reboot' ? { ...none, sql: undefined } : scriptFields(step, inputs)
+}
 
 function scriptFields(step: FilledScriptStep, inputs: readonly Input[]): OwnFields {
   const environment = Object.fromEntries(
@@ -151,8 +170,7 @@ function scriptFields(step: FilledScriptStep, inputs: readonly Input[]): OwnFiel
 function sqlFields({ db, format, onError, transaction }: FilledSqlStep): OwnFields {
   const { engine, host, port, database, user, sslMode, caFile } = db
   const sql = { engine, host, port, database, user, sslMode, caFile, format, onError, transaction }
-  const none = { arguments: [], environment: {}, workingDirectory: '', login: false, variables: [] }
-  return { ...none, keepUncaptured: false, sql }
+  return { ...none, sql }
 }
 
 const types = {

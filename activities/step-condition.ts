@@ -14,6 +14,7 @@ import { skipStep } from '../store/postgres/operate.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
 import type { CompiledPlan } from '../domain/plan.js'
+import { hasOneValue } from '../domain/variable.js'
 import { toValue } from '../store/postgres/variable-value.js'
 import type { Key } from './owner.js'
 import { type Place, valuesAt } from './step-inputs.js'
@@ -60,9 +61,9 @@ async function firstEnd(
   return undefined
 }
 
-/** The variables as a condition sees them; those that each host has its own of have no value for all. */
+/** The variables as a condition sees them. */
 async function seenVariables(tx: Db, key: Key, plan: CompiledPlan, place: Place): Promise<Seen['variables']> {
-  const shared = variablesIn(plan, place.within).filter((variable) => variable.type !== 'perHost')
+  const shared = variablesIn(plan, place.within).filter(hasOneValue)
   if (!shared.length) return new Map()
   const values = await valuesAt(tx, key, plan, place)
   return new Map(shared.map(({ name, type }) => [name, toValue(type, values.get(name) ?? [])]))

@@ -1,7 +1,7 @@
 /** What a step is given of the run's variables: frozen when its first orders are made. */
 import type { HostId, StepExecutionId } from '../domain/id.js'
 import type { CompiledPlan } from '../domain/plan.js'
-import { type CompiledVariable, itemsOf } from '../domain/variable.js'
+import { type CompiledVariable, hasOneValue, itemsOf, type VariableType } from '../domain/variable.js'
 import { sourcesOf, variablesIn } from '../domain/variable-source.js'
 import type { Db } from '../store/postgres/pool.js'
 import {
@@ -16,7 +16,7 @@ import type { Key } from './owner.js'
 
 /** A variable and the bytes that it holds for a step. */
 export interface Input extends StoredValue {
-  type: CompiledVariable['type']
+  type: Exclude<VariableType, 'hostList'>
   changeable: boolean
 }
 
@@ -26,30 +26,26 @@ type StepKey = Key & { stepExecutionId: StepExecutionId }
  * The values that hold for a step, for all of its hosts. What may change is written down with the first look: a step keeps
  * what it began with, whatever a retry makes of the steps before it.
  */
-export async function freezeInputs(
-  tx: Db,
-  key: StepKey,
-  plan: CompiledPlan,
-  position: number,
-): Promise<Input[]> {
-  const within = plan.steps[position]?.within
-  const variables = variablesIn(plan, within)
+export async function freezeInputs(tx: Db, key: StepKey, plan: CompiledPlan, place: Place): Promise<Input[]> {
+  const variables = variablesIn(plan, place.within)
   const names = variables.filter(isShared).map(({ name }) => name)
   const frozen = new Map<string, Buffer[]>()
   if (names.length) {
     const known = await listInputs(tx, key)
     for (const { name, items } of known) frozen.set(name, items)
-    if (!known.length) {
-      const inputs = await valuesAt(tx, key, plan, { within, before: position })
+    // What the script imports may stand there already.
+    const unknown = names.filter((name) => !frozen.has(name))
+    if (unknown.length) {
+      const inputs = await valuesAt(tx, key, plan, place)
       await insertInputs(
         tx,
         key,
-        names.map((name) => ({ name, items: inputs.get(name) ?? [] })),
+        unknown.map((name) => ({ name, items: inputs.get(name) ?? [] })),
       )
-      for (const name of names) frozen.set(name, inputs.get(name) ?? [])
+      for (const name of unknown) frozen.set(name, inputs.get(name) ?? [])
     }
   }
-  return variables.map((variable) => ({
+  return variables.filter(isGiven).map((variable) => ({
     name: variable.name,
     type: variable.type,
     changeable: variable.changeable,
@@ -89,23 +85,27 @@ export async function hostInputs(
   db: Db,
   key: Key,
   plan: CompiledPlan,
-  of: { hostIds: readonly HostId[]; position: number },
+  { hostIds, within, before }: Place & { hostIds: readonly HostId[] },
 ): Promise<Map<HostId, StoredValue[]>> {
-  const variables = variablesIn(plan, plan.steps[of.position]?.within)
+  const variables = variablesIn(plan, within)
   const own = new Map<HostId, StoredValue[]>()
   const sources = sourcesFor(
     plan,
     variables.filter((variable) => variable.type === 'perHost'),
-    of.position,
+    before,
   )
   if (!sources.size) return own
-  for (const { hostId, name, items } of await listNewestHostValues(db, key, sources, of.hostIds))
+  for (const { hostId, name, items } of await listNewestHostValues(db, key, sources, hostIds))
     own.set(hostId, [...(own.get(hostId) ?? []), { name, items }])
   return own
 }
 
+/** A host list is given to those scripts alone that import it (step-imports.ts). */
+const isGiven = (variable: CompiledVariable): variable is CompiledVariable & { type: Input['type'] } =>
+  variable.type !== 'hostList'
+
 /** Whether all hosts have one value of it, which steps may change, or which one of a nested plan follows. */
 const isShared = (variable: CompiledVariable) =>
-  (variable.changeable || variable.within !== undefined) && variable.type !== 'perHost'
+  (variable.changeable || variable.within !== undefined) && hasOneValue(variable)
 
 const bytesOf = (variable: CompiledVariable) => itemsOf(variable.value).map((item) => Buffer.from(item))

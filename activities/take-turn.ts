@@ -11,6 +11,7 @@ import type { ControlDependencies } from './dependencies.js'
 import { lookAtHosts, type Looking, stepUnknown } from './look-at-hosts.js'
 import { lookAtWait } from './look-at-wait.js'
 import { endUnlessMet } from './step-condition.js'
+import { withTargets } from './take-targets.js'
 
 export interface Turn {
   state: StepState
@@ -25,17 +26,24 @@ export async function takeTurn(
   tx: Db,
   deps: ControlDependencies,
   looking: Looking,
-  step: StepStanding,
+  found: StepStanding,
 ): Promise<Turn> {
   const { key, execution } = looking
-  if (isFinalStepState(step.state) || (await endUnlessMet(tx, execution, key.stepExecutionId, step)))
-    return turnOf(tx, looking, nothing)
+  const isOver =
+    isFinalStepState(found.state) || (await endUnlessMet(tx, execution, key.stepExecutionId, found))
+  const step = isOver ? undefined : await withTargets(tx, execution, key.stepExecutionId, found)
+  if (!step) return turnOf(tx, looking, nothing)
   return turns[step.type](tx, deps, looking, step)
 }
 
 type Taker = (tx: Db, deps: ControlDependencies, looking: Looking, step: StepStanding) => Promise<Turn>
 
-const turns: { [T in StepType]: Taker } = { script: turnOfHosts, sql: turnOfHosts, wait: turnOfWait }
+const turns: { [T in StepType]: Taker } = {
+  script: turnOfHosts,
+  sql: turnOfHosts,
+  wait: turnOfWait,
+  reboot: turnOfHosts,
+}
 
 async function turnOfHosts(
   tx: Db,

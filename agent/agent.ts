@@ -134,6 +134,7 @@ async function build(parts: Parts): Promise<Built> {
     searchPath: config.searchPath,
     program: config.program,
     marker: config.marker,
+    rebootCommand: config.rebootCommand,
     maxTasks: config.maxTasks,
     minFreePercent: config.minFreePercent,
     policy: () => policy.read(),

@@ -22,6 +22,8 @@ export interface Config {
   maxTasks: number
   healthListen: Address | undefined
   bootIdFile: string
+  /** What restarts the host, for `sh -c`: run where a reboot is ordered, as the account of its step. */
+  rebootCommand: string
   /** Put in every script's environment as DROVER_STACK, so that a stack can find what it left. */
   marker: string
   /** Whether tasks get a cgroup of their own where the host allows it. */
@@ -35,6 +37,9 @@ export interface Config {
 }
 
 type Env = Record<string, string | undefined>
+
+// Where systemd does not run, its command fails and the old one is asked.
+const REBOOT_COMMAND = 'systemctl reboot || shutdown -r now'
 
 /** Throws ConfigError with every fault at once. */
 export function readConfig(env: Env): Config {
@@ -54,6 +59,7 @@ export function readConfig(env: Env): Config {
     maxTasks: reader.integer('DROVER_AGENT_MAX_TASKS', 100, { min: 1, max: 10_000 }),
     healthListen: readListen(reader),
     bootIdFile: reader.text('DROVER_AGENT_BOOT_ID_FILE', '/proc/sys/kernel/random/boot_id'),
+    rebootCommand: reader.text('DROVER_AGENT_REBOOT_COMMAND', REBOOT_COMMAND),
     marker: reader.text('DROVER_AGENT_MARKER', ''),
     cgroups: reader.flag('DROVER_AGENT_CGROUPS', true),
     supervised: readSupervised(reader),

@@ -9,7 +9,7 @@ import {
   unifiedDiff,
 } from '../sdk/index.js'
 import { UsageError } from './fail.js'
-import { findHost, stepWithHosts } from './find-host.js'
+import { findHosts, placeIn } from './find-host.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
 import { harmless, printLines, type Terminal } from './terminal.js'
@@ -95,9 +95,10 @@ async function compareHosts(
   const [one, two, ...more] = names
   if (!one || !two || more.length) throw new UsageError('--hosts takes two names: --hosts web-1,web-2')
   const drover = connect()
-  const { steps } = await drover.execution(executionId)
-  const place = { executionId, step: options.step === undefined ? stepWithHosts(steps) : options.step - 1 }
-  const [first, second] = await Promise.all([findHost(drover, place, one), findHost(drover, place, two)])
+  const run = await drover.execution(executionId)
+  const { step, hosts } = await findHosts(drover, placeIn(run, options.step), [one, two])
+  const [first, second] = hosts as [HostResult, HostResult]
+  const place = { executionId, step }
   const streams = []
   for (const stream of ['stdout', 'stderr'] as const)
     streams.push(await compareStream(drover, place, stream, [first, second]))

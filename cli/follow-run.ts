@@ -1,6 +1,5 @@
 /** Following a run: a line that moves where a person looks, a line for each host where a program reads. */
 import type { Drover, ExecutionDetail, ExecutionEvent } from '../sdk/index.js'
-import { stepWithHosts } from './find-host.js'
 import { listenForInterrupts } from './interrupt.js'
 import { harmless, type Terminal } from './terminal.js'
 import { formatDuration } from './values.js'
@@ -35,8 +34,9 @@ export async function followRun(
 
 /** `r-812 running · deploy 5/8 · 1 failed · 12s` */
 export function progressLine(run: ExecutionDetail, now = Date.now()): string {
-  const step =
-    run.steps.find((item) => !['succeeded', 'skipped', 'ignored'].includes(item.state)) ?? run.steps.at(-1)
+  const undo = run.steps.filter((item) => item.undoes !== null)
+  const steps = undo.length ? undo : run.steps
+  const step = steps.find((item) => !['succeeded', 'skipped', 'ignored'].includes(item.state)) ?? steps.at(-1)
   const counts = step?.counts ?? {}
   const open = (counts.pending ?? 0) + (counts.dispatched ?? 0) + (counts.running ?? 0)
   const others = Object.entries(counts)
@@ -75,8 +75,8 @@ class HostLines {
   static async begin(drover: Drover, executionId: string): Promise<HostLines> {
     const names = new Map<string, string>()
     const { steps } = await drover.execution(executionId)
-    for await (const host of drover.executionHosts(executionId, stepWithHosts(steps)))
-      names.set(host.hostId, host.hostName)
+    // Steps may have hosts of their own: whoever has a part in the run.
+    for await (const host of drover.hosts({ target: `run:${executionId}` })) names.set(host.id, host.name)
     return new HostLines(
       names,
       new Map(steps.map((step) => [step.id, steps.length > 1 ? `${step.name}: ` : ''])),

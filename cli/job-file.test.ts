@@ -33,6 +33,15 @@ plans:
 `
 
 describe('a job as YAML', () => {
+  it('says what takes a step back after all of the step, and without what the server fills in', () => {
+    const [file] = read(
+      `job: a\nsteps: [{undo: {timeoutMs: 3600000, script: b, account: web, type: script}, when: 'true', script: a, name: s}]`,
+    )
+    expect(file && printJobFile(file)).toBe(
+      'job: a\nsteps:\n  - name: s\n    script: a\n    when: "true"\n    undo:\n      script: b\n      account: web\n',
+    )
+  })
+
   it('is printed as it was read', () => {
     const [file] = read(text)
     expect(file && printJobFile(file)).toBe(text)

@@ -110,14 +110,21 @@ function planOf(value: unknown, where: string): JobFile['plans'][string] {
   return { description, steps, values: recordOf(values, `${where}: "values"`) as Values }
 }
 
+const isFields = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 function recordOf(value: unknown, where: string): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>
+  if (isFields(value)) return value
   throw new UsageError(`${where} must be a map of fields`)
 }
 
 /** A step without what the server fills in. */
-const compactStep = (step: object) => without(step, defaults)
+function compactStep(step: object): object {
+  const compact = without(step, defaults)
+  return 'undo' in compact && isFields(compact.undo)
+    ? { ...compact, undo: without(compact.undo, defaults) }
+    : compact
+}
 
 /** The same of a variable; its value stands in it even where it is empty, as somebody wrote it. */
 export const compactVariable = (variable: object) => without(variable, variableDefaults) as Variable
@@ -160,7 +167,7 @@ export function fileOf(job: Job, plans: readonly PlanSummary[]): JobFile {
 export const YAML_LAYOUT = { lineWidth: 0, blockQuote: 'literal' } as const
 
 // In the order in which people read them.
-const stepOrder = ['name', 'uses', 'plan', 'language', 'script', 'sql', 'dbAccount', 'arguments']
+const stepOrder = ['name', 'target', 'uses', 'plan', 'language', 'script', 'sql', 'dbAccount', 'arguments']
 
 /** One document, the same text for the same job. */
 export function printJobFile(file: JobFile): string {
@@ -228,10 +235,15 @@ export function printPlan(
 export const shortSteps = (steps: readonly object[]) => steps.map((step) => orderFields(compactStep(step)))
 
 function orderFields(step: object): object {
-  return Object.fromEntries(Object.entries(step).sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1)))
+  const sorted = Object.entries(step).sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
+  return Object.fromEntries(
+    sorted.map(([key, value]) => [key, key === 'undo' && isFields(value) ? orderFields(value) : value]),
+  )
 }
 
 function rank(field: string): number {
+  // What takes the step back comes after all of it.
+  if (field === 'undo') return stepOrder.length + 1
   const at = stepOrder.indexOf(field)
   return at < 0 ? stepOrder.length : at
 }

@@ -1,7 +1,7 @@
 /** `drover runs logs`: what hosts wrote, as it is kept or as it comes. */
 import type { Drover, OutputChunk } from '../sdk/index.js'
 import { UsageError } from './fail.js'
-import { findHost, stepWithHosts } from './find-host.js'
+import { findHost, placeIn } from './find-host.js'
 import { listenForInterrupts } from './interrupt.js'
 import { connect } from './settings.js'
 import { harmless, type Terminal } from './terminal.js'
@@ -17,8 +17,9 @@ interface LogsOptions {
 export async function logs(terminal: Terminal, run: string, options: LogsOptions): Promise<void> {
   const drover = connect()
   const executionId = parseRun(run)
-  const { steps } = await drover.execution(executionId)
-  const place = { executionId, step: stepWithHosts(steps) }
+  const execution = await drover.execution(executionId)
+  const { steps } = execution
+  const place = placeIn(execution, options.step)
   const named = await Promise.all(options.host.map((name) => findHost(drover, place, name)))
   const wanted = named.length ? named.map((host) => host.hostId) : undefined
   if (options.follow) return followLogs(terminal, drover, executionId, { ...options, wanted })

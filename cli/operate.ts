@@ -1,4 +1,4 @@
-/** `drover runs cancel | pause | resume | retry | skip | ignore | next`, and `cancel-all`. */
+/** `drover runs cancel | pause | resume | retry | skip | ignore | next | undo`, and `cancel-all`. */
 import { type CancelFilter, DroverError } from '../sdk/index.js'
 import { ask } from './ask.js'
 import { editedScript } from './edited-script.js'
@@ -14,6 +14,8 @@ interface OperateOptions {
   all?: true
   /** How many hosts with an unknown outcome to retry, too. */
   includeUnknown?: number
+  /** undo: how many of these to leave out. */
+  leaveOutUnknown?: number
   /** From 1, as people count. */
   step?: number
   /** skip: only these. */
@@ -34,6 +36,7 @@ const done = {
   skip: 'goes past the step',
   ignore: 'does not end by failures of the step',
   next: 'goes on with the next step',
+  undo: 'is being undone',
 } as const
 
 export async function operate(
@@ -43,6 +46,8 @@ export async function operate(
   options: OperateOptions,
 ): Promise<void> {
   const executionId = parseRun(run)
+  if (options.includeUnknown && options.leaveOutUnknown)
+    throw new UsageError('give --include-unknown or --leave-out-unknown: a host is undone or it is not')
   const drover = connect()
   const edited = await editedScript(drover, executionId, options)
   if (edited?.unchanged) return terminal.talk('unchanged: nothing was done; without --edit it runs as it was')
@@ -52,6 +57,7 @@ export async function operate(
     ...(options.hard ? { hard: true } : {}),
     ...(options.all ? { all: true } : {}),
     ...(options.includeUnknown ? { includeUnknown: true, unknownHosts: options.includeUnknown } : {}),
+    ...(options.leaveOutUnknown ? { includeUnknown: false, unknownHosts: options.leaveOutUnknown } : {}),
     ...(step === undefined ? {} : { step: step - 1 }),
     ...(edited ? { script: edited.script, step: edited.step } : {}),
     ...(host?.length ? { hosts: host } : {}),

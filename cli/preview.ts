@@ -1,10 +1,10 @@
 /** `--preview`: the page that a launch is judged by before it starts. */
 import { type Drover, DroverError, type Launch, type LaunchPreview, unifiedDiff } from '../sdk/index.js'
-import { ownScript } from './step-text.js'
+import { ownScript, ownUndo } from './step-text.js'
 import { tableOf } from './table.js'
 import { inPlan, valueText } from './variables.js'
 import { harmless, printLines, type Terminal } from './terminal.js'
-import { formatDuration, parseUse } from './values.js'
+import { formatDuration, hostsText, parseUse } from './values.js'
 
 type PreviewedStep = LaunchPreview['steps'][number]
 
@@ -18,7 +18,7 @@ export async function showPreview(
   const { last, steps } = preview
   const diffs = []
   for (const step of steps) {
-    const diff = last ? await diffOf(drover, launch, step, last.id).catch(nothingToShow) : []
+    const diff = last ? await diffOf(drover, launch, { step, steps }, last.id).catch(nothingToShow) : []
     if (diff.length) diffs.push({ step: step.name, diff })
   }
   if (options.json) return terminal.json({ preview, diffs })
@@ -33,6 +33,9 @@ export async function showPreview(
   for (const { name, secrets } of steps)
     for (const [as, version] of Object.entries(secrets))
       terminal.data(`gives ${harmless(name)} the secret ${version} as ${as}`)
+  for (const { name, imports } of steps)
+    if (imports.length)
+      terminal.data(`gives ${harmless(name)} the names of the hosts in ${imports.join(', ')}`)
   for (const name of preview.removed)
     terminal.data(`without the step ${harmless(name)}, which r-${last?.id} had`)
   for (const { step, diff } of diffs) {
@@ -51,11 +54,20 @@ function nothingToShow(error: unknown): string[] {
   throw error
 }
 
-function hostsOf({ hosts, nodeset }: LaunchPreview): string {
-  return `${hosts} ${hosts === 1 ? 'host' : 'hosts'}: ${nodeset}`
+function hostsOf({ hosts, nodeset }: Pick<LaunchPreview, 'hosts' | 'nodeset'>): string {
+  if (!hosts) return '-'
+  return `${hostsText(hosts)}: ${nodeset}`
+}
+
+/** Where a step runs, or at most. */
+function stepHostsOf(step: PreviewedStep): string {
+  return step.takes === null
+    ? hostsOf(step)
+    : `${step.takes}, known when it begins; at most ${hostsText(step.hosts)}`
 }
 
 function stepTable(steps: readonly PreviewedStep[]): string {
+  const own = steps.some((step) => step.target !== null)
   const rows = steps.map((step) => [
     step.position + 1,
     step.name,
@@ -63,9 +75,13 @@ function stepTable(steps: readonly PreviewedStep[]): string {
       (step.scriptSha256 ? `${step.scriptSha256.slice(0, 12)}, ${step.scriptBytes} bytes` : step.type),
     step.language,
     asOf(step),
+    ...(own ? [stepHostsOf(step)] : []),
     step.change === 'changed' ? `changed: ${step.fields.join(', ')}` : step.change,
   ])
-  return tableOf(['STEP', 'NAME', 'SCRIPT', 'LANGUAGE', 'AS', 'SINCE THE LAST SUCCESS'], rows)
+  return tableOf(
+    ['STEP', 'NAME', 'SCRIPT', 'LANGUAGE', 'AS', ...(own ? ['HOSTS'] : []), 'SINCE THE LAST SUCCESS'],
+    rows,
+  )
 }
 
 /** The account on the host, and the one of the database. */
@@ -88,40 +104,47 @@ function predictionOf({ predicted, last }: LaunchPreview): string {
 async function diffOf(
   drover: Drover,
   launch: Launch,
-  step: PreviewedStep,
+  { step, steps }: { step: PreviewedStep; steps: readonly PreviewedStep[] },
   lastId: string,
 ): Promise<string[]> {
   if (step.was === null || !step.fields.includes('scriptSha256')) return []
   const { content } = await drover.stepScript(lastId, step.was)
-  return unifiedDiff(content, await textOf(drover, launch, step))
+  const of = step.undoes === null ? step : steps[step.undoes]
+  return unifiedDiff(content, await textOf(drover, launch, { step, of: of ?? step }))
 }
 
+/** @param what.of the step itself, or the one that it takes back, whose part it is */
 async function textOf(
   drover: Drover,
   launch: Launch,
-  { name, uses, in: visit }: PreviewedStep,
+  { step, of }: { step: PreviewedStep; of: PreviewedStep },
 ): Promise<string> {
-  if (uses !== null) {
-    const use = parseUse(uses)
+  if (step.uses !== null) {
+    const use = parseUse(step.uses)
     return (await drover.scriptVersion(use.name, use.version ?? 1)).content
   }
-  if (visit) return textInPlan(drover, visit, name)
+  const text = step.undoes === null ? ownScript : ownUndo
+  if (of.in) return text(await stepInPlan(drover, of.in, of.name))
   if (launch.script) return launch.script.script ?? ''
   if (launch.sql) return launch.sql.sql ?? ''
-  if (launch.plan) return ownScript(launch.plan.steps.find((step) => step.name === name))
+  if (launch.plan) return text(ownStep(launch.plan.steps, of))
   if (!launch.job) return ''
   const plan = await drover.plan(launch.job.name, launch.job.plan)
-  return ownScript(plan.steps.find((step) => step.name === name))
+  return text(plan.steps.find(({ name }) => name === of.name))
 }
 
-/** A step of a nested plan: its text is that of the revision. */
-async function textInPlan(
+/** Where plans are nested a step stands further on in the run than in its own plan. */
+const ownStep = <S extends { name: string }>(steps: readonly S[], { position, name }: PreviewedStep) =>
+  steps[position]?.name === name ? steps[position] : steps.find((step) => step.name === name)
+
+/** A step of a nested plan, as it is in the revision. */
+async function stepInPlan(
   drover: Drover,
   { step, plan: text }: NonNullable<PreviewedStep['in']>,
   name: string,
-): Promise<string> {
+) {
   const [path = '', revision] = text.split('@')
   const [job = '', plan = ''] = path.split('/')
   const { steps } = await drover.plan(job, plan, Number(revision))
-  return ownScript(steps.find((inner) => `${step}/${inner.name}` === name))
+  return steps.find((inner) => `${step}/${inner.name}` === name)
 }

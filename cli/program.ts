@@ -50,9 +50,9 @@ function addRun(program: Command, terminal: Terminal): void {
       '[command...]',
       'the command, after --; one word is shell text; with --file or --script, its arguments',
     )
-    .requiredOption(
+    .option(
       '-t, --target <target>',
-      "which hosts: name:web-[01-40], group:g, env=prod, '*', run:812:failed, - (standard input), @file",
+      "which hosts: name:web-[01-40], group:g, env=prod, '*', run:812:failed, - (standard input), @file; not of a plan whose steps all have their own",
     )
     .option('--concurrency <n>', 'how many hosts at once: 20 or 25%', parseConcurrency)
     .option('--timeout <duration>', 'for each host: 90s, 2m, 1h', parseDuration)

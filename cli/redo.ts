@@ -68,11 +68,12 @@ async function launch(
 /** The run as it was or as a file has it, on the hosts that are wanted. */
 async function againOf(drover: Drover, executionId: string, options: RedoOptions): Promise<LaunchAgain> {
   const { file, target, sameHosts } = options
+  if (file !== undefined && sameHosts)
+    throw new UsageError('--same-hosts is for a run as it was; in a document write targets as run:812/1')
   const again =
     file === undefined
-      ? await drover.launchAgain(executionId)
+      ? await drover.launchAgain(executionId, sameHosts ? { sameHosts } : {})
       : readDocument(readFileSync(file, 'utf8'), file)
-  if (sameHosts) return { ...again, target: `run:${executionId}` }
   return target === undefined ? again : { ...again, target: readTarget(target) }
 }
 
@@ -80,7 +81,7 @@ function documentOf({ target, expiresInMs, secretsOf, plan }: LaunchAgain): stri
   const variables = plan.variables?.length ? { variables: plan.variables.map(compactVariable) } : {}
   return stringify(
     {
-      target,
+      ...(target === undefined ? {} : { target }),
       expiresInMs,
       ...(secretsOf === undefined ? {} : { secretsOf }),
       name: plan.name,

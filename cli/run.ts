@@ -13,7 +13,7 @@ import { readValues } from './job-file.js'
 import { readSecretFile } from './secret-value.js'
 import { readTarget } from './target-input.js'
 import type { Terminal } from './terminal.js'
-import { parseJob, parsePair, parseRun } from './values.js'
+import { hostsText, parseJob, parsePair, parseRun } from './values.js'
 
 /** How something is launched, whatever it is. */
 export interface LaunchOptions {
@@ -28,7 +28,7 @@ export interface LaunchOptions {
 }
 
 export interface RunOptions extends LaunchOptions, SqlOptions {
-  target: string
+  target?: string
   concurrency?: number | string
   timeout?: number
   as?: string
@@ -112,13 +112,13 @@ export function launchOf(words: string[], options: RunOptions): Launch {
   if (options.file === '-' && options.target === '-')
     throw new UsageError('standard input can be the target or the script, not both')
   const rest = {
+    ...(options.target === undefined ? {} : { target: readTarget(options.target) }),
     ...(options.confirm === undefined ? {} : { confirm: options.confirm }),
     ...(options.expires === undefined ? {} : { expiresInMs: options.expires }),
   }
   if (options.job !== undefined)
     return {
       ...planOf(options.job, words, options),
-      target: readTarget(options.target),
       ...valuesOf(options),
       ...rest,
     }
@@ -127,8 +127,7 @@ export function launchOf(words: string[], options: RunOptions): Launch {
       '--set, --values and --secret-file are for plans of jobs; a script gets its values by --env and --secret',
     )
   const common = commonOf(options)
-  if (isSql(options))
-    return { sql: { ...sqlStepOf(words, options), ...common }, target: readTarget(options.target), ...rest }
+  if (isSql(options)) return { sql: { ...sqlStepOf(words, options), ...common }, ...rest }
   const script = {
     ...sourceOf(words, options),
     ...common,
@@ -138,7 +137,7 @@ export function launchOf(words: string[], options: RunOptions): Launch {
     ...(options.login ? { login: true } : {}),
   }
   // The server knows the languages, and says which they are.
-  return { script: script as NonNullable<Launch['script']>, target: readTarget(options.target), ...rest }
+  return { script: script as NonNullable<Launch['script']>, ...rest }
 }
 
 /** Values of variables, those on the command line before those of the file. @throws UsageError */
@@ -196,7 +195,7 @@ async function launch(
     return await drover.launch(request, { idempotencyKey: options.idempotencyKey })
   } catch (error) {
     if (!(error instanceof DroverError)) throw error
-    if (error.code === 'target_empty') suggestName(terminal, request.target)
+    if (error.code === 'target_empty') suggestName(terminal, request.target ?? '')
     const hosts = error.details['hosts']
     if (error.code !== 'confirmation_required' || typeof hosts !== 'number' || options.confirm !== undefined)
       throw error
@@ -212,8 +211,4 @@ async function launch(
 function suggestName(terminal: Terminal, target: string): void {
   if (/^[A-Za-z0-9._[\],-]+$/.test(target))
     terminal.talk(`hint: "${target}" asks for hosts with that label; a host is -t name:${target}`)
-}
-
-export function hostsText(hosts: number): string {
-  return `${hosts} ${hosts === 1 ? 'host' : 'hosts'}`
 }

@@ -104,7 +104,7 @@ function addLooks(runs: Command, terminal: Terminal): void {
 }
 
 function addOperations(runs: Command, terminal: Terminal): void {
-  type Kind = 'cancel' | 'pause' | 'resume' | 'retry' | 'skip' | 'ignore' | 'next'
+  type Kind = 'cancel' | 'pause' | 'resume' | 'retry' | 'skip' | 'ignore' | 'next' | 'undo'
   const act = (kind: Kind, description: string) =>
     runs
       .command(`${kind} <run>`)
@@ -112,7 +112,11 @@ function addOperations(runs: Command, terminal: Terminal): void {
       .option('--why <text>', 'for whoever reads the run later')
       .option('--idempotency-key <key>', 'repeat it safely')
       .addOption(asJson())
-      .action(async (run, options) => (await import('./operate.js')).operate(terminal, kind, run, options))
+      .action(async (run, options) =>
+        options.preview
+          ? (await import('./undo.js')).showUndo(terminal, run, options)
+          : (await import('./operate.js')).operate(terminal, kind, run, options),
+      )
   act('cancel', 'stop a run and what runs of it')
   act('pause', 'start nothing new').option('--hard', 'also stop what runs')
   const edits = (command: Command) =>
@@ -141,6 +145,10 @@ function addOperations(runs: Command, terminal: Terminal): void {
     'which you mean, from 1: refused if the run is past it',
     parseCount,
   )
+  act('undo', 'take back what a run did: undo its steps, newest first, where they took effect')
+    .option('--preview', 'show which scripts would run on which hosts, and start nothing')
+    .option('--include-unknown <n>', 'also on the n hosts whose script may have run', parseCount)
+    .option('--leave-out-unknown <n>', 'not on the n hosts whose script may have run', parseCount)
   runs
     .command('cancel-all')
     .description('cancel every open run, or those that the options mean')

@@ -55,17 +55,25 @@ export async function showRun(terminal: Terminal, text: string, options: { json?
     ),
   )
   terminal.data(
-    `by ${run.launchedBy} · ${run.createdAt} · took ${elapsed(run)} · target ${harmless(run.target.split('\n')[0] ?? '')}`,
+    `by ${run.launchedBy} · ${run.createdAt} · took ${elapsed(run)} · target ${targetText(run.target || 'of each step its own')}`,
   )
   if (run.links.temporal) terminal.data(run.links.temporal)
+  const own = run.steps.some((step) => step.target !== null)
   const counts = (step: (typeof run.steps)[number]) =>
     Object.entries(step.counts)
       .map(([state, count]) => `${count} ${state}`)
       .join(', ')
   terminal.data(
     tableOf(
-      ['STEP', 'NAME', 'SCRIPT', 'STATE', 'HOSTS'],
-      run.steps.map((step) => [step.position + 1, step.name, step.uses, step.state, counts(step)]),
+      ['STEP', 'NAME', 'SCRIPT', 'STATE', 'HOSTS', ...(own ? ['TARGET'] : [])],
+      run.steps.map((step) => [
+        step.position + 1,
+        step.name,
+        step.uses,
+        step.state,
+        counts(step),
+        ...(own ? [step.target === null ? '-' : targetText(step.target)] : []),
+      ]),
     ),
   )
   const operations = await drover.operations(run.id)
@@ -89,6 +97,9 @@ export async function showRun(terminal: Terminal, text: string, options: { json?
   if (troubled.length > HOSTS_SHOWN) terminal.data(`… and ${troubled.length - HOSTS_SHOWN} more; see --json`)
 }
 
+/** Its first line. */
+const targetText = (target: string) => harmless(target.split('\n')[0] ?? '')
+
 const OPERATIONS_SHOWN = 20
 
 /** The newest: who did what, when and why. */
@@ -108,7 +119,8 @@ function operationTable(operations: readonly Operation[]): string {
 
 const HOSTS_NAMED = 5
 
-function argsText({ hard, all, step, hosts, scriptSha256, unknownHosts }: Operation['args']): string {
+function argsText(args: Operation['args']): string {
+  const { hard, all, step, hosts, scriptSha256, unknownHosts, includeUnknown } = args
   const named = hosts?.slice(0, HOSTS_NAMED).join(',')
   return [
     step === undefined ? '' : `step ${step + 1}`,
@@ -119,7 +131,7 @@ function argsText({ hard, all, step, hosts, scriptSha256, unknownHosts }: Operat
       : '',
     hard ? 'hard' : '',
     all ? 'all hosts' : '',
-    unknownHosts === undefined ? '' : `${unknownHosts} unknown`,
+    unknownHosts === undefined ? '' : `${includeUnknown === false ? 'without ' : ''}${unknownHosts} unknown`,
     scriptSha256 ? `script ${scriptSha256.slice(0, SHA_SHOWN)}` : '',
   ]
     .filter(Boolean)

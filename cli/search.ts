@@ -2,7 +2,7 @@
 import type { Drover, SearchHit, SearchHits } from '../sdk/index.js'
 import { exitCodes } from './exit-code.js'
 import { UsageError } from './fail.js'
-import { findHost, stepWithHosts } from './find-host.js'
+import { findHost, placeIn } from './find-host.js'
 import { connect } from './settings.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
@@ -27,16 +27,16 @@ export async function search(
 ): Promise<void> {
   const drover = connect()
   const executionId = parseRun(run)
-  const { steps } = await drover.execution(executionId)
-  const step = options.step === undefined ? stepWithHosts(steps) : options.step - 1
-  if (step >= steps.length)
-    throw new UsageError(`r-${executionId} has no step ${step + 1}`, exitCodes.notFound)
+  const execution = await drover.execution(executionId)
+  const { steps } = execution
+  if (options.step !== undefined && options.step > steps.length)
+    throw new UsageError(`r-${executionId} has no step ${options.step}`, exitCodes.notFound)
   const query = {
     text,
     regex: options.regex,
     ignoreCase: options.ignoreCase,
-    step: options.step === undefined ? undefined : step,
-    hostId: options.host && (await findHost(drover, { executionId, step }, options.host)).hostId,
+    step: options.step === undefined ? undefined : options.step - 1,
+    hostId: options.host && (await findHost(drover, placeIn(execution, options.step), options.host)).hostId,
   }
   const searched = new Searched(terminal)
   const { items, lines } = options.count

@@ -34,6 +34,8 @@ export function formatDuration(ms: number): string {
     .join('')
 }
 
+export const hostsText = (hosts: number): string => `${hosts} ${hosts === 1 ? 'host' : 'hosts'}`
+
 /** 5242880 as `5.0 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['KiB', 'MiB', 'GiB', 'TiB']

@@ -19,7 +19,7 @@ export async function showVariables(
   terminal.data(tableOf(['VARIABLE', 'SINCE', 'VALUE', 'SET BY'], items.flatMap(rowsOf)))
 }
 
-function rowsOf({ name: own, in: visit, type, initial, values }: RunVariable): string[][] {
+function rowsOf({ name: own, in: visit, type, initial, inputs, values }: RunVariable): string[][] {
   const name = inPlan(visit, own)
   const first = [
     name,
@@ -27,6 +27,15 @@ function rowsOf({ name: own, in: visit, type, initial, values }: RunVariable): s
     valueText(initial),
     type === 'perHost' ? 'each host its own, once set there' : '-',
   ]
+  if (type === 'hostList') {
+    const given = inputs.map(({ position, value }) => [
+      name,
+      `step ${position + 1}`,
+      namesOf(value),
+      'given to its script',
+    ])
+    return initial === '' && given.length ? given : [first, ...given]
+  }
   return [
     first,
     ...values.map(({ position, value, hostName, hosts, agreed }) => [
@@ -37,6 +46,9 @@ function rowsOf({ name: own, in: visit, type, initial, values }: RunVariable): s
     ]),
   ]
 }
+
+/** Names of hosts, of which each has a line. */
+const namesOf = (value: Value) => valueText(value).replaceAll('\n', ' ')
 
 /** What is of a nested plan, by the step that brings it: `prepare/RELEASE`. */
 export const inPlan = (visit: RunVariable['in'], name: string) => (visit ? `${visit.step}/${name}` : name)

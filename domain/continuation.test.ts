@@ -8,6 +8,7 @@ const cancelled: EndedStep = { state: 'cancelled', counts: { cancelled: 3 } }
 const unknown: EndedStep = { state: 'failed', counts: { succeeded: 2, unknown: 1 } }
 const unmet: EndedStep = { state: 'skipped', reason: 'condition_not_met', counts: { skipped: 3 } }
 const untold: EndedStep = { state: 'failed', reason: 'condition_failed', counts: { skipped: 3 } }
+const nobody: EndedStep = { state: 'skipped', reason: 'target_empty', counts: {} }
 const left: EndedStep = { state: 'skipped', reason: 'step_skipped', counts: { skipped: 3 } }
 const ignored: EndedStep = { state: 'ignored', counts: { succeeded: 2, timed_out: 1 } }
 
@@ -19,6 +20,16 @@ describe('planContinuation', () => {
       {},
       [succeeded, failed, pending],
       [{ position: 1, do: 'retry' }],
+    ],
+    [
+      'asks a step again that had no host, after one that is retried',
+      'retry',
+      { step: 1 },
+      [nobody, failed, nobody],
+      [
+        { position: 1, do: 'retry' },
+        { position: 2, do: 'ask' },
+      ],
     ],
     [
       'retries a step whose failure was ignored',

@@ -2,8 +2,9 @@
 import { nextStep } from './execution.js'
 import { type HostCounts, summarize } from './host-result.js'
 import { type OperationArgs, type OperationKind, retriedBy, unknownFault } from './operation.js'
-import type { StepState } from './step-execution.js'
+import { type StepState, TARGET_EMPTY } from './step-execution.js'
 import type { StepType } from './step/step.js'
+import { inPlay } from './undo.js'
 
 export interface EndedStep {
   state: StepState
@@ -11,6 +12,7 @@ export interface EndedStep {
   reason?: string | null
   /** Left out: a script. */
   type?: StepType
+  undoes?: number | null
 }
 
 /**
@@ -24,14 +26,15 @@ export interface StepAction {
 
 export type Continuation = { actions: StepAction[] } | { refuse: string }
 
-export type ContinuingKind = Exclude<OperationKind, 'cancel' | 'pause'>
+export type ContinuingKind = Exclude<OperationKind, 'cancel' | 'pause' | 'undo'>
 
 /** What `kind` does to the steps; refused where the execution would end again at once, with nothing done. */
 export function planContinuation(
   kind: ContinuingKind,
   args: OperationArgs,
-  steps: readonly EndedStep[],
+  all: readonly EndedStep[],
 ): Continuation {
+  const steps = inPlay(all)
   const actions = actionsOf(kind, args, steps)
   const retried = actions.filter((action) => action.do === 'retry')
   const fault =
@@ -87,21 +90,24 @@ function scriptFault(
   const position = editedStep(actions, args)
   if (position === undefined)
     return 'hosts of several steps would run again: say whose script is edited by step'
-  if (steps[position]?.type === 'wait') return `step ${position + 1} is a wait: it has no script`
+  const type = steps[position]?.type ?? 'script'
+  if (type === 'wait' || type === 'reboot')
+    return `step ${position + 1} is a ${type}: it has no script to edit`
   return kind === 'resume' && !steps[position]?.counts.cancelled
     ? `no host of step ${position + 1} is left to begin: use retry for those that ran`
     : undefined
 }
 
-const neverAsked = ['condition_not_met', 'condition_failed', 'plan_left']
+const neverAskedStates: readonly StepState[] = ['skipped', 'failed', 'ignored']
+const neverAsked = ['condition_not_met', 'condition_failed', 'plan_left', TARGET_EMPTY]
 
 /**
- * Steps after a position that never began because of their condition, or because the nested plan was left: where hosts run again before them, what it asks for
- * may be met after all when their turn comes.
+ * Steps after a position that never began because of their condition, because the nested plan was left, or because there was no
+ * host for them: where hosts run again before them, that may be otherwise when their turn comes.
  */
 export function askedAgain(steps: readonly Pick<EndedStep, 'state' | 'reason'>[], after: number): number[] {
   return steps.flatMap(({ state, reason }, position) =>
-    position > after && (state === 'skipped' || state === 'failed') && neverAsked.includes(reason ?? '')
+    position > after && neverAskedStates.includes(state) && neverAsked.includes(reason ?? '')
       ? [position]
       : [],
   )
@@ -114,16 +120,17 @@ export function askedAgain(steps: readonly Pick<EndedStep, 'state' | 'reason'>[]
 export function stepsAhead(
   kind: OperationKind,
   args: OperationArgs,
-  run: { ended: boolean; steps: readonly Pick<EndedStep, 'state' | 'reason'>[] },
+  run: { ended: boolean; steps: readonly Pick<EndedStep, 'state' | 'reason' | 'undoes'>[] },
 ): number[] {
-  if (kind === 'cancel' || kind === 'pause' || (kind === 'skip' && !run.ended)) return []
+  if (kind === 'cancel' || kind === 'pause' || kind === 'undo' || (kind === 'skip' && !run.ended)) return []
+  const steps = inPlay(run.steps)
   const isRetry = kind === 'retry'
   const done: readonly StepState[] = isRetry ? ['succeeded', 'skipped'] : ['succeeded', 'skipped', 'ignored']
-  const asked = isRetry ? askedAgain(run.steps, args.step ?? -1) : []
-  return run.steps.flatMap(({ state }, position) => {
+  const asked = isRetry ? askedAgain(steps, args.step ?? -1) : []
+  return steps.flatMap(({ state }, position) => {
     if (isRetry && position === args.step) return [position]
     const isAhead = asked.includes(position) || !done.includes(state)
-    return isAhead && (isRetry || kind === 'resume' || position !== leftBy(kind, args, run.steps))
+    return isAhead && (isRetry || kind === 'resume' || position !== leftBy(kind, args, steps))
       ? [position]
       : []
   })

@@ -278,3 +278,83 @@ describe('conditions around a nested plan', () => {
     expect([0, 1, 3].map((position) => isConditional(compiled, position))).toEqual([false, true, true])
   })
 })
+
+describe('what a nested plan says of hosts and of taking back', () => {
+  const undo = { script: 'echo back' }
+  const nested = {
+    'base/x@1': plan(
+      [script('drain', { undo, target: 'name:web-1' }), script('after', { target: 'last:failed' })],
+      [{ name: 'A' }],
+    ),
+  }
+  const root = {
+    steps: [
+      script('first', { undo }),
+      brings('in', 'base/x@1', { onFailure: 'ignore', when: 'true', stepTimeoutMs: 1_000 }),
+      script('last', { undo, target: 'step:first:all' }),
+    ],
+    nested,
+  }
+
+  it('stands in the run by positions: hosts of earlier steps, and what is taken back newest first', () => {
+    const { steps, irVersion } = compile(root)
+    expect(
+      steps.map((step) => [
+        step.name,
+        step.type === 'script' ? [step.takes?.map((take) => take.step), step.undoes, step.within] : [],
+      ]),
+    ).toEqual([
+      ['first', [undefined, undefined, undefined]],
+      ['in/drain', [undefined, undefined, 0]],
+      ['in/after', [[1], undefined, 0]],
+      ['last', [[0], undefined, undefined]],
+      ['undo of last', [undefined, 3, undefined]],
+      ['in/undo of drain', [undefined, 1, 0]],
+      ['undo of first', [undefined, 0, undefined]],
+    ])
+    expect(irVersion).toBe(4)
+  })
+
+  it('asks no condition of what takes its steps back, ignores none of its failures, and cuts none of its time', () => {
+    const compiled = compile(root)
+    expect([1, 5].map((position) => conditionsOf(compiled, position).length)).toEqual([1, 0])
+    expect([1, 5].map((position) => isConditional(compiled, position))).toEqual([true, false])
+    expect([1, 5].map((position) => onFailureOf(compiled, position))).toEqual(['ignore', 'stop'])
+    expect([1, 5].map((position) => leftOnFailure(compiled, position)?.name)).toEqual(['in', undefined])
+    expect([1, 5].map((position) => (compiled.steps[position] as { timeoutMs: number }).timeoutMs)).toEqual([
+      1_000, 3_600_000,
+    ])
+  })
+
+  it.each<[string, object, string]>([
+    ['last', { target: 'last:failed' }, 'the step "in" brings a plan'],
+    ['its name', { target: 'step:in:failed' }, 'the step "in" brings a plan'],
+    ['the name of a step inside', { target: 'step:in/drain:failed' }, 'not the name of an earlier step'],
+    ['an import', { script: '# job_import {{JOB_LAST_FAIL}}' }, 'the step "in" brings a plan'],
+  ])('is taken out here by %s: it is refused', (_what, more, words) => {
+    const told = refusal({ steps: [brings('in', 'base/x@1'), script('out', more)], nested })
+    expect(told).toContain('plan_invalid')
+    expect(told).toContain(words)
+  })
+
+  it('takes no hosts of a step outside', () => {
+    const inner = { 'base/x@1': plan([script('one', { target: 'last:all' })]) }
+    const told = refusal({ steps: [script('first'), brings('in', 'base/x@1')], nested: inner })
+    expect(told).toContain('no step before it has hosts')
+  })
+
+  it('names host lists of its own, which may follow one around it, and hands none back', () => {
+    const inner = {
+      'base/x@1': plan([script('one', { target: '${WEB}' })], [{ name: 'WEB', type: 'hostList' }]),
+    }
+    const variables = [{ name: 'MINE', type: 'hostList', value: 'name:web-2' }]
+    const of = (more: object) => ({ steps: [brings('in', 'base/x@1', more)], variables, nested: inner })
+    const web = (more: object) => compile(of(more)).variables?.find(({ name }) => name === 'WEB')
+    expect(web({ follows: { WEB: 'MINE' } })).toMatchObject({ value: 'name:web-2', within: 0 })
+    expect(web({ values: { WEB: 'name:web-3' } })).toMatchObject({ value: 'name:web-3' })
+    expect(refusal(of({ handsBack: { WEB: 'MINE' } }))).toContain('WEB is not changeable')
+    expect(refusal(of({ values: { WEB: 'a b c(' } }))).toContain('plan_invalid')
+    const unknown = { 'base/x@1': plan([script('one', { target: '${MINE}' })]) }
+    expect(refusal({ ...of({}), nested: unknown })).toContain('there is no variable MINE')
+  })
+})

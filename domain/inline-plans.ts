@@ -9,7 +9,7 @@ import type { PlanStepInput } from './step/plan-step.schema.js'
 import type { FrozenSecret } from './secret.js'
 import { isSecret } from './secret-variable.js'
 import type { ScriptSources } from './step/script-step.js'
-import { checkWhen, type CompiledStep, compileStep } from './step/step.js'
+import { checkWhen, type CompiledHostStep, type CompiledStep, compileStep, compileUndo } from './step/step.js'
 import { type CompiledVariable, compileVariables, isEmpty } from './variable.js'
 import type { Values, VariableInput } from './variable.schema.js'
 import { secretsForVisit } from './visit-secrets.js'
@@ -30,6 +30,7 @@ export interface Inlining {
 }
 
 export interface Inlined {
+  /** Those of the run, then what takes them back, newest first. */
   steps: CompiledStep[]
   /** Of nested plans. */
   variables: CompiledVariable[]
@@ -67,23 +68,33 @@ export function inlinePlans(
   { job, ...names }: Names & { job: string | undefined },
   inlining: Inlining,
 ): Inlined {
-  const out: Inlined = { steps: [], variables: [], nested: [] }
+  const out: Growing = { steps: [], undos: [], variables: [], nested: [] }
   const prefix = { name: '', path: '', where: '' }
   const jobs = job === undefined ? [] : [job]
   addLevel(out, { steps, ...names, prefix, jobs, depth: 0, limitMs: undefined }, inlining)
-  return out
+  const { undos, ...inlined } = out
+  undos.sort((a, b) => (b.undoes ?? 0) - (a.undoes ?? 0))
+  return { ...inlined, steps: [...inlined.steps, ...undos] }
 }
 
-function addLevel(out: Inlined, level: Level, inlining: Inlining): void {
+interface Growing extends Inlined {
+  undos: CompiledHostStep[]
+}
+
+function addLevel(out: Growing, level: Level, inlining: Inlining): void {
   const { within, prefix, variables, shared, named } = level
   const sources = { ...inlining.sources, variables, shared, named }
+  const places: (number | undefined)[] = []
+  const at = { inside: prefix.where, places }
+  const place = within === undefined ? {} : { within }
   for (const [index, step] of level.steps.entries()) {
     if (step.type === 'plan') {
+      places.push(undefined)
       addPlan(out, level, index, inlining)
       continue
     }
-    const compiled = limited(compileStep(level.steps, index, sources, prefix.where), level.limitMs)
-    const place = within === undefined ? {} : { within }
+    const compiled = limited(compileStep(level.steps, index, sources, at), level.limitMs)
+    places.push(out.steps.length)
     const path = `${prefix.path}${index}`
     const isMoved = path !== String(out.steps.length)
     out.steps.push({
@@ -94,9 +105,11 @@ function addLevel(out: Inlined, level: Level, inlining: Inlining): void {
     })
     if (out.steps.length > RUN_MAX_STEPS) throw tooManySteps()
   }
+  for (const undo of compileUndo(level.steps, sources, at))
+    out.undos.push({ ...undo, name: `${prefix.name}${undo.name}`, ...place })
 }
 
-function addPlan(out: Inlined, level: Level, index: number, inlining: Inlining): void {
+function addPlan(out: Growing, level: Level, index: number, inlining: Inlining): void {
   const step = level.steps[index] as PlanStepInput
   const where = `${level.prefix.where}step ${index + 1} "${step.name}"`
   checkWhen(step.when, { steps: level.steps.slice(0, index), variables: level.variables }, where)
@@ -280,8 +293,9 @@ function checkHandsBack(
 /** The same step with no more time for its hosts than the plans around it give. */
 function limited(step: CompiledStep, limitMs: number | undefined): CompiledStep {
   if (limitMs === undefined || step.type === 'wait') return step
-  if (typeof step.timeoutMs === 'string') return { ...step, timeoutMaxMs: limitMs }
-  return { ...step, timeoutMs: capLimit(step.timeoutMs, limitMs) }
+  const { timeoutMs } = step
+  if (typeof timeoutMs === 'number') return { ...step, timeoutMs: capLimit(timeoutMs, limitMs) }
+  return step.type === 'reboot' ? step : { ...step, timeoutMaxMs: limitMs }
 }
 
 /** Plans that steps name, as they name them. */

@@ -1,6 +1,6 @@
 import type { PlatformError } from './errors.js'
 import { chooseSteps, renewUses, syncChosen } from './job.js'
-import { useOf } from './step/step.js'
+import { usesOf } from './step/step.js'
 import { chosenSchema, jobStepsSchema } from './job.schema.js'
 
 const steps = jobStepsSchema.parse(['stop', 'deploy', 'start'].map((name) => ({ name, script: 'true' })))
@@ -36,8 +36,18 @@ it('steps that name another version of a script are renewed, and no others', () 
     ['deploy@1', 'deploy', 'deploy@3', 'other@1'].map((uses, at) => ({ name: `s${at}`, uses })),
   )
   const { steps: renewed, changed } = renewUses(using, 'deploy', 3)
-  expect(renewed.map(useOf)).toEqual(['deploy@3', 'deploy', 'deploy@3', 'other@1'])
+  expect(renewed.flatMap(usesOf)).toEqual(['deploy@3', 'deploy', 'deploy@3', 'other@1'])
   expect(changed).toEqual(['s0'])
+})
+
+it('renews what takes a step back, too', () => {
+  const using = jobStepsSchema.parse([
+    { name: 'a', script: 'true', undo: { uses: 'back@1' } },
+    { name: 'b', uses: 'back@2', undo: { uses: 'back' } },
+  ])
+  const { steps: renewed, changed } = renewUses(using, 'back', 2)
+  expect(renewed.flatMap(usesOf)).toEqual(['back@2', 'back@2', 'back'])
+  expect(changed).toEqual(['a'])
 })
 
 describe('the shape of a job', () => {

@@ -6,7 +6,7 @@ import { PlatformError } from './errors.js'
 import type { JobSteps } from './job.schema.js'
 import { parseUse } from './script-library.js'
 import { isOwnValue, secretUseOf } from './secret-variable.js'
-import { useOf } from './step/step.js'
+import { hasText } from './step/step.js'
 import { valueFault } from './variable.js'
 import type { Values, VariableInput } from './variable.schema.js'
 
@@ -69,12 +69,19 @@ export function renewUses(
   to: number,
 ): { steps: JobSteps; changed: string[] } {
   const changed: string[] = []
-  const renewed = steps.map((step) => {
-    const uses = useOf(step)
+  const isOld = (uses: string | undefined) => {
     const use = uses === undefined ? undefined : parseUse(uses)
-    if (use?.name !== script || use.version === undefined || use.version === to) return step
+    return use?.name === script && use.version !== undefined && use.version !== to
+  }
+  const uses = `${script}@${to}`
+  const renewed = steps.map((step) => {
+    if (!hasText(step) || !(isOld(step.uses) || isOld(step.undo?.uses))) return step
     changed.push(step.name)
-    return { ...step, uses: `${script}@${to}` }
+    return {
+      ...step,
+      ...(isOld(step.uses) ? { uses } : {}),
+      ...(isOld(step.undo?.uses) ? { undo: { ...step.undo, uses } } : {}),
+    } as typeof step
   })
   return { steps: renewed, changed }
 }

@@ -1,3 +1,4 @@
+import { freezeTargets } from './frozen-targets.js'
 import type { HostId } from './id.js'
 import { compareSteps, digestText } from './launch-digest.js'
 import type { CompiledScriptStep } from './step/script-step.js'
@@ -22,7 +23,12 @@ const step = (more: Partial<CompiledScriptStep> = {}): CompiledScriptStep => ({
 })
 const hosts = ['1', '2'] as HostId[]
 const digest = (steps: CompiledStep[], hostIds: HostId[], expiresInMs = 60_000) =>
-  digestText({ plan: { irVersion: 1, name: 'p', steps }, hostIds, expiresInMs })
+  digestText({ plan: { irVersion: 1, name: 'p', steps }, targets: all(hostIds, steps), expiresInMs })
+const all = (hostIds: HostId[], steps: readonly CompiledStep[]) =>
+  freezeTargets(
+    [],
+    steps.map(() => hostIds.map((id) => ({ id, name: `web-${id}` }))),
+  )
 
 describe('the digest of a launch', () => {
   it('is the same whatever the order of fields', () => {
@@ -37,9 +43,22 @@ describe('the digest of a launch', () => {
     ['another argument', [step({ arguments: ['-f'] })], hosts],
     ['another step', [step(), step({ name: 'two' })], hosts],
     ['another host', [step()], ['1', '3'] as HostId[]],
-    ['another order', [step()], ['2', '1'] as HostId[]],
   ])('tells %s', (_what, steps, hostIds) => {
     expect(digest(steps, hostIds)).not.toBe(digest([step()], hosts))
+  })
+
+  it('tells which step goes where, however its target is written', () => {
+    const [one, two] = [
+      { id: '1' as HostId, name: 'a' },
+      { id: '2' as HostId, name: 'b' },
+    ]
+    const text = (target: string, lists: { id: HostId; name: string }[][]) => {
+      const plan = { irVersion: 1, name: 'p', steps: [step({ target }), step()] }
+      return digestText({ plan, targets: freezeTargets([], lists), expiresInMs: 1 })
+    }
+    const first = text('name:a', [[one], [one, two]])
+    expect(text('id:1', [[one], [one, two]])).toBe(first)
+    expect(text('name:a', [[one, two], [one]])).not.toBe(first)
   })
 
   it('tells another life of the orders', () => {

@@ -1,21 +1,35 @@
 /** The digest of a launch: what somebody looked at in a preview, and may demand of the launch that follows it. */
-import type { HostId } from './id.js'
+import { type FrozenTargets, listsOf } from './frozen-targets.js'
 import type { CompiledPlan } from './plan.js'
 import type { CompiledStep } from './step/step.js'
 import { sortKeys } from './sort-keys.js'
 
 /**
- * What is hashed: the compiled steps (with the hashes of their scripts) and how plans are nested, the values of variables, the frozen hosts in their order, and how long orders
- * are good. Nothing else is in it, so that a new name, a comment in a job or another way to write the target changes no digest.
+ * What is hashed: the compiled steps (with the hashes of their scripts) and how plans are nested, the values of variables, the frozen hosts of the run
+ * and of each step in their order, and how long orders are good. Nothing else is in it, so that a new name, a comment in a job or another way to write a
+ * target changes no digest.
  */
 export function digestText(launch: {
   plan: CompiledPlan
-  hostIds: readonly HostId[]
+  targets: FrozenTargets
   expiresInMs: number
 }): string {
-  const { plan, hostIds, expiresInMs } = launch
-  const { irVersion, steps, variables = [], nested } = plan
-  return JSON.stringify(sortKeys({ irVersion, steps, variables, nested, hostIds, expiresInMs }))
+  const { plan, targets, expiresInMs } = launch
+  const { irVersion, variables = [], nested } = plan
+  const steps = plan.steps.map((step) => ({ ...step, target: undefined }))
+  const hostIds = targets.hosts.map((host) => host.id)
+  return JSON.stringify(
+    sortKeys({
+      irVersion,
+      steps,
+      nested,
+      variables: variables.filter(({ type }) => type !== 'hostList'),
+      hostIds,
+      lists: listsOf(targets),
+      imported: targets.lists,
+      expiresInMs,
+    }),
+  )
 }
 
 /** How a step differs from the one of the same name in an earlier plan. */

@@ -37,7 +37,13 @@ export interface NestedPlan {
 
 /** Of a compiled plan, what says how plans are nested in it. */
 export interface Nesting {
-  steps: readonly { name: string; within?: number; when?: string | undefined; onFailure?: OnFailure }[]
+  steps: readonly {
+    name: string
+    within?: number
+    when?: string | undefined
+    onFailure?: OnFailure
+    undoes?: number | undefined
+  }[]
   nested?: readonly NestedPlan[]
 }
 
@@ -59,6 +65,12 @@ export function around({ nested = [] }: Pick<Nesting, 'nested'>, within: number 
   return visit ? [visit, ...around({ nested }, visit.within)] : []
 }
 
+/** Those that say something of how a run goes through a step. What takes it back is asked for by an operator, who ended all of them. */
+function visitsOf(plan: Nesting, position: number): NestedPlan[] {
+  const { within, undoes } = plan.steps[position] ?? {}
+  return undoes === undefined ? around(plan, within) : []
+}
+
 /** A condition and where it is asked: which names it knows, and what has been when its turn comes. */
 export interface PlacedCondition {
   text: string
@@ -70,7 +82,7 @@ export interface PlacedCondition {
 export function conditionsOf(plan: Nesting, position: number): PlacedCondition[] {
   const step = plan.steps[position]
   if (!step) return []
-  const outer = around(plan, step.within).map(({ when, within, first }) => ({
+  const outer = visitsOf(plan, position).map(({ when, within, first }) => ({
     text: when,
     within,
     before: first,
@@ -91,7 +103,7 @@ const ownOnFailure = ({ steps }: Nesting, position: number): OnFailure => steps[
 /** The visit that is left where a step fails: the innermost that ignores failures, unless the step itself does. */
 export function leftOnFailure(plan: Nesting, position: number): NestedPlan | undefined {
   if (ownOnFailure(plan, position) === 'ignore') return undefined
-  return around(plan, plan.steps[position]?.within).find(({ onFailure }) => onFailure === 'ignore')
+  return visitsOf(plan, position).find(({ onFailure }) => onFailure === 'ignore')
 }
 
 /** Of steps that are ignored because an operator said so: the plan that they are in goes on. */
@@ -113,7 +125,7 @@ export function isLeft(
 /** Whether a step may be left out when its turn comes, by a condition or because the plan that it is in was left. */
 export const isConditional = (plan: Nesting, position: number): boolean =>
   conditionsOf(plan, position).length > 0 ||
-  around(plan, plan.steps[position]?.within).some(({ onFailure }) => onFailure === 'ignore')
+  visitsOf(plan, position).some(({ onFailure }) => onFailure === 'ignore')
 
 type Ran = Pick<Outcome, 'state' | 'hosts' | 'counts'>
 

@@ -13,6 +13,7 @@ import { stepStates, type StepState } from './step-execution.js'
 const view = (more: Partial<OperationView>): OperationView => ({
   execution: 'running',
   cancelRequested: false,
+  undoing: false,
   steps: ['running', 'pending'],
   ...more,
 })

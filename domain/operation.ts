@@ -2,8 +2,18 @@
 import { type ExecutionState, isFinalExecutionState } from './execution.js'
 import { type HostState, retriedStates } from './host-result.js'
 import type { StepState } from './step-execution.js'
+import { inPlay, isUndoing } from './undo.js'
 
-export const operationKinds = ['cancel', 'pause', 'resume', 'retry', 'skip', 'ignore', 'next'] as const
+export const operationKinds = [
+  'cancel',
+  'pause',
+  'resume',
+  'retry',
+  'skip',
+  'ignore',
+  'next',
+  'undo',
+] as const
 export type OperationKind = (typeof operationKinds)[number]
 
 export const seenRuns = ['open', 'ended'] as const
@@ -21,7 +31,7 @@ export interface OperationArgs {
   all?: boolean | undefined
   /** retry, resume: sha256 (hex) of the text that the new attempts run instead of the step's. */
   scriptSha256?: string | undefined
-  /** retry: take hosts with an unknown outcome too; their script may have run. */
+  /** retry: take hosts with an unknown outcome too; their script may have run. undo: undo them too, or (false) leave them out. */
   includeUnknown?: boolean | undefined
   /** With includeUnknown: how many they were when the operator looked. */
   unknownHosts?: number | undefined
@@ -63,7 +73,23 @@ export function retriedBy(args: OperationArgs): HostState[] {
 export interface OperationView {
   execution: ExecutionState
   cancelRequested: boolean
+  /** Of a run that is undone, those in play: what it did is past. */
   steps: readonly StepState[]
+  /** Whether it is being undone, or was. */
+  undoing: boolean
+}
+
+/** What an operation is judged by, as the rows say it. */
+export function viewOf(
+  execution: { state: ExecutionState; cancelRequestedAt: Date | null },
+  steps: readonly { state: StepState; undoes?: number | null }[],
+): OperationView {
+  return {
+    execution: execution.state,
+    cancelRequested: execution.cancelRequestedAt !== null,
+    steps: inPlay(steps).map((step) => step.state),
+    undoing: isUndoing(steps),
+  }
 }
 
 /** `live` goes to the running workflow, `continue` is done to the rows of a run that has ended. */
@@ -124,6 +150,7 @@ const allowed: Record<Deed, Rule> = {
     from: { ...openOnly, cancelled: 'continue' },
     step: { live: ['running', 'waiting', 'paused'], continue: ['cancelled'] },
   },
+  undo: { from: { succeeded: 'continue', failed: 'continue', cancelled: 'continue' } },
 }
 
 /** Decides an operation's way; the same rule answers the API and the workflow's validators. */
@@ -142,7 +169,9 @@ export function routeOperation(
   }
   const deed: Deed = kind === 'skip' && hostsIn(args) ? 'skip hosts' : kind
   const way = allowed[deed].from[stage]
-  if (way === undefined) return refuse(stageFault(deed, stage, view.execution))
+  if (way === undefined) return refuse(stageFault(deed, stage, view))
+  if (kind === 'retry' && args.all && view.undoing)
+    return refuse('a host is undone once: only those that failed are undone again')
   if (kind === 'pause' && stage === 'paused' && !args.hard)
     return refuse('the run is already paused: resume it, or pause it hard to stop what runs')
   const fault = stepFault({ deed, way, args, view })
@@ -157,9 +186,11 @@ function stageOf({ execution, cancelRequested }: OperationView): Stage {
   return execution === 'paused' ? 'paused' : 'open'
 }
 
-function stageFault(deed: Deed, stage: Stage, execution: ExecutionState): string {
+function stageFault(deed: Deed, stage: Stage, { execution, undoing }: OperationView): string {
   if (stage === 'cancelling')
-    return 'the run is being cancelled: when it has ended, resume, retry or next take it up again'
+    return 'the run is being cancelled: when it has ended, resume, retry or next take it up again, and undo takes it back'
+  if (deed === 'undo' && undoing) return 'the run is being undone already'
+  if (deed === 'undo') return 'the run goes on: cancel it first, and undo it when it has ended'
   if (deed === 'cancel' || deed === 'pause') return `the run has already ended (${execution})`
   if (deed === 'resume') return `the run is not paused (${execution})`
   if (deed === 'next' && stage === 'failed')
@@ -210,6 +241,7 @@ function unnamedFault(
       return 'say which step'
     case 'cancel':
     case 'pause':
+    case 'undo':
       return undefined
   }
 }
@@ -239,6 +271,7 @@ function insteadOf(deed: Deed, state: StepState, way: Way): string {
       return isOver && way === 'live' ? 'the run has gone on' : ''
     case 'cancel':
     case 'pause':
+    case 'undo':
       return ''
   }
 }

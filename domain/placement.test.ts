@@ -4,6 +4,7 @@ import {
   placeHost,
   type PlacedHost,
   type PlacementRules,
+  rebootRules,
 } from './placement.js'
 
 const rules: PlacementRules = { cancelled: false, expired: false, lostAfterMs: LOST_AFTER_MS }
@@ -112,5 +113,22 @@ describe('the placement of a host', () => {
               )
               if (placed.do === 'end') expect(placed).toMatchObject({ state: 'unknown', started: 'maybe' })
             }
+  })
+})
+
+describe('a host that restarts', () => {
+  it('is waited for as long as its step says, and no longer than others once nobody wants it', () => {
+    expect(rebootRules({ awayMs: null, isWanted: true }, 300)).toEqual({ lostAfterMs: 300 })
+    expect(rebootRules({ awayMs: 900, isWanted: true }, 300)).toEqual({
+      lostAfterMs: 900,
+      lost: 'reboot_overdue',
+    })
+    expect(rebootRules({ awayMs: 900, isWanted: false }, 300)).toMatchObject({ lostAfterMs: 300 })
+    expect(rebootRules({ awayMs: 100, isWanted: false }, 300)).toMatchObject({ lostAfterMs: 100 })
+    const rebooting = { ...host, ...away, state: 'running' as const, awayMs: 500 }
+    const placed = (awayMs: number) =>
+      placeHost(rebooting, { ...rules, ...rebootRules({ awayMs, isWanted: true }, 300) })
+    expect(placed(900)).toEqual({ do: 'wait' })
+    expect(placed(500)).toMatchObject({ do: 'end', state: 'unknown', reason: 'reboot_overdue' })
   })
 })

@@ -30,6 +30,8 @@ export interface PlacementRules {
   cancelled: boolean
   expired: boolean
   lostAfterMs: number
+  /** Why a host is given up that was away so long; left out: it is lost. */
+  lost?: ErrorCode
   /** An operator has ended the step, and its run is to go on. */
   ending?: boolean
 }
@@ -73,7 +75,16 @@ function placeSent(host: PlacedHost, rules: PlacementRules): Placement {
   if (host.journalId !== null && host.hostJournalId !== host.journalId) return unknown('journal_lost')
   if (host.gateway) return { do: 'dispatch', gateway: host.gateway }
   const lostAfterMs = rules.ending ? Math.min(rules.lostAfterMs, LEFT_AFTER_MS) : rules.lostAfterMs
-  return host.awayMs >= lostAfterMs ? unknown('agent_lost') : { do: 'wait' }
+  return host.awayMs >= lostAfterMs ? unknown(rules.lost ?? 'agent_lost') : { do: 'wait' }
+}
+
+/** How a host that restarts is waited for: for the time of its step, unless nobody wants that any more. */
+export function rebootRules(
+  { awayMs, isWanted }: { awayMs: number | null; isWanted: boolean },
+  lostAfterMs: number,
+): Pick<PlacementRules, 'lostAfterMs' | 'lost'> {
+  if (awayMs === null) return { lostAfterMs }
+  return { lostAfterMs: isWanted ? awayMs : Math.min(awayMs, lostAfterMs), lost: 'reboot_overdue' }
 }
 
 function quarantineCode(host: PlacedHost): ErrorCode {

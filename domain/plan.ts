@@ -7,7 +7,7 @@ import type { NestedPlan } from './nested-plan.js'
 import type { PlanInput } from './plan.schema.js'
 import type { FrozenSecret } from './secret.js'
 import type { Sha256, UsedScript } from './step/script-step.js'
-import { type CompiledStep, hostStepOf } from './step/step.js'
+import { type CompiledStep, hostStepOf, importsOf, undoesOf } from './step/step.js'
 import { type CompiledVariable, compileVariables } from './variable.js'
 import { freezeSettled, isGiven, replaceGiven, settleSecrets } from './secret-variable.js'
 import type { Values } from './variable.schema.js'
@@ -15,13 +15,12 @@ import type { Values } from './variable.schema.js'
 /**
  * Version of the meaning of a compiled plan; the interpreter keeps every one that may still run.
  * 2: steps may have `retry` and `when`, and may be waits.
- * 3: there may be variables, steps may be SQL, and they may have `secrets`. An older worker would run them without: it is given
- * no such plan, and takes all others.
- * 4: steps may be of nested plans.
+ * 3: there may be variables, steps may be SQL, and they may have `secrets`.
+ * 4: there may be steps that take others back, which no run goes through by itself, and such that restart hosts; steps may have
+ * targets of their own and imports, and be of nested plans; variables may be host lists.
+ * An older worker would run a plan without what it does not know: it is given no such plan, and takes all others.
  */
 export const IR_VERSION = 4
-const WITH_VARIABLES = 3
-const OF_BEFORE = 2
 
 /** Largest compiled plan, in characters of JSON: Temporal warns at 512 KiB, and one workflow task must stay under 4 MiB. */
 const PLAN_MAX_CHARACTERS = 200_000
@@ -35,6 +34,7 @@ export interface CompiledPlan {
   variables?: CompiledVariable[]
   /** Secret variables that have a value, by their names; every script step that is of no nested plan has them among its own. */
   secrets?: Record<string, FrozenSecret>
+  /** Those of the run in their order, then what takes them back, newest first. */
   steps: CompiledStep[]
   /** Visits of plans that are nested; left out where there are none. */
   nested?: NestedPlan[]
@@ -55,6 +55,8 @@ export interface Found {
   secrets: ReadonlyMap<string, FrozenSecret>
   dbAccounts: ReadonlyMap<string, DbAccount>
   nested: ReadonlyMap<string, NestablePlan>
+  /** Texts of the library that import something, by their hashes. */
+  importing: ReadonlyMap<string, string>
 }
 
 export interface PlanSources extends Partial<Found> {
@@ -81,6 +83,7 @@ export function compilePlan(
     secrets = new Map(),
     dbAccounts = new Map(),
     nested: plans = new Map(),
+    importing = new Map(),
   }: PlanSources,
   values: LaunchValues = {},
 ): Compilation {
@@ -92,16 +95,15 @@ export function compilePlan(
   const settled = settleSecrets(named, heard, isLaunch)
   const given = new Map([...settled].filter((entry): entry is [string, string] => isGiven(entry[1])))
   const shared = freezeSettled(settled, secrets)
-  const sources = { sha256, used, secrets, dbAccounts, texts: scripts }
+  const sources = { sha256, used, secrets, dbAccounts, importing, texts: scripts }
   const { steps, nested, ...inner } = inlinePlans(
     input.steps,
     { job: ofJob, variables: own, shared, named },
     { nested: plans, sources, isLaunch },
   )
   const variables = [...own, ...inner.variables]
-  const isNew = variables.length > 0 || steps.some(isOfNow)
   const plan = {
-    irVersion: nested.length ? IR_VERSION : isNew ? WITH_VARIABLES : OF_BEFORE,
+    irVersion: nested.length ? IR_VERSION : neededVersion(steps, variables),
     name,
     ...(job ? { job } : {}),
     ...(variables.length ? { variables } : {}),
@@ -131,4 +133,14 @@ export function withKept(plan: CompiledPlan, kept: ReadonlyMap<string, FrozenSec
   })
 }
 
-const isOfNow = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
+/** The oldest version that knows all that a plan has. */
+function neededVersion(steps: readonly CompiledStep[], variables: readonly CompiledVariable[]): number {
+  const isOfFour = (step: CompiledStep) =>
+    step.type === 'reboot' ||
+    undoesOf(step) !== undefined ||
+    hostStepOf(step)?.target !== undefined ||
+    importsOf(step).length > 0
+  if (steps.some(isOfFour) || variables.some(({ type }) => type === 'hostList')) return 4
+  const isOfThree = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
+  return variables.length || steps.some(isOfThree) ? 3 : 2
+}

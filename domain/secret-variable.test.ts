@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { PlatformError } from './errors.js'
+import { freezeTargets } from './frozen-targets.js'
 import { syncValues } from './job.js'
 import { digestText } from './launch-digest.js'
 import { compilePlan, type LaunchValues, withKept } from './plan.js'
@@ -166,7 +167,11 @@ describe('a plan with a secret variable', () => {
 
   it('has another digest with another version, and the same whatever came with the launch', () => {
     const digest = (values?: LaunchValues) =>
-      digestText({ plan: compile({ variables }, values).plan, hostIds: [], expiresInMs: 1 })
+      digestText({
+        plan: compile({ variables }, values).plan,
+        targets: freezeTargets([], []),
+        expiresInMs: 1,
+      })
     expect(digest({ launch: { PASSWORD: 'a' } })).toBe(digest({ launch: { PASSWORD: 'b' } }))
     expect(digest({ launch: { PASSWORD: 'a' } })).not.toBe(digest({ launch: {} }))
     expect(digest({ own: { PASSWORD: { secret: own } } })).not.toBe(digest({ launch: {} }))

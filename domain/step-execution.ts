@@ -24,6 +24,9 @@ export type StepState = (typeof stepStates)[number]
 /** Reason of what an operator's `next` ended. */
 export const STEP_ENDED = 'step_ended'
 
+/** Reason of a step that was to go to hosts of earlier ones, where there was none. */
+export const TARGET_EMPTY = 'target_empty'
+
 export type OnFailure = 'stop' | 'ignore'
 
 const finals: readonly StepState[] = ['succeeded', 'failed', 'cancelled', 'skipped', 'ignored']

@@ -6,8 +6,9 @@ describe('a target', () => {
     ['name:web-[1-2],db', [{ kind: 'names', names: ['web-1', 'web-2', 'db'] }]],
     ['id:7,12', [{ kind: 'ids', ids: ['7', '12'] }]],
     ['group:front-end', [{ kind: 'group', group: 'front-end' }]],
-    ['run:812', [{ kind: 'run', executionId: '812', states: undefined }]],
-    ['run:r-812:unknown', [{ kind: 'run', executionId: '812', states: ['unknown'] }]],
+    ['run:812', [{ kind: 'run', executionId: '812', step: undefined, states: undefined }]],
+    ['run:812/2', [{ kind: 'run', executionId: '812', step: 1, states: undefined }]],
+    ['run:r-812/10:unknown', [{ kind: 'run', executionId: '812', step: 9, states: ['unknown'] }]],
     ['env=', [{ kind: 'labels', requirements: [{ key: 'env', op: 'in', values: [''] }] }]],
     ['env=prod', [{ kind: 'labels', requirements: [{ key: 'env', op: 'in', values: ['prod'] }] }]],
     [
@@ -38,7 +39,12 @@ describe('a target', () => {
 
   it('leaves hosts with an unknown outcome out of run:…:failed', () => {
     expect(parseTarget('run:1:failed')).toEqual([
-      { kind: 'run', executionId: '1', states: ['failed', 'timed_out', 'cancelled', 'rejected', 'offline'] },
+      {
+        kind: 'run',
+        executionId: '1',
+        step: undefined,
+        states: ['failed', 'timed_out', 'cancelled', 'rejected', 'offline'],
+      },
     ])
   })
 
@@ -54,6 +60,9 @@ describe('a target', () => {
     'run:x',
     'run:1:broken',
     'run:1:failed:more',
+    'run:1/0',
+    'run:1/2/3',
+    'run:1/x:failed',
     'env==prod=x',
     'role in ()',
     'role in (a',

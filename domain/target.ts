@@ -18,7 +18,7 @@ export type TargetTerm =
   | { kind: 'names'; names: string[] }
   | { kind: 'ids'; ids: string[] }
   | { kind: 'group'; group: string }
-  | { kind: 'run'; executionId: string; states: HostState[] | undefined }
+  | { kind: 'run'; executionId: string; step: number | undefined; states: HostState[] | undefined }
   | { kind: 'labels'; requirements: Requirement[] }
 
 export class TargetFault extends Error {
@@ -76,16 +76,28 @@ function ids(text: string): string[] {
 }
 
 function parseRun(text: string): TargetTerm {
-  const [id = '', state, ...more] = text.split(':')
+  const [place = '', state, ...more] = text.split(':')
+  const [id = '', number, ...deeper] = place.split('/')
   const executionId = id.startsWith('r-') ? id.slice(2) : id
-  if (!isId(executionId) || more.length)
-    throw new TargetFault(`"run:${text.slice(0, 60)}" should read run:812 or run:812:failed`)
-  if (state === undefined) return { kind: 'run', executionId, states: undefined }
-  if (state === 'failed') return { kind: 'run', executionId, states: [...retriedStates] }
-  if (!(hostStates as readonly string[]).includes(state)) {
-    throw new TargetFault(`run:${id}: "${state}" is not a state; one of failed, ${hostStates.join(', ')}`)
+  const isStep = number === undefined || /^[1-9]\d{0,3}$/.test(number)
+  if (!isId(executionId) || !isStep || more.length || deeper.length)
+    throw new TargetFault(
+      `"run:${text.slice(0, 60)}" should read run:812, run:812:failed or run:812/2:failed`,
+    )
+  const step = number === undefined ? undefined : Number(number) - 1
+  return {
+    kind: 'run',
+    executionId,
+    step,
+    states: state === undefined ? undefined : statesOf(state, `run:${place}`),
   }
-  return { kind: 'run', executionId, states: [state as HostState] }
+}
+
+/** @throws TargetFault */
+function statesOf(word: string, where: string): HostState[] {
+  if (word === 'failed') return [...retriedStates]
+  if ((hostStates as readonly string[]).includes(word)) return [word as HostState]
+  throw new TargetFault(`${where}: "${word}" is not a state; one of failed, ${hostStates.join(', ')}`)
 }
 
 const KEY = '(?:fact\\.)?[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?'

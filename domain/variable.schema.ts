@@ -23,10 +23,10 @@ export const valueSchema = z.union([
 ])
 
 export const variableTypeField = z
-  .enum(['string', 'list', 'map', 'perHost', 'secret'])
+  .enum(['string', 'list', 'map', 'perHost', 'hostList', 'secret'])
   .default('string')
   .describe(
-    '`perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.',
+    '`perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.',
   )
 
 const variableFields = z.strictObject({

@@ -1,11 +1,12 @@
 /** Variables of a run: their values at the launch, and what of them stands in a step's own fields. */
 import { PlatformError } from './errors.js'
 import type { Value, Values, VariableInput } from './variable.schema.js'
+import { parseTarget, TargetFault } from './target.js'
 import { utf8Length } from './text.js'
 import { VALUE_MAX_BYTES } from './variable-name.js'
 
-/** Of those whose values scripts are given as data; of secrets: secret-variable.ts. */
-export type VariableType = 'string' | 'list' | 'map' | 'perHost'
+/** Of those whose values scripts are given as data, or that name hosts; of secrets: secret-variable.ts. */
+export type VariableType = 'string' | 'list' | 'map' | 'perHost' | 'hostList'
 
 const isPlain = (variable: VariableInput): variable is VariableInput & { type: VariableType } =>
   variable.type !== 'secret'
@@ -30,17 +31,32 @@ export function itemsOf(value: Value): string[] {
 export const isEmpty = (value: Value) =>
   typeof value === 'string' ? value === '' : itemsOf(value).length === 0
 
-const empty: Record<VariableType, Value> = { string: '', perHost: '', list: [], map: {} }
+const empty: Record<VariableType, Value> = { string: '', perHost: '', hostList: '', list: [], map: {} }
+
+/** Whether conditions may ask for it: a value of each host's own is none for all, and hosts are named, not compared. */
+export const hasOneValue = ({ type }: { type: VariableType }): boolean =>
+  type !== 'perHost' && type !== 'hostList'
 
 /** What is wrong with a value for a variable, in words; undefined if nothing is. */
 export function valueFault(type: VariableType, value: Value): string | undefined {
   const is = typeof value === 'string' ? 'string' : Array.isArray(value) ? 'list' : 'map'
-  const wanted = type === 'perHost' ? 'string' : type
+  const wanted = type === 'list' || type === 'map' ? type : 'string'
   if (is !== wanted) return `is a ${is}, where a ${wanted} is asked`
   const bytes = itemsOf(value).reduce((sum, item) => sum + utf8Length(item) + 1, 0)
   if (bytes > VALUE_MAX_BYTES) return `has ${bytes} bytes, at most ${VALUE_MAX_BYTES} are taken`
   if (is === 'map' && Object.hasOwn(value as object, '')) return 'has an empty key, which bash does not know'
-  return undefined
+  return type === 'hostList' ? hostListFault(value as string) : undefined
+}
+
+/** An empty one names no host: a step that is to run there refuses the launch. */
+function hostListFault(value: string): string | undefined {
+  try {
+    if (value !== '') parseTarget(value)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof TargetFault)) throw error
+    return `is no target: ${error.message}`
+  }
 }
 
 /**
@@ -64,6 +80,11 @@ export function compileVariables(
     const compiled = given.find((values) => Object.hasOwn(values, name))?.[name] ?? value ?? empty[type]
     const fault = valueFault(type, compiled)
     if (fault) throw new PlatformError('plan_invalid', `the value of ${name} ${fault}`)
+    if (type === 'hostList' && changeable)
+      throw new PlatformError(
+        'plan_invalid',
+        `${name} is a host list: a launch may change it, scripts cannot`,
+      )
     if (isLaunch && required && isEmpty(compiled))
       throw new PlatformError('variable_required', `${name} needs a value: give one with --set ${name}=…`)
     return { name, type, value: compiled, changeable: changeable || type === 'perHost', onDisagreement }
@@ -101,6 +122,7 @@ const whyNoText: Record<VariableInput['type'], string> = {
   list: NO_STRING,
   map: NO_STRING,
   perHost: NO_STRING,
+  hostList: NO_STRING,
   secret: 'is a secret, which everybody on the host could read there: let the script read its file',
 }
 

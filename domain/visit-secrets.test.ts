@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { PlatformError } from './errors.js'
+import { freezeTargets } from './frozen-targets.js'
 import type { NestablePlan } from './inline-plans.js'
 import { jobStepsSchema } from './job.schema.js'
 import { digestText } from './launch-digest.js'
@@ -151,7 +152,7 @@ describe('a secret variable of a nested plan', () => {
     const nested = { 'base/p@1': nestable([secret('PW')]) }
     const digest = (more: object, launch: Values = {}) => {
       const compiled = compile({ steps: [brings(more)], variables: [secret('S')] }, nested, { launch })
-      return digestText({ plan: compiled.plan, hostIds: [], expiresInMs: 1 })
+      return digestText({ plan: compiled.plan, targets: freezeTargets([], []), expiresInMs: 1 })
     }
     const follows = { follows: { PW: 'S' } }
     expect(digest(follows, { S: 'a' })).toBe(digest(follows, { S: 'b' }))
@@ -169,5 +170,23 @@ describe('a secret variable of a nested plan', () => {
     expect(uses({ follows: { PW: 'S' } })).toEqual([])
     const [step] = jobStepsSchema.parse([brings({ values: { PW: { secret: 'db@2' }, A: 'x' } })])
     expect(usesGiven(step!)).toEqual(['db@2'])
+  })
+
+  it('is given to what takes the steps of its plan back, too', () => {
+    const nested = {
+      'base/p@1': nestable([secret('PW', { value: { secret: 'db' } })], {}, [
+        script('one', { undo: { script: 'true' } }),
+      ]),
+    }
+    const steps = [
+      script('first', { undo: { script: 'true' } }),
+      brings({ values: { PW: { secret: 'db@2' } } }),
+    ]
+    expect(given(compile({ steps, variables: [secret('S')] }, nested, { launch: { S: 'x' } }))).toEqual({
+      first: [`S=${UNCHANGED}`],
+      'in/one': ['PW=db@2'],
+      'in/undo of one': ['PW=db@2'],
+      'undo of first': [`S=${UNCHANGED}`],
+    })
   })
 })

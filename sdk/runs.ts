@@ -19,6 +19,7 @@ import type {
   OutputGroups,
   RunVariable,
   StepScript,
+  UndoPreview,
   Verdict,
 } from './vocabulary.js'
 
@@ -122,10 +123,18 @@ export class RunCalls extends SearchCalls {
     )
   }
 
-  /** A launch that does the same again: edit it, or not, and give it to `launch`. */
-  launchAgain(executionId: string): Promise<LaunchAgain> {
+  /** What an undo would begin now, and on which hosts; nothing is started. */
+  previewUndo(executionId: string): Promise<UndoPreview> {
+    return dataOf(this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/undo', this.at(executionId)))
+  }
+
+  /** A launch that does the same again: edit it, or not, and give it to `launch`. @param of sameHosts: on exactly the hosts that it had */
+  launchAgain(executionId: string, of: { sameHosts?: boolean } = {}): Promise<LaunchAgain> {
+    const query = of.sameHosts ? { sameHosts: 'true' as const } : {}
     return dataOf(
-      this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/launch', this.at(executionId)),
+      this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/launch', {
+        params: { path: { scope: this.scope, executionId }, query },
+      }),
     )
   }
 

@@ -22,6 +22,7 @@ export type Grouping = NonNullable<OutputGroup['identical']>
 export type LaunchPreview = Schemas['LaunchPreview']
 export type LaunchAgain = Schemas['LaunchAgain']
 export type StepScript = Schemas['StepScript']
+export type UndoPreview = Schemas['UndoPreview']
 export type ComparedGroup = Schemas['StepComparison']['groups'][number]
 export type SearchHits = Schemas['SearchHits']
 export type SearchHit = Schemas['SearchHit']

@@ -3,6 +3,7 @@ import { workflowInfo } from '@temporalio/workflow'
 import { type HostCounts, summarize } from '../domain/host-result.js'
 import type { OperationView } from '../domain/operation.js'
 import type { StepState } from '../domain/step-execution.js'
+import { inPlay, isUndoing } from '../domain/undo.js'
 import type { Advance, ClaimedStep, OperationOutcome } from '../activities/contract.js'
 import { hostsText } from './activities.js'
 
@@ -41,7 +42,8 @@ export class RunState {
     return {
       execution: this.cancelRequested ? 'cancelling' : this.paused ? 'paused' : 'running',
       cancelRequested: this.cancelRequested,
-      steps: this.stepStates,
+      steps: inPlay(this.steps).map((step) => step.state),
+      undoing: isUndoing(this.steps),
     }
   }
 
@@ -84,10 +86,10 @@ export class RunState {
   /** Markdown for the Temporal UI: what runs, on what, since when, and why it waits. */
   describe(since: Date): string {
     const rows = this.steps.map((step, index) => {
-      const { ok, bad, open } = summarize(this.counts.get(index) ?? { pending: step.hosts })
-      return `| ${index + 1} | ${step.name} | ${step.state} | ${step.hosts} | ${ok} | ${bad} | ${open} |`
+      const { total, ok, bad, open } = summarize(this.counts.get(index) ?? { pending: step.hosts })
+      return `| ${index + 1} | ${step.name} | ${step.state} | ${total} | ${ok} | ${bad} | ${open} |`
     })
-    const state = this.waiting ?? this.view.execution
+    const state = this.waiting ?? (isUndoing(this.steps) ? 'being undone' : this.view.execution)
     return [
       `**${state}** · ${this.hosts} hosts · by ${this.actor} · since ${since.toISOString()}`,
       '',

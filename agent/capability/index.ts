@@ -8,6 +8,7 @@ type TaskCase = NonNullable<TaskSpec['task']>['$case']
 const capabilities: { [T in TaskCase]: string[] } = {
   script: ['script'],
   scriptWithMore: ['variables', 'secrets'],
+  reboot: ['reboot'],
 }
 
 /** Names for the hello. @param hasSqlRunner whether the agent's bundle brings one: SQL is a script that needs it */

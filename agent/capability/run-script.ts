@@ -33,6 +33,8 @@ export interface ScriptHost {
   searchPath: string
   /** The agent's own file: the SQL runner is packed behind its code. */
   program: string
+  /** Whether the script is to restart this host, which its policy may forbid. */
+  isReboot: boolean
 }
 
 /** How a script will run here; made anew after a restart, because the host may have changed. */
@@ -63,7 +65,7 @@ export async function planScript(task: ScriptTask, host: ScriptHost): Promise<Sc
   const account = task.account === '' || task.account === own.name ? own : await findAccount(task.account)
   if (!account) return refuse('account_unknown', `there is no account "${task.account}" on this host`)
   const directory = await findWorkingDirectory(task, account)
-  const forbidden = checkPolicy(host.policy, { task, account, directory: directory ?? task.workingDirectory })
+  const forbidden = checkPolicy(host, { task, account, directory: directory ?? task.workingDirectory })
   if (forbidden) return forbidden
   if (directory === undefined) {
     return refuse('working_directory_missing', `"${task.workingDirectory}" is not a directory on this host`)
@@ -89,7 +91,7 @@ function findInterpreter(language: Language, host: ScriptHost): string[] | Refus
 }
 
 function checkPolicy(
-  state: PolicyState,
+  { policy: state, isReboot }: ScriptHost,
   seen: { task: ScriptTask; account: Account; directory: string },
 ): Refusal | undefined {
   if (!state.readable) {
@@ -99,7 +101,7 @@ function checkPolicy(
     )
   }
   const reason = policyRefusal(state.policy, {
-    capability: seen.task.language === SQL.name ? SQL.name : 'script',
+    capability: isReboot ? 'reboot' : seen.task.language === SQL.name ? SQL.name : 'script',
     language: seen.task.language,
     account: seen.account.name,
     uid: seen.account.uid,

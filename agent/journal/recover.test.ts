@@ -5,6 +5,7 @@ const nothing: Evidence = {
   hasResult: false,
   hasExit: false,
   sameBoot: true,
+  isReboot: false,
   claimed: false,
   wrapperKnown: false,
   wrapperRuns: false,
@@ -54,6 +55,32 @@ describe('what a restarted agent does', () => {
       'after a reboot a pid that is in use again is not believed',
       { ...known, sameBoot: false, wrapperRuns: true, scriptSeen: true, scriptRuns: true },
       { action: 'interrupted', reason: 'rebooted', started: 'yes' },
+    ],
+    ['a reboot that nobody has claimed is ordered', { isReboot: true }, { action: 'claim' }],
+    [
+      'a reboot that may have been ordered is waited for, whatever its command left',
+      { ...known, isReboot: true },
+      { action: 'adopt' },
+    ],
+    [
+      'a reboot whose command has ended is waited for',
+      { ...known, isReboot: true, hasExit: true },
+      { action: 'adopt' },
+    ],
+    [
+      'a reboot is over under another boot id, whatever its command left',
+      { ...known, isReboot: true, hasExit: true, sameBoot: false },
+      { action: 'rebooted' },
+    ],
+    [
+      'a reboot is over under another boot id, although it was not ordered yet',
+      { isReboot: true, sameBoot: false },
+      { action: 'rebooted' },
+    ],
+    [
+      'the verdict on a reboot stands',
+      { ...known, isReboot: true, hasResult: true, sameBoot: false },
+      { action: 'done' },
     ],
   ])('%s', (_name, seen, recovery) => {
     expect(decideRecovery({ ...nothing, ...seen })).toEqual(recovery)

@@ -5,6 +5,8 @@ export interface Evidence {
   hasResult: boolean
   hasExit: boolean
   sameBoot: boolean
+  /** The task is to restart the host. */
+  isReboot: boolean
   claimed: boolean
   /** The wrapper wrote who it is. */
   wrapperKnown: boolean
@@ -26,10 +28,15 @@ export type Recovery =
   | { action: 'claim' }
   /** Claimed a moment ago, perhaps: look for its marker before giving up. */
   | { action: 'search' }
+  /** The host was to be restarted, and was. */
+  | { action: 'rebooted' }
   | { action: 'interrupted'; reason: 'interrupted' | 'rebooted'; started: 'yes' | 'maybe' }
 
 export function decideRecovery(seen: Evidence): Recovery {
   if (seen.hasResult) return { action: 'done' }
+  if (seen.isReboot && !seen.sameBoot) return { action: 'rebooted' }
+  // Its command may have been given, and must not be given again: what comes of it is waited for.
+  if (seen.isReboot && (seen.claimed || seen.hasExit)) return { action: 'adopt' }
   if (seen.hasExit) return { action: 'conclude' }
   const started = seen.scriptSeen ? 'yes' : 'maybe'
   // After a reboot the disk may have lost the claim of a script that ran: never start it.

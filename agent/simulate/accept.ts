@@ -22,6 +22,7 @@ export async function acceptOrder(
   if (wrong) return wrong
   const task = decodeSpec(dispatch.spec)?.task
   if (!task) return refuse('capability_missing', 'this agent does not know that kind of task; upgrade it')
+  if (task.$case === 'reboot') return refuse('capability_missing', 'a simulated host has nothing to restart')
   // Nothing is run, so nothing is opened; but an order without its secrets is none here either.
   const unsealed = checkSealed(dispatch, order, task)
   if (unsealed) return unsealed

@@ -47,7 +47,11 @@ export async function acceptDispatch(
   }
   const task = decodeSpec(dispatch.spec)?.task
   if (!task) return refuse('capability_missing', 'this agent does not know that kind of task; upgrade it')
-  const plan = await planScript(task.value, { ...host, policy: host.policy() })
+  const plan = await planScript(task.value, {
+    ...host,
+    policy: host.policy(),
+    isReboot: task.$case === 'reboot',
+  })
   if (isRefusal(plan)) return plan
   const secrets = openSealed(dispatch, order, task, host.keys)
   if (secrets && isRefusal(secrets)) return secrets

@@ -23,6 +23,8 @@ export interface TaskHost {
   /** The agent's own file: the SQL runner is packed behind its code. */
   program: string
   marker: string
+  /** What restarts the host, for `sh -c`. */
+  rebootCommand: string
   maxTasks: number
   policy(): PolicyState
   /** The server's clock, or this host's while no session has told. */

@@ -9,7 +9,7 @@ import { findProcessesOfTask, isRunning, taskMarker, ticksToMs } from '../proces
 import { isScriptRunning } from './runner.js'
 import { isUnclaimed, Task } from './task.js'
 import type { Tasks } from './tasks.js'
-import { cancelledUnstarted, decideVerdict, interrupted } from './verdict.js'
+import { bootedAgain, cancelledUnstarted, decideVerdict, interrupted } from './verdict.js'
 
 const log = createLogger('agent:recover')
 
@@ -65,6 +65,9 @@ async function recoverTask(tasks: Tasks, journal: Journal, task: Task): Promise<
     case 'interrupted':
       await conclude(tasks, journal, task, recovery)
       break
+    case 'rebooted':
+      await tasks.finish(task, bootedAgain())
+      break
     case 'adopt':
       tasks.adopt(task)
       break
@@ -86,6 +89,7 @@ async function gather(journal: Journal, task: Task): Promise<Evidence> {
     hasResult: task.result !== undefined,
     hasExit: (await folder.readExit()) !== undefined,
     sameBoot: task.intent?.bootId === journal.bootId,
+    isReboot: task.isReboot,
     claimed: (await folder.readClaims()).taken,
     wrapperKnown: wrapper !== undefined,
     wrapperRuns,

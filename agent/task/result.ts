@@ -25,7 +25,7 @@ export function rowsOf(
 
 /** A record with no output and no duration yet. */
 export function toResult(verdict: Verdict, order: DispatchOrder | undefined): Result {
-  const { state, exitCode, signal, reason, detail, started } = verdict
+  const { state, exitCode, signal, reason, detail, started, failed } = verdict
   return {
     version: 1,
     state,
@@ -35,6 +35,7 @@ export function toResult(verdict: Verdict, order: DispatchOrder | undefined): Re
     reason,
     detail,
     started,
+    ...(failed ? { failed } : {}),
     durationMs: 0,
     stdout: EMPTY_STREAM,
     stderr: EMPTY_STREAM,

@@ -14,7 +14,16 @@ import { NO_RECORD } from '../process/wrapper.js'
 import type { TaskHost } from './host.js'
 import { isRefusal, type Refusal } from './refusal.js'
 import type { Task } from './task.js'
-import { cancelledUnstarted, decideVerdict, interrupted, rejected, type Verdict } from './verdict.js'
+import {
+  cancelledReboot,
+  cancelledUnstarted,
+  decideVerdict,
+  interrupted,
+  mayReboot,
+  notBootedAgain,
+  rejected,
+  type Verdict,
+} from './verdict.js'
 import { capOf } from './result.js'
 import { Watch } from './watch.js'
 
@@ -65,7 +74,7 @@ export class Runner {
    */
   async start(slot: number): Promise<Verdict | undefined> {
     const { task, host } = this
-    const plan = await planScript(task.script, { ...host, policy: host.policy() })
+    const plan = await planScript(task.script, { ...host, policy: host.policy(), isReboot: task.isReboot })
     if (isRefusal(plan)) return this.giveUp(slot, plan)
     try {
       this.child = this.spawn(plan, slot)
@@ -91,6 +100,8 @@ export class Runner {
   async adopt(): Promise<Verdict | undefined> {
     this.cancel = await this.task.folder.readCancel()
     this.timeout = await this.task.folder.readTimeout()
+    // Where nobody knows when its command was given, the time of a reboot counts from the order.
+    if (this.task.isReboot) this.task.startedUptimeMs ??= this.task.intent?.acceptedUptimeMs
     return this.follow()
   }
 
@@ -144,6 +155,7 @@ export class Runner {
         DROVER_EXECUTION: String(order?.executionId ?? ''),
         DROVER_STEP: String(order?.stepExecutionId ?? ''),
         DROVER_HOST: host.hostId,
+        ...(task.isReboot ? { DROVER_REBOOT_COMMAND: host.rebootCommand } : {}),
         ...(host.marker ? { DROVER_STACK: host.marker } : {}),
       },
     })
@@ -176,6 +188,7 @@ export class Runner {
     const { folder } = this.task
     if (!this.wrapper) await this.noteWrapper()
     const exit = await folder.readExit()
+    if (exit && this.awaitsBoot(exit)) return this.dueInMs() <= 0 ? notBootedAgain(exit) : undefined
     if (exit) {
       // What it left of itself goes, too: an earlier life of the agent may have died over that.
       if (this.isStopped(exit) && !this.ending) this.end()
@@ -190,7 +203,15 @@ export class Runner {
     const late = await folder.readExit()
     if (late) return this.conclude(late)
     // Its wrapper was killed and it runs on: watched to its end, so that a cancel and its time limit still reach it.
-    return (await isScriptRunning(this.task, this.host)) ? undefined : this.concludeWithoutExit()
+    if (await isScriptRunning(this.task, this.host)) return undefined
+    // Killed by a host that goes down, perhaps.
+    if (this.task.isReboot && !this.timeout && (await folder.readClaims()).taken) return undefined
+    return this.concludeWithoutExit()
+  }
+
+  /** Whether it is left to the host to go down: the next life of this agent then sees another boot id. */
+  private awaitsBoot(exit: ExitRecord): boolean {
+    return this.task.isReboot && mayReboot(exit) && !this.cancel && !this.timeout
   }
 
   /** Whether a cancel or the time limit came before this exit. */
@@ -214,6 +235,8 @@ export class Runner {
     this.judged = cancel
     if (exit?.status === NO_RECORD && !began)
       return rejected('start_failed', 'the start could not be recorded; look at the disk of the host')
+    if (exit && cancel && !timeout && this.task.isReboot && mayReboot(exit))
+      return cancelledReboot(cancel.reason)
     return decideVerdict({ exit, cancel, timeout, bootId: this.host.journal.bootId, leftOver })
   }
 

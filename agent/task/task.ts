@@ -1,5 +1,5 @@
 /** One task in memory: its order, where it stands, and the update that tells it. */
-import { DispatchOrder, type ScriptTask, type TaskUpdate } from '../../proto/index.js'
+import { DispatchOrder, type ScriptTask, type TaskSpec, type TaskUpdate } from '../../proto/index.js'
 import { type Intent, type Result, toFinalUpdate } from '../journal/records.js'
 import type { TaskFolder } from '../journal/task-folder.js'
 import type { TaskOutput } from '../output/task-output.js'
@@ -42,9 +42,18 @@ export class Task {
 
   /** What was asked for; throws when the journal was tampered with, for it was checked before it was accepted. */
   get script(): ScriptTask {
-    const task = decodeSpec(Buffer.from(this.intent?.spec ?? '', 'base64'))?.task
+    const task = this.spec
     if (!task) throw new Error(`task ${this.id} has no script in its intent`)
     return task.value
+  }
+
+  /** Whether it is over only when the host has another boot id. */
+  get isReboot(): boolean {
+    return this.spec?.$case === 'reboot'
+  }
+
+  private get spec(): TaskSpec['task'] {
+    return decodeSpec(Buffer.from(this.intent?.spec ?? '', 'base64'))?.task
   }
 
   /** Where the task stands, as it is told to the server now. */

@@ -46,6 +46,7 @@ describe('the tasks of a host', () => {
         setsid: findProgram('setsid', STANDARD_PATH),
         program: '',
         searchPath: STANDARD_PATH,
+        rebootCommand: 'true',
         marker: '',
         maxTasks: 8,
         minFreePercent: 0,

@@ -186,8 +186,8 @@ export class Tasks {
   }
 
   private async cancelKnown(task: Task, cancel: Cancel): Promise<void> {
-    // What ended by itself before this moment stays as it ended.
-    if (await task.folder.readExit()) return
+    // What ended by itself before this moment stays as it ended; a reboot has not, before the host has another boot id.
+    if (!task.isReboot && (await task.folder.readExit())) return
     // A stop may be told again and again: the time of the first one is what an exit is compared with.
     if (!(await task.folder.readCancel())) {
       await task.folder.writeCancel(cancel)

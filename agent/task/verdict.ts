@@ -3,6 +3,9 @@ import { constants } from 'node:os'
 import { Started, TaskState } from '../../proto/index.js'
 import type { Cancel, ExitRecord, Timeout } from '../journal/records.js'
 
+// A shell tells a signal as this and its number.
+const SIGNALLED = 128
+
 export interface Verdict {
   state: TaskState
   exitCode?: number
@@ -10,6 +13,8 @@ export interface Verdict {
   reason: string
   detail: string
   started: Started
+  /** It exited with 0 and has failed all the same, for `reason`. */
+  failed?: true
 }
 
 export interface Ending {
@@ -62,6 +67,45 @@ export function interrupted(reason: 'interrupted' | 'rebooted', started: Started
   return { state: TaskState.TASK_STATE_INTERRUPTED, signal: '', reason, detail: details[reason], started }
 }
 
+/** A host that was to be restarted has another boot id. */
+export function bootedAgain(): Verdict {
+  return {
+    state: TaskState.TASK_STATE_EXITED,
+    exitCode: 0,
+    signal: '',
+    reason: '',
+    detail: 'the host has booted again',
+    started: Started.STARTED_YES,
+  }
+}
+
+/** Its command was given, and the time is over: the boot id is the one that it was. */
+export function notBootedAgain(exit: ExitRecord): Verdict {
+  return {
+    ...exitFields(exit),
+    state: TaskState.TASK_STATE_EXITED,
+    reason: 'reboot_not_seen',
+    detail:
+      'the command that restarts the host was given, and the host did not go down within the time of the step',
+    started: Started.STARTED_YES,
+    failed: true,
+  }
+}
+
+/** Nobody waits for it any more; what the host was told cannot be taken back. */
+export function cancelledReboot(reason: string): Verdict {
+  return {
+    ...cancelledUnstarted(reason),
+    detail: 'stopped by a signed order after the host was told to restart, which may still come',
+    started: Started.STARTED_YES,
+  }
+}
+
+/** Whether a command that restarts the host may have been heard: it ended well, or by what ends all processes of a host that goes down. */
+export function mayReboot({ status }: ExitRecord): boolean {
+  return status === 0 || status > SIGNALLED
+}
+
 /** The code that the stop order gave: a cancel by an operator, or a hard pause. */
 function cancelCode(reason: string): string {
   return reason || 'cancelled_by_operator'
@@ -97,9 +141,9 @@ function decidedAt(
   return decision.bootId === bootId ? uptimeMs : Number.MAX_SAFE_INTEGER
 }
 
-// A shell tells a signal as 128 + its number and cannot tell it from `exit 137`; both fields are given.
+// A shell cannot tell a signal from `exit 137`; both fields are given.
 function exitFields(exit: ExitRecord | undefined): { exitCode?: number; signal: string } {
   if (!exit) return { signal: '' }
-  const name = Object.entries(constants.signals).find(([, number]) => number === exit.status - 128)?.[0]
+  const name = Object.entries(constants.signals).find(([, number]) => number === exit.status - SIGNALLED)?.[0]
   return { exitCode: exit.status, signal: name ?? '' }
 }

@@ -1,5 +1,5 @@
 /** Finding database accounts: the one that a path names, and those that steps name. */
-import { dbAccountOf } from '../../domain/step/step.js'
+import { dbAccountsOf } from '../../domain/step/step.js'
 import type { DbAccount } from '../../domain/db-account.js'
 import { PlatformError } from '../../domain/errors.js'
 import type { ScopeId } from '../../domain/id.js'
@@ -25,7 +25,7 @@ function unknown(name: string): PlatformError {
   )
 }
 
-const namesIn = (plan: PlanInput) => [...new Set(plan.steps.flatMap((step) => dbAccountOf(step) ?? []))]
+const namesIn = (plan: PlanInput) => [...new Set(plan.steps.flatMap(dbAccountsOf))]
 
 /** Those that a plan's steps name, as they are now. @throws PlatformError db_account_unknown */
 export async function findNamedDbAccounts(

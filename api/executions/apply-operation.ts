@@ -2,7 +2,7 @@
 import { stepsAhead } from '../../domain/continuation.js'
 import { isFinalExecutionState, isHeldByRecovery } from '../../domain/execution.js'
 import type { ExecutionId } from '../../domain/id.js'
-import { type OperationArgs, type OperationKind, routeOperation } from '../../domain/operation.js'
+import { type OperationArgs, type OperationKind, routeOperation, viewOf } from '../../domain/operation.js'
 import {
   type Execution,
   listSteps,
@@ -17,6 +17,7 @@ import { listDisabled } from '../../store/postgres/script-uses.js'
 import type { Db } from '../../store/postgres/pool.js'
 import type { Scope } from '../../store/postgres/scopes.js'
 import { applyToEnded } from './apply-to-ended.js'
+import { undoEnded } from './undo-ended.js'
 import { executionUnknown } from './find-execution.js'
 
 export interface Request {
@@ -44,16 +45,15 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
   const disabled = await disabledAhead(tx, execution, steps, request)
   if (disabled) return refuse(tx, scope, request, disabled)
   if (isHeldByRecovery(execution)) return applyToHeld(tx, scope, execution, request)
-  const route = routeOperation(kind, args, {
-    execution: execution.state,
-    cancelRequested: execution.cancelRequestedAt !== null,
-    steps: steps.map((step) => step.state),
-  })
+  const route = routeOperation(kind, args, viewOf(execution, steps))
   if (route.route === 'refuse') return refuse(tx, scope, request, route.why)
   if (kind === 'cancel') return cancel(tx, scope, execution, request)
   if (route.route === 'live') return 'live'
   if (kind === 'pause') return refuse(tx, scope, request, `the run has already ended (${execution.state})`)
-  const done = await applyToEnded(tx, { execution, steps, kind, args })
+  const done =
+    kind === 'undo'
+      ? await undoEnded(tx, { execution, steps, args })
+      : await applyToEnded(tx, { execution, steps, kind, args })
   if ('refuse' in done) return refuse(tx, scope, request, done.refuse)
   if (done.goesOn) {
     const key = { scopeId: scope.id, executionId: execution.id }

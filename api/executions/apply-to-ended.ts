@@ -9,6 +9,7 @@ import {
 import { summarize } from '../../domain/host-result.js'
 import { type OperationArgs, retriedBy } from '../../domain/operation.js'
 import { STEP_ENDED } from '../../domain/step-execution.js'
+import { inPlay } from '../../domain/undo.js'
 import { reopenHosts, resumeHosts, retryHosts } from '../../store/postgres/attempts.js'
 import {
   type Execution,
@@ -90,6 +91,8 @@ async function leaveOut(
   // One that has not begun gets its verdict when its turn comes.
   if (bad || step.state === 'pending') return { goesOn: false }
   await overrideStepState(tx, at, 'succeeded')
-  const states = steps.map(({ state, position }) => (position === step.position ? 'succeeded' : state))
+  const states = inPlay(steps).map(({ state, position }) =>
+    position === step.position ? 'succeeded' : state,
+  )
   return { goesOn: execution.state !== 'succeeded' && goesOn(states) }
 }

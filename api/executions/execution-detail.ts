@@ -18,7 +18,7 @@ export async function readDetail(
   return {
     ...executionView(execution),
     job: job && { name: job.job, plan: job.plan },
-    steps: steps.map((step) => stepView(step, origins[step.position] ?? { source: null, visit: null })),
+    steps: steps.map((step) => stepView(step, origins[step.position])),
     links: { temporal: temporalLink(services, execution) },
   }
 }

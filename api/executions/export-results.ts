@@ -34,6 +34,7 @@ const columns = [
   'tag',
   'resolvedAt',
   'scriptSha256',
+  'undoes',
 ] as const
 type Row = Record<(typeof columns)[number], Cell>
 
@@ -53,7 +54,7 @@ export const exportResults = operation({
   policy: 'execution.read',
   summary: "Export a run's host results",
   description:
-    'A row for each host of each step, as JSON Lines or CSV with a head line. In CSV an apostrophe stands before text that a spreadsheet would take for a formula.',
+    'A row for each host of each step, of an undo with the position of the step that it takes back, as JSON Lines or CSV with a head line. In CSV an apostrophe stands before text that a spreadsheet would take for a formula.',
   params: executionParams,
   query: z.strictObject({ format: z.enum(['jsonl', 'csv']).default('jsonl') }),
   produces: ['application/x-ndjson', 'text/csv'],
@@ -90,7 +91,7 @@ async function* pagesOf(
 }
 
 function rowOf(step: StepExecution, result: HostResult): Row {
-  return { step: step.position, stepName: step.name, ...hostResultView(result) }
+  return { step: step.position, stepName: step.name, ...hostResultView(result), undoes: step.undoes }
 }
 
 async function send(response: Response, text: string, ended: AbortSignal): Promise<void> {

@@ -5,10 +5,13 @@ import type { ScopeId } from '../../domain/id.js'
 import type { Found, LaunchValues } from '../../domain/plan.js'
 import type { UsedScript } from '../../domain/step/script-step.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
-import { useOf } from '../../domain/step/step.js'
+import { IMPORT_WORD } from '../../domain/step/import.js'
+import { usesOf } from '../../domain/step/step.js'
 import { parseUse, publicName, type ScriptUse, whyNotRun } from '../../domain/script-library.js'
 import type { Db } from '../../store/postgres/pool.js'
+import { publicScopeId } from '../../store/postgres/scopes.js'
 import { findUse, holdScripts, keyOfUsed } from '../../store/postgres/script-uses.js'
+import { readScriptsWith } from '../../store/postgres/scripts.js'
 import { findNamedDbAccounts } from '../db-accounts/find-db-account.js'
 import { findNested, withNested } from './find-nested.js'
 import { findSecrets, holdFrozen, namedSecrets } from './find-secrets.js'
@@ -46,8 +49,24 @@ export async function findNamed(
   const whole = withNested(plan, nested)
   const used = await findUsed(db, scopeId, whole)
   const dbAccounts = await findNamedDbAccounts(db, scopeId, whole)
-  const named = namedSecrets(whole, { dbAccounts, nested, values })
-  return { nested, used, dbAccounts, secrets: await findSecrets(db, scopeId, named) }
+  const secrets = await findSecrets(db, scopeId, namedSecrets(whole, { dbAccounts, nested, values }))
+  return { nested, used, dbAccounts, secrets, importing: await findImporting(db, scopeId, used) }
+}
+
+/** The texts that import something; of public scripts they stand in another scope. */
+async function findImporting(
+  db: Db,
+  scopeId: ScopeId,
+  used: Found['used'],
+): Promise<ReadonlyMap<string, string>> {
+  const isShared = ({ script }: UsedScript) => publicName(script) !== undefined
+  const all = [...used.values()]
+  const hashes = (of: UsedScript[]) => of.map((script) => script.sha256)
+  const [own, shared] = [all.filter((one) => !isShared(one)), all.filter(isShared)]
+  const found = await readScriptsWith(db, scopeId, hashes(own), IMPORT_WORD)
+  if (!shared.length) return found
+  const others = await readScriptsWith(db, await publicScopeId(db), hashes(shared), IMPORT_WORD)
+  return new Map([...found, ...others])
 }
 
 /**
@@ -64,7 +83,7 @@ export async function holdNamed(tx: Db, scopeId: ScopeId, plan: PlanInput, found
  * @throws PlatformError script_unknown, script_version_unknown, script_version_refused
  */
 async function findUsed(db: Db, scopeId: ScopeId, plan: PlanInput): Promise<ReadonlyMap<string, UsedScript>> {
-  const uses = new Set(plan.steps.flatMap((step) => useOf(step) ?? []))
+  const uses = new Set(plan.steps.flatMap(usesOf))
   const found = new Map<string, UsedScript>()
   for (const text of uses) {
     const use = parseUse(text)

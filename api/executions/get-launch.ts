@@ -4,8 +4,10 @@ import { around, type NestedPlan } from '../../domain/nested-plan.js'
 import type { CompiledPlan } from '../../domain/plan.js'
 import { planSchema } from '../../domain/plan.schema.js'
 import type { FrozenSecret } from '../../domain/secret.js'
+import { PlatformError } from '../../domain/errors.js'
 import { isOwnValue, showFrozen, showFrozenValue, UNCHANGED } from '../../domain/secret-variable.js'
-import { type CompiledStep, hostStepOf } from '../../domain/step/step.js'
+import type { CompiledRebootStep } from '../../domain/step/reboot-step.js'
+import { type CompiledStep, hostStepOf, isGoneThrough, undoesOf } from '../../domain/step/step.js'
 import type { Language } from '../../domain/script.js'
 import { variablesIn } from '../../domain/variable-source.js'
 import type { CompiledVariable } from '../../domain/variable.js'
@@ -14,6 +16,7 @@ import { findPlan } from '../../store/postgres/plans.js'
 import { readScripts } from '../../store/postgres/scripts.js'
 import { idField } from '../fields.js'
 import { operation } from '../operation.js'
+import { queryFlag } from '../paging.js'
 import { mustFindExecution } from './find-execution.js'
 import { executionParams } from './schema.js'
 
@@ -24,18 +27,23 @@ export const getLaunch = operation({
   policy: 'execution.launch',
   summary: 'Get a launch that does the same again',
   description:
-    'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, nested plans by their revisions, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.',
+    'The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, nested plans by their revisions, and the target as it was written. Post it to `/executions`, as it is or edited.',
   params: executionParams,
+  query: z.strictObject({
+    sameHosts: queryFlag
+      .default(false)
+      .describe('Whether targets name exactly the hosts that the run had, instead of what was written.'),
+  }),
   response: z
     .object({
-      target: z.string(),
+      target: z.string().optional(),
       expiresInMs: z.int(),
       secretsOf: idField.optional().describe('There where `******` stands for values of this run.'),
       plan: planSchema,
     })
     .meta({ id: 'LaunchAgain' }),
-  errors: ['execution_unknown'],
-  async handler({ services: { pool }, scope, params }) {
+  errors: ['execution_unknown', 'plan_invalid'],
+  async handler({ services: { pool }, scope, params, query }) {
     const run = await mustFindExecution(pool, scope.id, params.executionId)
     const { name, target, planHash, expiresInMs } = run
     const plan = await findPlan(pool, scope.id, planHash)
@@ -49,14 +57,12 @@ export const getLaunch = operation({
     const known = variablesIn(plan, undefined)
     const all = [...known.map(toVariable), ...Object.entries(secrets).map(toSecret)]
     const variables = all.length ? { variables: all } : {}
-    const steps = plan.steps.flatMap((step, position): PlannedStep[] => {
-      const visit = around(plan, step.within).at(-1)
-      if (!visit) return [toInput(step, texts, secrets)]
-      return visit.first === position ? [toPlanInput(plan, visit)] : []
-    })
+    const hostsOf = query.sameHosts ? hostsOfRun(plan, run.id) : undefined
+    const steps = inputsOf(plan, texts, hostsOf)
+    const wanted = target && (hostsOf?.run ?? target)
     const isOwn = Object.values(secrets).some(({ secret }) => isOwnValue(secret))
     return {
-      target,
+      ...(wanted ? { target: wanted } : {}),
       expiresInMs,
       ...(isOwn ? { secretsOf: run.id } : {}),
       plan: { name, ...variables, steps },
@@ -64,7 +70,52 @@ export const getLaunch = operation({
   },
 })
 
+/** The hosts of the run, and of one of its steps, as targets. */
+interface SameHosts {
+  run: string
+  step: (position: number) => string
+}
+
+/** @throws PlatformError plan_invalid */
+function hostsOfRun(plan: CompiledPlan, executionId: string): SameHosts {
+  const inside = plan.steps.find((step) => step.within !== undefined && hasOwnHosts(step))
+  if (inside)
+    throw new PlatformError(
+      'plan_invalid',
+      `the step "${inside.name}" of a nested plan has a target of its own, which no launch can change: leave sameHosts out`,
+    )
+  const step = (position: number) => `run:${executionId}/${position + 1}`
+  const first = plan.steps.findIndex((one) => isGoneThrough(one) && hostStepOf(one)?.target === undefined)
+  return { run: first < 0 ? `run:${executionId}` : step(first), step }
+}
+
+/** What a step takes of earlier ones is what it takes of them again. */
+function hasOwnHosts(step: CompiledStep): boolean {
+  const { target, takes } = hostStepOf(step) ?? {}
+  return target !== undefined && takes === undefined
+}
+
 type PlannedStep = z.input<typeof planSchema>['steps'][number]
+
+/** As a person would write them: each step with what takes it back, and nested plans by the steps that bring them. */
+function inputsOf(
+  plan: CompiledPlan,
+  texts: ReadonlyMap<string, string>,
+  hostsOf: SameHosts | undefined,
+): PlannedStep[] {
+  const shared = plan.secrets ?? {}
+  return plan.steps.flatMap((step, position): PlannedStep[] => {
+    if (undoesOf(step) !== undefined) return []
+    const visit = around(plan, step.within).at(-1)
+    if (visit) return visit.first === position ? [toPlanInput(plan, visit)] : []
+    const same = hostsOf && hasOwnHosts(step) ? { target: hostsOf.step(position) } : {}
+    const input = { ...toInput(step, texts, shared), ...same } as PlannedStep
+    const undo = plan.steps.find((other) => undoesOf(other) === position)
+    if (!undo) return [input]
+    const { name: _name, ...rest } = toInput(undo, texts, shared)
+    return [{ ...input, undo: rest } as PlannedStep]
+  })
+}
 
 /** With the value that the run began with. */
 const toVariable = ({ within: _within, ...variable }: CompiledVariable) => ({
@@ -105,9 +156,11 @@ function toInput(
   { path: _path, within: _within, ...step }: CompiledStep,
   texts: ReadonlyMap<string, string>,
   shared: Readonly<Record<string, FrozenSecret>>,
-): PlannedStep {
+) {
   if (step.type === 'wait') return step
-  const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, ...rest } = step
+  if (step.type === 'reboot') return rebootInput(step)
+  const { source, scriptSha256, scriptBytes: _bytes, concurrency, secrets, takes: _takes, ...others } = step
+  const { undoes: _undoes, ...rest } = others
   const text = texts.get(scriptSha256)
   const uses = source && `${source.script}@${source.version}`
   const limit = concurrency === undefined ? {} : { concurrency }
@@ -122,7 +175,7 @@ function toInput(
       database: db.database,
     }
   }
-  const { language, ...fields } = rest
+  const { language, imports: _imports, ...fields } = rest
   return {
     ...fields,
     ...limit,
@@ -137,6 +190,12 @@ function ownSecrets(
 ): { secrets?: Record<string, string> } {
   const own = Object.entries(secrets).filter(([name]) => !Object.hasOwn(shared, name))
   return own.length ? { secrets: namesOf(Object.fromEntries(own)) } : {}
+}
+
+function rebootInput({ concurrency, ...step }: CompiledRebootStep) {
+  const { type, name, target, onEmpty, account, timeoutMs, onFailure, when } = step
+  const limit = concurrency === undefined ? {} : { concurrency }
+  return { type, name, target, onEmpty, account, timeoutMs, onFailure, when, ...limit }
 }
 
 /** A script step was never made of SQL. */

@@ -14,6 +14,7 @@ import { listOutputGroups } from './list-output-groups.js'
 import { listVariables } from './list-variables.js'
 import { listVerdicts } from './list-verdicts.js'
 import { previewLaunch } from './preview-launch.js'
+import { previewUndo } from './preview-undo.js'
 import { operateExecution } from './operate-execution.js'
 import { streamEvents } from './stream-events.js'
 
@@ -31,6 +32,7 @@ export const executionOperations: readonly Operation[] = [
   compareSteps,
   exportResults,
   operateExecution,
+  previewUndo,
   cancelExecutions,
   listOperations,
   streamEvents,

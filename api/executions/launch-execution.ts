@@ -4,7 +4,7 @@ import { workflowIdOf } from '../../domain/execution.js'
 import { checkConfirm, hasShares } from '../../domain/launch.js'
 import { withKept } from '../../domain/plan.js'
 import type { FrozenSecret } from '../../domain/secret.js'
-import { auditOf, dbAccountOf, secretsOf } from '../../domain/step/step.js'
+import { auditOf, dbAccountsOf, secretsOf, targetOf } from '../../domain/step/step.js'
 import { cutText } from '../../domain/text.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { labelShares } from '../../store/postgres/targets.js'
@@ -40,17 +40,19 @@ export const launchExecution = operation({
     resource: 'execution',
     detail: {
       name: nameOf(body),
-      target: cutText(body.target, 500),
+      target: cutText(body.target ?? '', 500),
+      stepTargets: stepsOf(body).map((step) => cutText(targetOf(step) ?? '', 500)),
       job: body.job ?? null,
       variables: Object.keys(body.variables ?? {}),
-      scripts: stepsOf(body).map((step) => auditOf(step, sha256)),
+      scripts: stepsOf(body).flatMap((step) => auditOf(step, sha256)),
       secrets: [...new Set(stepsOf(body).flatMap(secretsOf))],
-      dbAccounts: [...new Set(stepsOf(body).flatMap((step) => dbAccountOf(step) ?? []))],
+      dbAccounts: [...new Set(stepsOf(body).flatMap(dbAccountsOf))],
     },
   }),
   async write({ scope, caller, body }, tx) {
     const launch = await compileLaunch(tx, scope.id, body)
-    const { plan, hosts, found, compilation } = launch
+    const { plan, targets, found, compilation } = launch
+    const { hosts } = targets
     const hostIds = hosts.map((host) => host.id)
     const shares = hasShares(hosts.length) ? await labelShares(tx, scope.id, hostIds) : []
     // A digest says more than the number of hosts; where both are given, both hold.
@@ -66,8 +68,8 @@ export const launchExecution = operation({
       principalId: caller.principalId,
       trigger: 'api',
       compilation: { ...compilation, plan: withKept(compilation.plan, kept) },
-      target: body.target,
-      hosts,
+      target: body.target ?? '',
+      targets,
       expiresInMs: body.expiresInMs,
     })
     await holdNamed(tx, scope.id, plan, found)

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { ScopeId } from '../../domain/id.js'
 import { chooseSteps, type PlanName } from '../../domain/job.js'
+import type { FrozenTargets } from '../../domain/frozen-targets.js'
 import { checkSize } from '../../domain/launch.js'
 import { digestText } from '../../domain/launch-digest.js'
 import { type Compilation, compilePlan, type Found } from '../../domain/plan.js'
@@ -9,10 +10,10 @@ import { adHocSqlSchema, adHocStepSchema, type PlanInput, planSchema } from '../
 import { type Values, valuesSchema } from '../../domain/variable.schema.js'
 import { checkWaits } from '../../domain/step/wait-step.js'
 import type { Db } from '../../store/postgres/pool.js'
-import type { TargetHost } from '../../store/postgres/targets.js'
 import { idField, nameField } from '../fields.js'
-import { findTargetHosts, targetField } from '../hosts/targets.js'
+import { targetField } from '../hosts/targets.js'
 import { mustFindPlan } from '../jobs/find-job.js'
+import { findLaunchHosts } from './find-launch-hosts.js'
 import { findNamed, sha256, stepErrors } from './find-used.js'
 import { withSecretsOf } from './secrets-of.js'
 
@@ -33,7 +34,11 @@ export const launchSchema = z
     secretsOf: idField
       .optional()
       .describe('The run whose values `******` stands for in the variables of `plan`: to do a run again.'),
-    target: targetField,
+    target: targetField
+      .optional()
+      .describe(
+        'Where steps run that have no target of their own, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. Left out only where every step has one.',
+      ),
     confirm: z
       .int()
       .min(1)
@@ -63,6 +68,7 @@ export const launchErrors = [
   'job_unknown',
   ...stepErrors,
   'variable_required',
+  'target_required',
   'target_invalid',
   'target_empty',
   'target_too_large',
@@ -76,7 +82,7 @@ type Planned = PlanInput & { job?: PlanName; own?: Values }
 
 export interface CompiledLaunch {
   plan: Planned
-  hosts: TargetHost[]
+  targets: FrozenTargets
   /** What the steps name, by how they say it. */
   found: Found
   compilation: Compilation
@@ -85,20 +91,19 @@ export interface CompiledLaunch {
 
 /** @throws PlatformError as `launchErrors` */
 export async function compileLaunch(db: Db, scopeId: ScopeId, body: LaunchBody): Promise<CompiledLaunch> {
-  const hosts = await findTargetHosts(db, scopeId, body.target)
-  checkSize(hosts.length)
   const plan = await planOf(db, scopeId, body)
   const values = { own: plan.own, launch: body.variables ?? {} }
   const found = await findNamed(db, scopeId, plan, values)
   const compilation = compilePlan(plan, { sha256, ...found }, values)
   checkWaits(compilation.plan.steps, new Date(), body.expiresInMs)
-  return { plan, hosts, found, compilation, expiresInMs: body.expiresInMs }
+  const targets = await findLaunchHosts(db, scopeId, { plan: compilation.plan, target: body.target })
+  checkSize(targets.hosts.length)
+  return { plan, targets, found, compilation, expiresInMs: body.expiresInMs }
 }
 
 /** Hex; what is in it: domain/launch-digest.ts. */
-export function digestOf({ compilation, hosts, expiresInMs }: CompiledLaunch): string {
-  const hostIds = hosts.map((host) => host.id)
-  return sha256(digestText({ plan: compilation.plan, hostIds, expiresInMs }))
+export function digestOf({ compilation, targets, expiresInMs }: CompiledLaunch): string {
+  return sha256(digestText({ plan: compilation.plan, targets, expiresInMs }))
 }
 
 /** What a run of a script is called that was given no name. */

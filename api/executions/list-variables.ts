@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { valueSchema, variableTypeField } from '../../domain/variable.schema.js'
 import { visitOf } from '../../domain/nested-plan.js'
 import type { CompiledPlan } from '../../domain/plan.js'
+import { listKey } from '../../domain/step/import.js'
+import { importsOf } from '../../domain/step/step.js'
 import { secretsIn } from '../../domain/visit-secrets.js'
 import type { CompiledVariable } from '../../domain/variable.js'
 import { showFrozenValue } from '../../domain/secret-variable.js'
@@ -28,7 +30,9 @@ const variableViewSchema = z
     initial: valueSchema,
     inputs: z
       .array(z.object({ position: z.int(), ...heldFields }))
-      .describe('What steps that have begun were given; of those that may change.'),
+      .describe(
+        'What steps that have begun were given: of those that may change, and names of hosts, one a line, that a script imports.',
+      ),
     values: z
       .array(
         z.object({
@@ -47,6 +51,26 @@ const variableViewSchema = z
   })
   .meta({ id: 'RunVariable' })
 
+type Shown = Pick<CompiledVariable, 'name' | 'type' | 'changeable' | 'value' | 'within'>
+
+/** What scripts import and no variable is: hosts of the step before theirs. */
+function importedOnly(plan: CompiledPlan | undefined): Shown[] {
+  const taken = (plan?.steps ?? []).flatMap((step) =>
+    importsOf(step).flatMap(({ name, take }): [string, Shown][] =>
+      take ? [[listKey(name, step.within), importedAs(name, step.within)]] : [],
+    ),
+  )
+  return [...new Map(taken).values()]
+}
+
+const importedAs = (name: string, within: number | undefined): Shown => ({
+  name,
+  type: 'hostList',
+  changeable: false,
+  value: '',
+  ...(within === undefined ? {} : { within }),
+})
+
 export const listVariables = operation({
   name: 'list-variables',
   method: 'get',
@@ -54,7 +78,7 @@ export const listVariables = operation({
   policy: 'execution.launch',
   summary: "List a run's variables",
   description:
-    'As they were at the launch, as steps were given them, and as steps left them. Of a secret only which version, or `******`.',
+    'As they were at the launch, as steps were given them, and as steps left them; and what scripts import of the hosts of earlier steps. Of a secret only which version, or `******`.',
   params: executionParams,
   response: z.object({ items: z.array(variableViewSchema) }),
   errors: ['execution_unknown'],
@@ -67,9 +91,9 @@ export const listVariables = operation({
       value: toValue(type, items),
       isText: isText(items),
     })
-    const isOf = (variable: CompiledVariable) => (one: { name: string; position: number }) =>
+    const isOf = (variable: Shown) => (one: { name: string; position: number }) =>
       one.name === variable.name && plan?.steps[one.position]?.within === variable.within
-    const items = (plan?.variables ?? []).map((variable) => {
+    const items = [...(plan?.variables ?? []), ...importedOnly(plan)].map((variable) => {
       const { name, type, changeable, value, within } = variable
       return {
         name,

@@ -19,6 +19,7 @@ import { insertScripts } from '../../store/postgres/scripts.js'
 import { transaction } from '../../store/postgres/transaction.js'
 import { operation, type ScopedCall } from '../operation.js'
 import { type Applied, applyOperation, type Request } from './apply-operation.js'
+import { checkEditedImports } from './edited-imports.js'
 import { executionUnknown } from './find-execution.js'
 import { sha256 } from './find-used.js'
 import { type OperateBody, operateSchema } from './operate.schema.js'
@@ -34,13 +35,13 @@ export const operateExecution = operation({
   method: 'post',
   path: '/executions/{executionId}/operations',
   policy: 'execution.operate',
-  summary: 'Pause, resume, cancel, retry, skip, ignore or go to the next step',
+  summary: 'Pause, resume, cancel, retry, skip, ignore, go to the next step, or undo',
   description:
-    'On a run that has ended, retry, resume, skip, ignore and next take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.',
+    'On a run that has ended, retry, resume, skip, ignore and next take it up again, and undo takes back what it did, newest step first. A refusal is `operation_refused` with the reason; the operation stays listed.',
   params: executionParams,
   body: operateSchema,
   response: operationSchema,
-  errors: ['execution_unknown', 'operation_refused', 'script_too_large'],
+  errors: ['execution_unknown', 'operation_refused', 'script_too_large', 'plan_invalid'],
   audit: ({ params, body }) => ({
     resource: `execution/${params.executionId}`,
     detail: { kind: body.kind, ...argsOf(body) },
@@ -54,6 +55,8 @@ export const operateExecution = operation({
     const id = body.operationId ?? operationIdOf(call)
     const args = argsOf(body)
     await keepScript(call, tx)
+    if (body.script !== undefined)
+      await checkEditedImports(tx, execution, { script: body.script, step: body.step })
     const row = { scopeId: scope.id, id, executionId: execution.id, kind, args }
     const known = await insertOperation(tx, { ...row, principalId: caller.principalId })
     if (known.executionId !== execution.id || known.kind !== kind || !isSame(known.args, args)) {

@@ -6,13 +6,14 @@ import { whyField } from './schema.js'
 
 const HOSTS_MAX = 1_000
 
+// Behind its steps a run has those that take them back.
 const fields = z.strictObject({
   kind: z.enum(operationKinds),
   hard: z.boolean().optional().describe('pause: also stop what runs.'),
   step: z
     .int()
     .min(0)
-    .max(RUN_MAX_STEPS - 1)
+    .max(2 * RUN_MAX_STEPS - 1)
     .optional()
     .describe(
       'skip, ignore: which step, by its position from 0. retry: only hosts of this one. resume with a script: the one that goes on. next: the one that you saw; refused if the run is past it.',
@@ -32,7 +33,9 @@ const fields = z.strictObject({
   includeUnknown: z
     .boolean()
     .optional()
-    .describe('retry: also hosts whose outcome is unknown; their script may have run.'),
+    .describe(
+      'retry: also hosts whose outcome is unknown; their script may have run. undo: undo these, too, or (false) leave them out.',
+    ),
   unknownHosts: z
     .int()
     .min(1)
@@ -55,7 +58,7 @@ const only: Partial<Record<keyof OperateBody, readonly OperateBody['kind'][]>> =
   hosts: ['skip'],
   all: ['retry'],
   script: ['retry', 'resume'],
-  includeUnknown: ['retry'],
+  includeUnknown: ['retry', 'undo'],
 }
 
 export const operateSchema = fields.superRefine((body, context) => {
@@ -68,7 +71,8 @@ export const operateSchema = fields.superRefine((body, context) => {
     fault('step', `is needed for ${body.kind}`)
   if (body.kind === 'resume' && body.step !== undefined && body.script === undefined)
     fault('step', 'is for a resume with a script only')
-  if ((body.includeUnknown === true) !== (body.unknownHosts !== undefined))
+  const saysUnknown = body.kind === 'undo' ? body.includeUnknown !== undefined : body.includeUnknown === true
+  if (saysUnknown !== (body.unknownHosts !== undefined))
     fault(
       'unknownHosts',
       'is needed with includeUnknown, and with it only: how many hosts you know to be unknown',

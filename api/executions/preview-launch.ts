@@ -6,8 +6,10 @@ import { visitOf } from '../../domain/nested-plan.js'
 import type { CompiledPlan } from '../../domain/plan.js'
 import { showFrozenValue } from '../../domain/secret-variable.js'
 import { secretsIn } from '../../domain/visit-secrets.js'
+import { type FrozenTargets, mostHosts, type StepHosts } from '../../domain/frozen-targets.js'
 import { foldNodeset } from '../../domain/nodeset.js'
-import { type CompiledStep, hostStepOf, stepTypes } from '../../domain/step/step.js'
+import { type CompiledStep, hostStepOf, importsOf, stepTypes, undoesOf } from '../../domain/step/step.js'
+import { describeTakes } from '../../domain/step/take.js'
 import { valueSchema, variableTypeField } from '../../domain/variable.schema.js'
 import { countAway, groupShares, listSuccesses, type PastRun } from '../../store/postgres/launch-history.js'
 import { findPlan, hashPlan } from '../../store/postgres/plans.js'
@@ -54,6 +56,18 @@ const previewSchema = z
         position: z.int(),
         name: z.string(),
         in: inPlanField,
+        target: z.string().nullable().describe("Its own, as it was written; null: the run's, or none."),
+        hosts: z.int().describe('How many; with `takes` at most so many.'),
+        nodeset: z.string().describe('Names of its hosts, folded.'),
+        takes: z
+          .string()
+          .nullable()
+          .describe(
+            'Which hosts of earlier steps it runs on, as `failed hosts of step 2`: known when it begins.',
+          ),
+        imports: z
+          .array(z.string())
+          .describe('What its script asks for by `job_import`: names of hosts, as a value.'),
         type: z.enum(stepTypes),
         uses: z.string().nullable(),
         language: z.string().nullable(),
@@ -66,6 +80,10 @@ const previewSchema = z
           ),
         scriptSha256: z.string().nullable(),
         scriptBytes: z.int().nullable(),
+        undoes: z
+          .int()
+          .nullable()
+          .describe('Position of the step that it takes back: it runs only where somebody asks for an undo.'),
         change: z.enum(['new', 'same', 'changed']).describe('Beside the step of its name in `last`.'),
         was: z.int().nullable().describe('Position of that step.'),
         fields: z.array(z.string()).describe('What changed.'),
@@ -101,7 +119,8 @@ export const previewLaunch = operation({
   errors: launchErrors,
   async compute({ services: { pool }, scope, body }) {
     const launch = await compileLaunch(pool, scope.id, body)
-    const { compilation, hosts } = launch
+    const { compilation, targets } = launch
+    const { hosts } = targets
     const { steps } = compilation.plan
     const hostIds = hosts.map((host) => host.id)
     const [shares, groups, away, past] = await Promise.all([
@@ -112,6 +131,11 @@ export const previewLaunch = operation({
     ])
     const [last] = past
     const before = last && (await findPlan(pool, scope.id, last.planHash))
+    const most = mostHosts(
+      targets,
+      steps.map((step) => hostStepOf(step)?.takes),
+    )
+    const stepHosts = hostsOfSteps(hosts, most)
     const { changes, removed } = compareSteps(steps, before?.steps ?? [])
     return {
       name: nameOf(body),
@@ -124,6 +148,7 @@ export const previewLaunch = operation({
       steps: steps.map((step, position) => ({
         ...stepOf(step, position, changes[position]),
         in: visitOf(compilation.plan, step.within),
+        ...(stepHosts[position] ?? noHosts),
       })),
       variables: variablesOf(compilation.plan),
       removed,
@@ -167,7 +192,22 @@ function largest(
     .slice(0, SHARES_SHOWN)
 }
 
+const noHosts = { hosts: 0, nodeset: '' }
+
+/** Many steps have the same hosts: their names are folded once. */
+function hostsOfSteps(
+  hosts: FrozenTargets['hosts'],
+  steps: readonly StepHosts[],
+): { hosts: number; nodeset: string }[] {
+  const names = (places: StepHosts) => places.flatMap((place) => hosts[place]?.name ?? [])
+  const folded = new Map([...new Set(steps)].map((places) => [places, foldNodeset(names(places))]))
+  return steps.map((places) => ({ hosts: places.length, nodeset: folded.get(places) ?? '' }))
+}
+
 const noScript = {
+  target: null,
+  takes: null,
+  imports: [],
   uses: null,
   language: null,
   account: '',
@@ -184,13 +224,16 @@ function stepOf(
 ) {
   const { type, name } = compiled
   const step = hostStepOf(compiled)
-  if (!step) return { position, type, name, ...noScript, ...change }
-  const { source, language, account, scriptSha256, scriptBytes } = step
+  const undoes = undoesOf(compiled) ?? null
+  if (!step) return { position, type, name, undoes, ...noScript, ...change }
+  const { source, language, account, scriptSha256, scriptBytes, target = null } = step
+  const takes = step.takes ? describeTakes(step.takes) : null
+  const imports = importsOf(step).map((one) => one.name)
   const secrets = namesOf(step.secrets ?? {})
   const uses = source ? `${source.script}@${source.version}` : null
   const db = step.type === 'sql' ? step.db : null
-  const of = { uses, language, account, db, secrets, scriptSha256, scriptBytes }
-  return { position, type, name, ...of, ...change }
+  const of = { target, takes, imports, uses, language, account, db, secrets, scriptSha256, scriptBytes }
+  return { position, type, name, undoes, ...of, ...change }
 }
 
 function predict(past: readonly PastRun[]) {

@@ -10,8 +10,8 @@ import { stepStates } from '../../domain/step-execution.js'
 import type { Execution, StepExecution } from '../../store/postgres/executions.js'
 import type { HostResult } from '../../store/postgres/host-results.js'
 import type { Operation } from '../../store/postgres/operations.js'
-import type { StepOrigin } from '../../store/postgres/plans.js'
 import { groupings } from '../../store/postgres/output-groups.js'
+import type { StepOrigin } from '../../store/postgres/plans.js'
 import { idField, timeField, toTime, toTimeOrNull } from '../fields.js'
 
 export const executionParams = z.object({ executionId: idField })
@@ -34,7 +34,9 @@ export const executionSchema = z
     reason: z.string().nullable(),
     trigger: z.enum(['api', 'schedule', 'nested']),
     launchedBy: z.string(),
-    target: z.string().describe('As it was written; longer ones are cut.'),
+    target: z
+      .string()
+      .describe('As it was written; longer ones are cut. Empty where every step has one of its own.'),
     hosts: z.int(),
     pause: z.enum(['soft', 'hard']).nullable(),
     cancelRequestedAt: timeField.nullable(),
@@ -66,12 +68,26 @@ export const stepSchema = z
     type: z.enum(stepTypes),
     name: z.string().describe('With those of the steps that bring the plans around it: `prepare/drain`.'),
     uses: z.string().nullable().describe('The script of the library that it runs, as `deploy@3`.'),
-    path: z.string().describe('Where it stands: `2.0` is the first step of the plan that is the third step.'),
+    path: z
+      .string()
+      .describe(
+        'Where it stands: `2.0` is the first step of the plan that is the third step; `u3` takes back the step at position 3.',
+      ),
     in: inPlanField,
+    target: z
+      .string()
+      .nullable()
+      .describe("Its own, as it was written; longer ones are cut. null: the run's, or none."),
     state: z.enum(stepStates),
     reason: z.string().nullable(),
-    hosts: z.int(),
+    hosts: z.int().describe('0 before a step begins that takes hosts of earlier ones.'),
     counts: z.partialRecord(hostStateField, z.int()).describe('Hosts by state; they sum to `hosts`.'),
+    undoes: z
+      .int()
+      .nullable()
+      .describe(
+        'Position of the step that it takes back; null of the steps that the run goes through by itself.',
+      ),
     startedAt: timeField.nullable(),
     endedAt: timeField.nullable(),
   })
@@ -98,7 +114,7 @@ export const hostResultSchema = z
   .object({
     hostId: idField,
     hostName: z.string(),
-    position: z.int().describe('In the order of the target.'),
+    position: z.int().describe('In the order of the run: the same in each of its steps.'),
     attempt: z.int(),
     state: hostStateField,
     started: z.enum(['no', 'yes', 'maybe']).describe('Whether the script began to run.'),
@@ -203,13 +219,17 @@ export function executionView(execution: Execution): z.input<typeof executionSch
   }
 }
 
-export function stepView(step: StepExecution, { source, visit }: StepOrigin): z.input<typeof stepSchema> {
+export function stepView(
+  step: StepExecution,
+  { source, target, visit }: StepOrigin = { source: null, target: null, visit: null },
+): z.input<typeof stepSchema> {
   const { failureIgnored: _ignored, ...rest } = step
   const uses = source && `${source.script}@${source.version}`
   return {
     ...rest,
     uses,
     in: visit,
+    target: target && cutText(target, TARGET_SHOWN),
     startedAt: toTimeOrNull(step.startedAt),
     endedAt: toTimeOrNull(step.endedAt),
   }

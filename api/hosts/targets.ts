@@ -1,10 +1,11 @@
 /** Targets as requests carry them: text of the one grammar, resolved in the caller's scope. */
 import { z } from 'zod'
 import { PlatformError } from '../../domain/errors.js'
+import type { TargetHost } from '../../domain/frozen-targets.js'
 import type { ScopeId } from '../../domain/id.js'
 import { parseTarget, TARGET_MAX_HOSTS, TargetFault, type TargetTerm } from '../../domain/target.js'
 import type { Db } from '../../store/postgres/pool.js'
-import { resolveTarget, type TargetHost } from '../../store/postgres/targets.js'
+import { resolveTarget } from '../../store/postgres/targets.js'
 
 export const targetField = z
   .string()

@@ -46,7 +46,7 @@ export function hashDefinition({ steps, variables }: JobDefinition): string {
 }
 
 /** What is audited of steps: which texts, not the texts. */
-export const auditSteps = (steps: JobSteps) => steps.map((step) => auditOf(step, sha256))
+export const auditSteps = (steps: JobSteps) => steps.flatMap((step) => auditOf(step, sha256))
 
 export interface Checked {
   /** The plans that its steps bring, at any depth. */

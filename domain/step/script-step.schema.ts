@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { GRACE_DEFAULT_MS, scriptLanguages, TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS } from '../script.js'
 import { parseUse } from '../script-library.js'
 import { parseSecretUse, STEP_SECRETS_MAX } from '../secret.js'
-import { stepNameField, whenField } from './fields.schema.js'
+import { onEmptyField, stepNameField, stepTargetField, whenField } from './fields.schema.js'
 
 /** `20` hosts at a time, or `25%` of them. */
 export const concurrencySchema = z
@@ -43,6 +43,8 @@ const secretsField = z
 export const scriptStepFields = z.strictObject({
   type: z.literal('script').default('script'),
   name: stepNameField,
+  target: stepTargetField,
+  onEmpty: onEmptyField,
   script: z.string().min(1).optional().describe('The text of the script; at most 1 MiB.'),
   uses: z
     .string()
@@ -105,6 +107,4 @@ export const hasOneSource = (step: Source) =>
   (step.script === undefined) !== (step.uses === undefined) && !(step.uses && step.language)
 export const ONE_SOURCE = 'give either script, with its language, or uses'
 
-export const scriptStepSchema = scriptStepFields.refine(hasOneSource, ONE_SOURCE)
-
-export type ScriptStepInput = z.infer<typeof scriptStepSchema>
+export type ScriptStepInput = z.infer<typeof scriptStepFields>

@@ -7,12 +7,21 @@ import { type FrozenSecret, STEP_SECRETS_MAX } from '../secret.js'
 import type { OnFailure } from '../step-execution.js'
 import { utf8Length } from '../text.js'
 import { type CompiledVariable, checkReferences, type NamedVariable, referencesOf } from '../variable.js'
+import type { Import } from './import.js'
 import type { ScriptStepInput } from './script-step.schema.js'
+import type { Take } from './take.js'
 
 /** Texts are kept apart by hash, so that a plan stays small and no history holds them. */
 export interface CompiledScriptStep {
   type: 'script'
   name: string
+  /** Its own, as it was written; left out: the run's. */
+  target?: string | undefined
+  /** Where its hosts are of earlier steps. */
+  takes?: Take[]
+  onEmpty?: 'skip' | 'fail' | undefined
+  /** What its script asks for. */
+  imports?: Import[]
   language: Language
   /** Where the text is from, if it is of the library. */
   source?: ScriptSource
@@ -36,6 +45,8 @@ export interface CompiledScriptStep {
   retry?: RetryPolicy | undefined
   onUncaptured?: 'fail' | 'keep' | undefined
   when?: string | undefined
+  /** Position of the step that it takes back; left out of the steps that a run goes through by itself. */
+  undoes?: number
 }
 
 /** A version of a script of the library. */
@@ -70,6 +81,8 @@ export interface ScriptSources {
   shared: Readonly<Record<string, FrozenSecret>>
   /** Takes in the texts of the steps, by their hashes. */
   texts: Map<string, string>
+  /** Texts of the library that import something, by their hashes. */
+  importing: ReadonlyMap<string, string>
   variables: readonly CompiledVariable[]
   /** All variables of the run, those without a value, too. */
   named: readonly NamedVariable[]

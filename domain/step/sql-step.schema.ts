@@ -4,12 +4,14 @@ import { databaseField } from '../db-account.schema.js'
 import { NAME } from '../name.js'
 import { scriptStepFields } from './script-step.schema.js'
 
-const { uses, account, timeoutMs, graceMs, onFailure, concurrency, retry, name, when } =
+const { uses, account, timeoutMs, graceMs, onFailure, concurrency, retry, name, target, onEmpty, when } =
   scriptStepFields.shape
 
 export const sqlStepFields = z.strictObject({
   type: z.literal('sql'),
   name,
+  target,
+  onEmpty,
   sql: z.string().min(1).optional().describe('The statements; at most 1 MiB.'),
   uses: uses.describe('A script of the library in the language sql, instead of a text.'),
   dbAccount: z
@@ -50,6 +52,4 @@ interface Source {
 export const hasOneSqlSource = (step: Source) => (step.sql === undefined) !== (step.uses === undefined)
 export const ONE_SQL_SOURCE = 'give either sql or uses'
 
-export const sqlStepSchema = sqlStepFields.refine(hasOneSqlSource, ONE_SQL_SOURCE)
-
-export type SqlStepInput = z.infer<typeof sqlStepSchema>
+export type SqlStepInput = z.infer<typeof sqlStepFields>

@@ -7,10 +7,16 @@ import type { FrozenSecret } from '../secret.js'
 import { checkAccount, frozenSecrets, type ScriptSources, type StepText, textOf } from './script-step.js'
 import { checkReferences } from '../variable.js'
 import type { SqlStepInput } from './sql-step.schema.js'
+import type { Take } from './take.js'
 
 export interface CompiledSqlStep extends StepText {
   type: 'sql'
   name: string
+  /** Its own, as it was written; left out: the run's. */
+  target?: string | undefined
+  /** Where its hosts are of earlier steps. */
+  takes?: Take[]
+  onEmpty?: 'skip' | 'fail' | undefined
   language: 'sql'
   /** The database account as it was at the launch; the secret by its name. */
   db: DbAccount
@@ -30,6 +36,8 @@ export interface CompiledSqlStep extends StepText {
   concurrency: number | string | undefined
   retry?: RetryPolicy | undefined
   when?: string | undefined
+  /** Position of the step that it takes back; left out of the steps that a run goes through by itself. */
+  undoes?: number
 }
 
 /** Under which name the agent's runner is given its password. */

@@ -1,8 +1,7 @@
 /** Steps that wait: for a while, or until a time in a zone. No host has a part in them. */
 import { Cron } from 'croner'
 import { PlatformError } from '../errors.js'
-import type { CompiledScriptStep } from './script-step.js'
-import type { CompiledSqlStep } from './sql-step.js'
+import type { CompiledStep } from './step.js'
 import type { WaitStepInput } from './wait-step.schema.js'
 
 export interface CompiledWaitStep {
@@ -40,11 +39,7 @@ function isDate(until: string | undefined): boolean {
  * came too late.
  * @throws PlatformError plan_invalid
  */
-export function checkWaits(
-  steps: readonly (CompiledWaitStep | CompiledScriptStep | CompiledSqlStep)[],
-  now: Date,
-  expiresInMs: number,
-): void {
+export function checkWaits(steps: readonly CompiledStep[], now: Date, expiresInMs: number): void {
   let at = now
   for (const step of steps) if (step.type === 'wait') at = wakeTime(step, at)
   const waitMs = at.getTime() - now.getTime()

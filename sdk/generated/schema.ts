@@ -969,7 +969,7 @@ export interface paths {
         };
         /**
          * Get a launch that does the same again
-         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, nested plans by their revisions, and the target as it was written: `run:<id>` instead of it means exactly the same hosts. Post it to `/executions`, as it is or edited.
+         * @description The plan with its steps as they were frozen, scripts of the library and secrets by the versions that ran, nested plans by their revisions, and the target as it was written. Post it to `/executions`, as it is or edited.
          */
         get: operations["get-launch"];
         put?: never;
@@ -1046,7 +1046,7 @@ export interface paths {
         };
         /**
          * List a run's variables
-         * @description As they were at the launch, as steps were given them, and as steps left them. Of a secret only which version, or `******`.
+         * @description As they were at the launch, as steps were given them, and as steps left them; and what scripts import of the hosts of earlier steps. Of a secret only which version, or `******`.
          */
         get: operations["list-variables"];
         put?: never;
@@ -1106,7 +1106,7 @@ export interface paths {
         };
         /**
          * Export a run's host results
-         * @description A row for each host of each step, as JSON Lines or CSV with a head line. In CSV an apostrophe stands before text that a spreadsheet would take for a formula.
+         * @description A row for each host of each step, of an undo with the position of the step that it takes back, as JSON Lines or CSV with a head line. In CSV an apostrophe stands before text that a spreadsheet would take for a formula.
          */
         get: operations["export-results"];
         put?: never;
@@ -1128,10 +1128,30 @@ export interface paths {
         get: operations["list-operations"];
         put?: never;
         /**
-         * Pause, resume, cancel, retry, skip, ignore or go to the next step
-         * @description On a run that has ended, retry, resume, skip, ignore and next take it up again. A refusal is `operation_refused` with the reason; the operation stays listed.
+         * Pause, resume, cancel, retry, skip, ignore, go to the next step, or undo
+         * @description On a run that has ended, retry, resume, skip, ignore and next take it up again, and undo takes back what it did, newest step first. A refusal is `operation_refused` with the reason; the operation stays listed.
          */
         post: operations["operate-execution"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scopes/{scope}/executions/{executionId}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview an undo
+         * @description What the operation `undo` would begin now: which scripts, on which hosts. Nothing is started.
+         */
+        get: operations["preview-undo"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1410,7 +1430,7 @@ export interface components {
             /** @enum {string} */
             trigger: "api" | "schedule" | "nested";
             launchedBy: string;
-            /** @description As it was written; longer ones are cut. */
+            /** @description As it was written; longer ones are cut. Empty where every step has one of its own. */
             target: string;
             hosts: number;
             pause: ("soft" | "hard") | null;
@@ -1438,7 +1458,7 @@ export interface components {
             /** @enum {string} */
             trigger: "api" | "schedule" | "nested";
             launchedBy: string;
-            /** @description As it was written; longer ones are cut. */
+            /** @description As it was written; longer ones are cut. Empty where every step has one of its own. */
             target: string;
             hosts: number;
             pause: ("soft" | "hard") | null;
@@ -1522,7 +1542,7 @@ export interface components {
         HostResult: {
             hostId: string;
             hostName: string;
-            /** @description In the order of the target. */
+            /** @description In the order of the run: the same in each of its steps. */
             position: number;
             attempt: number;
             /** @enum {string} */
@@ -1581,6 +1601,13 @@ export interface components {
                 type: "script";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The text of the script; at most 1 MiB. */
                 script?: string;
                 /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -1659,11 +1686,158 @@ export interface components {
                 onUncaptured?: "fail" | "keep";
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+                /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                undo?: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                };
             } | {
                 /** @constant */
                 type: "sql";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The statements; at most 1 MiB. */
                 sql?: string;
                 /** @description A script of the library in the language sql, instead of a text. */
@@ -1730,6 +1904,146 @@ export interface components {
                 };
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+                /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                undo?: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                };
             } | {
                 /** @constant */
                 type: "wait";
@@ -1740,6 +2054,37 @@ export interface components {
                 until?: string;
                 /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
                 zone?: string;
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
+            } | {
+                /** @constant */
+                type: "reboot";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
+                /**
+                 * @description The account that orders it; the agent's own if left out.
+                 * @default
+                 */
+                account: string;
+                /**
+                 * @description Within this the host must have gone down, and within this from then on its agent must be back.
+                 * @default 900000
+                 */
+                timeoutMs: number;
+                /**
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                concurrency?: number | string;
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
             } | {
@@ -1777,11 +2122,11 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost" | "secret";
+                type: "string" | "list" | "map" | "perHost" | "hostList" | "secret";
                 /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                 value?: string | string[] | {
                     [key: string]: string;
@@ -1843,7 +2188,7 @@ export interface components {
             createdAt: string;
         };
         LaunchAgain: {
-            target: string;
+            target?: string;
             expiresInMs: number;
             /** @description There where `******` stands for values of this run. */
             secretsOf?: string;
@@ -1857,6 +2202,13 @@ export interface components {
                     type: "script";
                     /** @description What the step is called in lists and in the Temporal UI. */
                     name: string;
+                    /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                    target?: string;
+                    /**
+                     * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                     * @enum {string}
+                     */
+                    onEmpty?: "skip" | "fail";
                     /** @description The text of the script; at most 1 MiB. */
                     script?: string;
                     /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -1935,11 +2287,158 @@ export interface components {
                     onUncaptured?: "fail" | "keep";
                     /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                     when?: string;
+                    /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                    undo?: {
+                        /**
+                         * @default script
+                         * @constant
+                         */
+                        type: "script";
+                        /** @description The text of the script; at most 1 MiB. */
+                        script?: string;
+                        /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                        uses?: string;
+                        /**
+                         * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                         * @enum {string}
+                         */
+                        language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                        /**
+                         * @description Arguments, given as they are; no shell reads them.
+                         * @default []
+                         */
+                        arguments: string[];
+                        /** @default {} */
+                        environment: {
+                            [key: string]: string;
+                        };
+                        /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                        secrets?: {
+                            [key: string]: string;
+                        };
+                        /**
+                         * @description An absolute path; the account's home if left out.
+                         * @default
+                         */
+                        workingDirectory: string;
+                        /** @description The account to run as; the step's own if left out. */
+                        account?: string;
+                        /**
+                         * @description Whether the account's profile is read first.
+                         * @default false
+                         */
+                        login: boolean;
+                        /**
+                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @default 3600000
+                         */
+                        timeoutMs: number | string;
+                        /**
+                         * @description Between the polite signal and the kill.
+                         * @default 10000
+                         */
+                        graceMs: number;
+                        /**
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onFailure: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /**
+                             * @description Wait before the first of them.
+                             * @default 10000
+                             */
+                            backoffMs: number;
+                            /**
+                             * @description Each wait is so many times the one before.
+                             * @default 2
+                             */
+                            factor: number;
+                            /** @default 300000 */
+                            maxBackoffMs: number;
+                        };
+                    } | {
+                        /** @constant */
+                        type: "sql";
+                        /** @description The statements; at most 1 MiB. */
+                        sql?: string;
+                        /** @description A script of the library in the language sql, instead of a text. */
+                        uses?: string;
+                        /** @description Where the statements run, and as whom: as it is at the launch. */
+                        dbAccount: string;
+                        /** @description Instead of the account's. */
+                        database?: string;
+                        /**
+                         * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                         * @default tsv
+                         * @enum {string}
+                         */
+                        format: "tsv" | "csv" | "jsonl";
+                        /**
+                         * @description After a statement that fails; the host fails in either case.
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onError: "stop" | "continue";
+                        /**
+                         * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                         * @default false
+                         */
+                        transaction: boolean;
+                        /** @description The account to run as; the step's own if left out. */
+                        account?: string;
+                        /**
+                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @default 3600000
+                         */
+                        timeoutMs: number | string;
+                        /**
+                         * @description Between the polite signal and the kill.
+                         * @default 10000
+                         */
+                        graceMs: number;
+                        /**
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onFailure: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /**
+                             * @description Wait before the first of them.
+                             * @default 10000
+                             */
+                            backoffMs: number;
+                            /**
+                             * @description Each wait is so many times the one before.
+                             * @default 2
+                             */
+                            factor: number;
+                            /** @default 300000 */
+                            maxBackoffMs: number;
+                        };
+                    };
                 } | {
                     /** @constant */
                     type: "sql";
                     /** @description What the step is called in lists and in the Temporal UI. */
                     name: string;
+                    /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                    target?: string;
+                    /**
+                     * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                     * @enum {string}
+                     */
+                    onEmpty?: "skip" | "fail";
                     /** @description The statements; at most 1 MiB. */
                     sql?: string;
                     /** @description A script of the library in the language sql, instead of a text. */
@@ -2006,6 +2505,146 @@ export interface components {
                     };
                     /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                     when?: string;
+                    /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                    undo?: {
+                        /**
+                         * @default script
+                         * @constant
+                         */
+                        type: "script";
+                        /** @description The text of the script; at most 1 MiB. */
+                        script?: string;
+                        /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                        uses?: string;
+                        /**
+                         * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                         * @enum {string}
+                         */
+                        language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                        /**
+                         * @description Arguments, given as they are; no shell reads them.
+                         * @default []
+                         */
+                        arguments: string[];
+                        /** @default {} */
+                        environment: {
+                            [key: string]: string;
+                        };
+                        /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                        secrets?: {
+                            [key: string]: string;
+                        };
+                        /**
+                         * @description An absolute path; the account's home if left out.
+                         * @default
+                         */
+                        workingDirectory: string;
+                        /** @description The account to run as; the step's own if left out. */
+                        account?: string;
+                        /**
+                         * @description Whether the account's profile is read first.
+                         * @default false
+                         */
+                        login: boolean;
+                        /**
+                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @default 3600000
+                         */
+                        timeoutMs: number | string;
+                        /**
+                         * @description Between the polite signal and the kill.
+                         * @default 10000
+                         */
+                        graceMs: number;
+                        /**
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onFailure: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /**
+                             * @description Wait before the first of them.
+                             * @default 10000
+                             */
+                            backoffMs: number;
+                            /**
+                             * @description Each wait is so many times the one before.
+                             * @default 2
+                             */
+                            factor: number;
+                            /** @default 300000 */
+                            maxBackoffMs: number;
+                        };
+                    } | {
+                        /** @constant */
+                        type: "sql";
+                        /** @description The statements; at most 1 MiB. */
+                        sql?: string;
+                        /** @description A script of the library in the language sql, instead of a text. */
+                        uses?: string;
+                        /** @description Where the statements run, and as whom: as it is at the launch. */
+                        dbAccount: string;
+                        /** @description Instead of the account's. */
+                        database?: string;
+                        /**
+                         * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                         * @default tsv
+                         * @enum {string}
+                         */
+                        format: "tsv" | "csv" | "jsonl";
+                        /**
+                         * @description After a statement that fails; the host fails in either case.
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onError: "stop" | "continue";
+                        /**
+                         * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                         * @default false
+                         */
+                        transaction: boolean;
+                        /** @description The account to run as; the step's own if left out. */
+                        account?: string;
+                        /**
+                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @default 3600000
+                         */
+                        timeoutMs: number | string;
+                        /**
+                         * @description Between the polite signal and the kill.
+                         * @default 10000
+                         */
+                        graceMs: number;
+                        /**
+                         * @default stop
+                         * @enum {string}
+                         */
+                        onFailure: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
+                        /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                        retry?: {
+                            /** @description Further attempts after the first. */
+                            attempts: number;
+                            /**
+                             * @description Wait before the first of them.
+                             * @default 10000
+                             */
+                            backoffMs: number;
+                            /**
+                             * @description Each wait is so many times the one before.
+                             * @default 2
+                             */
+                            factor: number;
+                            /** @default 300000 */
+                            maxBackoffMs: number;
+                        };
+                    };
                 } | {
                     /** @constant */
                     type: "wait";
@@ -2016,6 +2655,37 @@ export interface components {
                     until?: string;
                     /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
                     zone?: string;
+                    /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                    when?: string;
+                } | {
+                    /** @constant */
+                    type: "reboot";
+                    /** @description What the step is called in lists and in the Temporal UI. */
+                    name: string;
+                    /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                    target?: string;
+                    /**
+                     * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                     * @enum {string}
+                     */
+                    onEmpty?: "skip" | "fail";
+                    /**
+                     * @description The account that orders it; the agent's own if left out.
+                     * @default
+                     */
+                    account: string;
+                    /**
+                     * @description Within this the host must have gone down, and within this from then on its agent must be back.
+                     * @default 900000
+                     */
+                    timeoutMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
                     /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                     when?: string;
                 } | {
@@ -2053,11 +2723,11 @@ export interface components {
                 variables?: {
                     name: string;
                     /**
-                     * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
+                     * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                      * @default string
                      * @enum {string}
                      */
-                    type: "string" | "list" | "map" | "perHost" | "secret";
+                    type: "string" | "list" | "map" | "perHost" | "hostList" | "secret";
                     /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                     value?: string | string[] | {
                         [key: string]: string;
@@ -2113,8 +2783,18 @@ export interface components {
                     /** @description As `deploy-site/quick@3`. */
                     plan: string;
                 } | null;
+                /** @description Its own, as it was written; null: the run's, or none. */
+                target: string | null;
+                /** @description How many; with `takes` at most so many. */
+                hosts: number;
+                /** @description Names of its hosts, folded. */
+                nodeset: string;
+                /** @description Which hosts of earlier steps it runs on, as `failed hosts of step 2`: known when it begins. */
+                takes: string | null;
+                /** @description What its script asks for by `job_import`: names of hosts, as a value. */
+                imports: string[];
                 /** @enum {string} */
-                type: "script" | "sql" | "wait";
+                type: "script" | "sql" | "wait" | "reboot";
                 uses: string | null;
                 language: string | null;
                 account: string;
@@ -2126,6 +2806,8 @@ export interface components {
                 };
                 scriptSha256: string | null;
                 scriptBytes: number | null;
+                /** @description Position of the step that it takes back: it runs only where somebody asks for an undo. */
+                undoes: number | null;
                 /**
                  * @description Beside the step of its name in `last`.
                  * @enum {string}
@@ -2147,11 +2829,11 @@ export interface components {
                     plan: string;
                 } | null;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost" | "secret";
+                type: "string" | "list" | "map" | "perHost" | "hostList" | "secret";
                 value: string | string[] | {
                     [key: string]: string;
                 };
@@ -2183,7 +2865,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             /** @enum {string} */
-            kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next";
+            kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next" | "undo";
             args: {
                 hard?: boolean;
                 step?: number;
@@ -2272,6 +2954,13 @@ export interface components {
                 type: "script";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The text of the script; at most 1 MiB. */
                 script?: string;
                 /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -2350,11 +3039,158 @@ export interface components {
                 onUncaptured?: "fail" | "keep";
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+                /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                undo?: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                };
             } | {
                 /** @constant */
                 type: "sql";
                 /** @description What the step is called in lists and in the Temporal UI. */
                 name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
                 /** @description The statements; at most 1 MiB. */
                 sql?: string;
                 /** @description A script of the library in the language sql, instead of a text. */
@@ -2421,6 +3257,146 @@ export interface components {
                 };
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
+                /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                undo?: {
+                    /**
+                     * @default script
+                     * @constant
+                     */
+                    type: "script";
+                    /** @description The text of the script; at most 1 MiB. */
+                    script?: string;
+                    /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                    uses?: string;
+                    /**
+                     * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                     * @enum {string}
+                     */
+                    language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                    /**
+                     * @description Arguments, given as they are; no shell reads them.
+                     * @default []
+                     */
+                    arguments: string[];
+                    /** @default {} */
+                    environment: {
+                        [key: string]: string;
+                    };
+                    /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                    secrets?: {
+                        [key: string]: string;
+                    };
+                    /**
+                     * @description An absolute path; the account's home if left out.
+                     * @default
+                     */
+                    workingDirectory: string;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description Whether the account's profile is read first.
+                     * @default false
+                     */
+                    login: boolean;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                } | {
+                    /** @constant */
+                    type: "sql";
+                    /** @description The statements; at most 1 MiB. */
+                    sql?: string;
+                    /** @description A script of the library in the language sql, instead of a text. */
+                    uses?: string;
+                    /** @description Where the statements run, and as whom: as it is at the launch. */
+                    dbAccount: string;
+                    /** @description Instead of the account's. */
+                    database?: string;
+                    /**
+                     * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line.
+                     * @default tsv
+                     * @enum {string}
+                     */
+                    format: "tsv" | "csv" | "jsonl";
+                    /**
+                     * @description After a statement that fails; the host fails in either case.
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onError: "stop" | "continue";
+                    /**
+                     * @description Whether all statements are one transaction. Otherwise each is one of its own.
+                     * @default false
+                     */
+                    transaction: boolean;
+                    /** @description The account to run as; the step's own if left out. */
+                    account?: string;
+                    /**
+                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @default 3600000
+                     */
+                    timeoutMs: number | string;
+                    /**
+                     * @description Between the polite signal and the kill.
+                     * @default 10000
+                     */
+                    graceMs: number;
+                    /**
+                     * @default stop
+                     * @enum {string}
+                     */
+                    onFailure: "stop" | "ignore";
+                    /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                    concurrency?: number | string;
+                    /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                    retry?: {
+                        /** @description Further attempts after the first. */
+                        attempts: number;
+                        /**
+                         * @description Wait before the first of them.
+                         * @default 10000
+                         */
+                        backoffMs: number;
+                        /**
+                         * @description Each wait is so many times the one before.
+                         * @default 2
+                         */
+                        factor: number;
+                        /** @default 300000 */
+                        maxBackoffMs: number;
+                    };
+                };
             } | {
                 /** @constant */
                 type: "wait";
@@ -2431,6 +3407,37 @@ export interface components {
                 until?: string;
                 /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
                 zone?: string;
+                /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                when?: string;
+            } | {
+                /** @constant */
+                type: "reboot";
+                /** @description What the step is called in lists and in the Temporal UI. */
+                name: string;
+                /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                target?: string;
+                /**
+                 * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                 * @enum {string}
+                 */
+                onEmpty?: "skip" | "fail";
+                /**
+                 * @description The account that orders it; the agent's own if left out.
+                 * @default
+                 */
+                account: string;
+                /**
+                 * @description Within this the host must have gone down, and within this from then on its agent must be back.
+                 * @default 900000
+                 */
+                timeoutMs: number;
+                /**
+                 * @default stop
+                 * @enum {string}
+                 */
+                onFailure: "stop" | "ignore";
+                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                concurrency?: number | string;
                 /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                 when?: string;
             } | {
@@ -2469,11 +3476,11 @@ export interface components {
             variables: {
                 name: string;
                 /**
-                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
+                 * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
                  * @default string
                  * @enum {string}
                  */
-                type: "string" | "list" | "map" | "perHost" | "secret";
+                type: "string" | "list" | "map" | "perHost" | "hostList" | "secret";
                 /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                 value?: string | string[] | {
                     [key: string]: string;
@@ -2602,16 +3609,16 @@ export interface components {
                 plan: string;
             } | null;
             /**
-             * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
+             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`.
              * @default string
              * @enum {string}
              */
-            type: "string" | "list" | "map" | "perHost" | "secret";
+            type: "string" | "list" | "map" | "perHost" | "hostList" | "secret";
             changeable: boolean;
             initial: string | string[] | {
                 [key: string]: string;
             };
-            /** @description What steps that have begun were given; of those that may change. */
+            /** @description What steps that have begun were given: of those that may change, and names of hosts, one a line, that a script imports. */
             inputs: {
                 position: number;
                 /** @description What is no UTF-8 in it stands as replacement characters. */
@@ -2800,12 +3807,12 @@ export interface components {
             /** @description From 0. */
             position: number;
             /** @enum {string} */
-            type: "script" | "sql" | "wait";
+            type: "script" | "sql" | "wait" | "reboot";
             /** @description With those of the steps that bring the plans around it: `prepare/drain`. */
             name: string;
             /** @description The script of the library that it runs, as `deploy@3`. */
             uses: string | null;
-            /** @description Where it stands: `2.0` is the first step of the plan that is the third step. */
+            /** @description Where it stands: `2.0` is the first step of the plan that is the third step; `u3` takes back the step at position 3. */
             path: string;
             /** @description The nested plan that it is of; null for what is of the run itself. */
             in: {
@@ -2814,14 +3821,19 @@ export interface components {
                 /** @description As `deploy-site/quick@3`. */
                 plan: string;
             } | null;
+            /** @description Its own, as it was written; longer ones are cut. null: the run's, or none. */
+            target: string | null;
             /** @enum {string} */
             state: "pending" | "running" | "waiting" | "paused" | "cancelling" | "succeeded" | "failed" | "cancelled" | "skipped" | "ignored";
             reason: string | null;
+            /** @description 0 before a step begins that takes hosts of earlier ones. */
             hosts: number;
             /** @description Hosts by state; they sum to `hosts`. */
             counts: {
                 [key: string]: number;
             };
+            /** @description Position of the step that it takes back; null of the steps that the run goes through by itself. */
+            undoes: number | null;
             startedAt: string | null;
             endedAt: string | null;
         };
@@ -2876,6 +3888,45 @@ export interface components {
             refused: string[];
             /** @description Whether there are others: ask again. */
             more: boolean;
+        };
+        UndoPreview: {
+            /** @description Why an undo would be refused as things are, if so. */
+            refusal: string | null;
+            /** @description In the order in which they would run: newest first. */
+            steps: {
+                position: number;
+                name: string;
+                /** @enum {string} */
+                type: "script" | "sql" | "wait" | "reboot";
+                /** @description Position of the step that it takes back. */
+                undoes: number;
+                uses: string | null;
+                account: string;
+                scriptSha256: string;
+                /** @description On how many hosts the step took effect and is not undone yet. */
+                hosts: number;
+                /** @description Names of these hosts, folded. */
+                nodeset: string;
+                unknown: {
+                    /** @description Of how many hosts nobody knows whether it took effect and is not undone yet. */
+                    hosts: number;
+                    /** @description Names of these hosts, folded. */
+                    nodeset: string;
+                };
+            }[];
+            /** @description Steps that have begun and say nothing of how they are undone: what they did stays. */
+            without: {
+                position: number;
+                name: string;
+            }[];
+            /** @description Runs that began something on these hosts since, newest first, among the 20 newest runs: an undo knows nothing of them. */
+            later: {
+                id: string;
+                name: string;
+                hosts: number;
+                /** Format: date-time */
+                createdAt: string;
+            }[];
         };
         Verdict: {
             attempt: number;
@@ -8071,6 +9122,13 @@ export interface operations {
                         type?: "script";
                         /** @description What the step is called in lists and in the Temporal UI. */
                         name: string;
+                        /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                        target?: string;
+                        /**
+                         * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                         * @enum {string}
+                         */
+                        onEmpty?: "skip" | "fail";
                         /** @description The text of the script; at most 1 MiB. */
                         script?: string;
                         /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -8125,11 +9183,120 @@ export interface operations {
                         onUncaptured?: "fail" | "keep";
                         /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                         when?: string;
+                        /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                        undo?: {
+                            /**
+                             * @description Default: "script".
+                             * @constant
+                             */
+                            type?: "script";
+                            /** @description The text of the script; at most 1 MiB. */
+                            script?: string;
+                            /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                            uses?: string;
+                            /**
+                             * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                             * @enum {string}
+                             */
+                            language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                            /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                            arguments?: string[];
+                            /** @description Default: {}. */
+                            environment?: {
+                                [key: string]: string;
+                            };
+                            /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                            secrets?: {
+                                [key: string]: string;
+                            };
+                            /** @description An absolute path; the account's home if left out. Default: "". */
+                            workingDirectory?: string;
+                            /** @description The account to run as; the step's own if left out. */
+                            account?: string;
+                            /** @description Whether the account's profile is read first. Default: false. */
+                            login?: boolean;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                        } | {
+                            /** @constant */
+                            type: "sql";
+                            /** @description The statements; at most 1 MiB. */
+                            sql?: string;
+                            /** @description A script of the library in the language sql, instead of a text. */
+                            uses?: string;
+                            /** @description Where the statements run, and as whom: as it is at the launch. */
+                            dbAccount: string;
+                            /** @description Instead of the account's. */
+                            database?: string;
+                            /**
+                             * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                             * @enum {string}
+                             */
+                            format?: "tsv" | "csv" | "jsonl";
+                            /**
+                             * @description After a statement that fails; the host fails in either case. Default: "stop".
+                             * @enum {string}
+                             */
+                            onError?: "stop" | "continue";
+                            /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                            transaction?: boolean;
+                            /** @description The account to run as; the step's own if left out. */
+                            account?: string;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                        };
                     } | {
                         /** @constant */
                         type: "sql";
                         /** @description What the step is called in lists and in the Temporal UI. */
                         name: string;
+                        /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                        target?: string;
+                        /**
+                         * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                         * @enum {string}
+                         */
+                        onEmpty?: "skip" | "fail";
                         /** @description The statements; at most 1 MiB. */
                         sql?: string;
                         /** @description A script of the library in the language sql, instead of a text. */
@@ -8176,6 +9343,108 @@ export interface operations {
                         };
                         /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                         when?: string;
+                        /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                        undo?: {
+                            /**
+                             * @description Default: "script".
+                             * @constant
+                             */
+                            type?: "script";
+                            /** @description The text of the script; at most 1 MiB. */
+                            script?: string;
+                            /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                            uses?: string;
+                            /**
+                             * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                             * @enum {string}
+                             */
+                            language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                            /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                            arguments?: string[];
+                            /** @description Default: {}. */
+                            environment?: {
+                                [key: string]: string;
+                            };
+                            /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                            secrets?: {
+                                [key: string]: string;
+                            };
+                            /** @description An absolute path; the account's home if left out. Default: "". */
+                            workingDirectory?: string;
+                            /** @description The account to run as; the step's own if left out. */
+                            account?: string;
+                            /** @description Whether the account's profile is read first. Default: false. */
+                            login?: boolean;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                        } | {
+                            /** @constant */
+                            type: "sql";
+                            /** @description The statements; at most 1 MiB. */
+                            sql?: string;
+                            /** @description A script of the library in the language sql, instead of a text. */
+                            uses?: string;
+                            /** @description Where the statements run, and as whom: as it is at the launch. */
+                            dbAccount: string;
+                            /** @description Instead of the account's. */
+                            database?: string;
+                            /**
+                             * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                             * @enum {string}
+                             */
+                            format?: "tsv" | "csv" | "jsonl";
+                            /**
+                             * @description After a statement that fails; the host fails in either case. Default: "stop".
+                             * @enum {string}
+                             */
+                            onError?: "stop" | "continue";
+                            /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                            transaction?: boolean;
+                            /** @description The account to run as; the step's own if left out. */
+                            account?: string;
+                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            timeoutMs?: number | string;
+                            /** @description Between the polite signal and the kill. Default: 10000. */
+                            graceMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
+                            /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                            retry?: {
+                                /** @description Further attempts after the first. */
+                                attempts: number;
+                                /** @description Wait before the first of them. Default: 10000. */
+                                backoffMs?: number;
+                                /** @description Each wait is so many times the one before. Default: 2. */
+                                factor?: number;
+                                /** @description Default: 300000. */
+                                maxBackoffMs?: number;
+                            };
+                        };
                     } | {
                         /** @constant */
                         type: "wait";
@@ -8186,6 +9455,31 @@ export interface operations {
                         until?: string;
                         /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
                         zone?: string;
+                        /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                        when?: string;
+                    } | {
+                        /** @constant */
+                        type: "reboot";
+                        /** @description What the step is called in lists and in the Temporal UI. */
+                        name: string;
+                        /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                        target?: string;
+                        /**
+                         * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                         * @enum {string}
+                         */
+                        onEmpty?: "skip" | "fail";
+                        /** @description The account that orders it; the agent's own if left out. Default: "". */
+                        account?: string;
+                        /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
+                        timeoutMs?: number;
+                        /**
+                         * @description Default: "stop".
+                         * @enum {string}
+                         */
+                        onFailure?: "stop" | "ignore";
+                        /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                        concurrency?: number | string;
                         /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                         when?: string;
                     } | {
@@ -8223,10 +9517,10 @@ export interface operations {
                     variables?: {
                         name: string;
                         /**
-                         * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
+                         * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
                          * @enum {string}
                          */
-                        type?: "string" | "list" | "map" | "perHost" | "secret";
+                        type?: "string" | "list" | "map" | "perHost" | "hostList" | "secret";
                         /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                         value?: string | string[] | {
                             [key: string]: string;
@@ -11232,6 +12526,13 @@ export interface operations {
                             type?: "script";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The text of the script; at most 1 MiB. */
                             script?: string;
                             /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -11286,11 +12587,120 @@ export interface operations {
                             onUncaptured?: "fail" | "keep";
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                            /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                            undo?: {
+                                /**
+                                 * @description Default: "script".
+                                 * @constant
+                                 */
+                                type?: "script";
+                                /** @description The text of the script; at most 1 MiB. */
+                                script?: string;
+                                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                                uses?: string;
+                                /**
+                                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                                 * @enum {string}
+                                 */
+                                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                                /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                                arguments?: string[];
+                                /** @description Default: {}. */
+                                environment?: {
+                                    [key: string]: string;
+                                };
+                                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                                secrets?: {
+                                    [key: string]: string;
+                                };
+                                /** @description An absolute path; the account's home if left out. Default: "". */
+                                workingDirectory?: string;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description Whether the account's profile is read first. Default: false. */
+                                login?: boolean;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            } | {
+                                /** @constant */
+                                type: "sql";
+                                /** @description The statements; at most 1 MiB. */
+                                sql?: string;
+                                /** @description A script of the library in the language sql, instead of a text. */
+                                uses?: string;
+                                /** @description Where the statements run, and as whom: as it is at the launch. */
+                                dbAccount: string;
+                                /** @description Instead of the account's. */
+                                database?: string;
+                                /**
+                                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                                 * @enum {string}
+                                 */
+                                format?: "tsv" | "csv" | "jsonl";
+                                /**
+                                 * @description After a statement that fails; the host fails in either case. Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onError?: "stop" | "continue";
+                                /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                                transaction?: boolean;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            };
                         } | {
                             /** @constant */
                             type: "sql";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The statements; at most 1 MiB. */
                             sql?: string;
                             /** @description A script of the library in the language sql, instead of a text. */
@@ -11337,6 +12747,108 @@ export interface operations {
                             };
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                            /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                            undo?: {
+                                /**
+                                 * @description Default: "script".
+                                 * @constant
+                                 */
+                                type?: "script";
+                                /** @description The text of the script; at most 1 MiB. */
+                                script?: string;
+                                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                                uses?: string;
+                                /**
+                                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                                 * @enum {string}
+                                 */
+                                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                                /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                                arguments?: string[];
+                                /** @description Default: {}. */
+                                environment?: {
+                                    [key: string]: string;
+                                };
+                                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                                secrets?: {
+                                    [key: string]: string;
+                                };
+                                /** @description An absolute path; the account's home if left out. Default: "". */
+                                workingDirectory?: string;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description Whether the account's profile is read first. Default: false. */
+                                login?: boolean;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            } | {
+                                /** @constant */
+                                type: "sql";
+                                /** @description The statements; at most 1 MiB. */
+                                sql?: string;
+                                /** @description A script of the library in the language sql, instead of a text. */
+                                uses?: string;
+                                /** @description Where the statements run, and as whom: as it is at the launch. */
+                                dbAccount: string;
+                                /** @description Instead of the account's. */
+                                database?: string;
+                                /**
+                                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                                 * @enum {string}
+                                 */
+                                format?: "tsv" | "csv" | "jsonl";
+                                /**
+                                 * @description After a statement that fails; the host fails in either case. Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onError?: "stop" | "continue";
+                                /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                                transaction?: boolean;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            };
                         } | {
                             /** @constant */
                             type: "wait";
@@ -11347,6 +12859,31 @@ export interface operations {
                             until?: string;
                             /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
                             zone?: string;
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        } | {
+                            /** @constant */
+                            type: "reboot";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
+                            /** @description The account that orders it; the agent's own if left out. Default: "". */
+                            account?: string;
+                            /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
+                            timeoutMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
                         } | {
@@ -11383,10 +12920,10 @@ export interface operations {
                         variables?: {
                             name: string;
                             /**
-                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
                              * @enum {string}
                              */
-                            type?: "string" | "list" | "map" | "perHost" | "secret";
+                            type?: "string" | "list" | "map" | "perHost" | "hostList" | "secret";
                             /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                             value?: string | string[] | {
                                 [key: string]: string;
@@ -11532,8 +13069,8 @@ export interface operations {
                     };
                     /** @description The run whose values `******` stands for in the variables of `plan`: to do a run again. */
                     secretsOf?: string;
-                    /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
-                    target: string;
+                    /** @description Where steps run that have no target of their own, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. Left out only where every step has one. */
+                    target?: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
                     confirm?: number;
                     /** @description Of a preview: the launch is refused if anything else would be done by now, or to others. */
@@ -11553,7 +13090,7 @@ export interface operations {
                     "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `plan_circular`, `plan_too_deep`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `secret_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `plan_too_large`, `plan_circular`, `plan_too_deep`, `variable_unknown`, `variable_required`, `target_required`, `target_invalid`, `target_too_large`, `secret_too_large`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11668,6 +13205,13 @@ export interface operations {
                             type?: "script";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The text of the script; at most 1 MiB. */
                             script?: string;
                             /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
@@ -11722,11 +13266,120 @@ export interface operations {
                             onUncaptured?: "fail" | "keep";
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                            /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                            undo?: {
+                                /**
+                                 * @description Default: "script".
+                                 * @constant
+                                 */
+                                type?: "script";
+                                /** @description The text of the script; at most 1 MiB. */
+                                script?: string;
+                                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                                uses?: string;
+                                /**
+                                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                                 * @enum {string}
+                                 */
+                                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                                /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                                arguments?: string[];
+                                /** @description Default: {}. */
+                                environment?: {
+                                    [key: string]: string;
+                                };
+                                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                                secrets?: {
+                                    [key: string]: string;
+                                };
+                                /** @description An absolute path; the account's home if left out. Default: "". */
+                                workingDirectory?: string;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description Whether the account's profile is read first. Default: false. */
+                                login?: boolean;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            } | {
+                                /** @constant */
+                                type: "sql";
+                                /** @description The statements; at most 1 MiB. */
+                                sql?: string;
+                                /** @description A script of the library in the language sql, instead of a text. */
+                                uses?: string;
+                                /** @description Where the statements run, and as whom: as it is at the launch. */
+                                dbAccount: string;
+                                /** @description Instead of the account's. */
+                                database?: string;
+                                /**
+                                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                                 * @enum {string}
+                                 */
+                                format?: "tsv" | "csv" | "jsonl";
+                                /**
+                                 * @description After a statement that fails; the host fails in either case. Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onError?: "stop" | "continue";
+                                /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                                transaction?: boolean;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            };
                         } | {
                             /** @constant */
                             type: "sql";
                             /** @description What the step is called in lists and in the Temporal UI. */
                             name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
                             /** @description The statements; at most 1 MiB. */
                             sql?: string;
                             /** @description A script of the library in the language sql, instead of a text. */
@@ -11773,6 +13426,108 @@ export interface operations {
                             };
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
+                            /** @description What takes the step back, a script or SQL with a time limit of its own: run by the operation `undo`, on hosts where the step took effect. */
+                            undo?: {
+                                /**
+                                 * @description Default: "script".
+                                 * @constant
+                                 */
+                                type?: "script";
+                                /** @description The text of the script; at most 1 MiB. */
+                                script?: string;
+                                /** @description A script of the library instead of a text: `deploy` is the version that is online at the launch, `deploy@3` that one. */
+                                uses?: string;
+                                /**
+                                 * @description bash if left out. Not beside `uses`: a script of the library has its own.
+                                 * @enum {string}
+                                 */
+                                language?: "bash" | "sh" | "python" | "perl" | "node" | "powershell" | "bat";
+                                /** @description Arguments, given as they are; no shell reads them. Default: []. */
+                                arguments?: string[];
+                                /** @description Default: {}. */
+                                environment?: {
+                                    [key: string]: string;
+                                };
+                                /** @description Secrets by names: `DB_PASSWORD: db-password` gives the script the path of a file with the value in `DB_PASSWORD_FILE`. `db-password` is the newest enabled version at the launch, `db-password@3` that one. */
+                                secrets?: {
+                                    [key: string]: string;
+                                };
+                                /** @description An absolute path; the account's home if left out. Default: "". */
+                                workingDirectory?: string;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description Whether the account's profile is read first. Default: false. */
+                                login?: boolean;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            } | {
+                                /** @constant */
+                                type: "sql";
+                                /** @description The statements; at most 1 MiB. */
+                                sql?: string;
+                                /** @description A script of the library in the language sql, instead of a text. */
+                                uses?: string;
+                                /** @description Where the statements run, and as whom: as it is at the launch. */
+                                dbAccount: string;
+                                /** @description Instead of the account's. */
+                                database?: string;
+                                /**
+                                 * @description How rows are written: tab-separated with a header, comma-separated with a header, or an object a line. Default: "tsv".
+                                 * @enum {string}
+                                 */
+                                format?: "tsv" | "csv" | "jsonl";
+                                /**
+                                 * @description After a statement that fails; the host fails in either case. Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onError?: "stop" | "continue";
+                                /** @description Whether all statements are one transaction. Otherwise each is one of its own. Default: false. */
+                                transaction?: boolean;
+                                /** @description The account to run as; the step's own if left out. */
+                                account?: string;
+                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                timeoutMs?: number | string;
+                                /** @description Between the polite signal and the kill. Default: 10000. */
+                                graceMs?: number;
+                                /**
+                                 * @description Default: "stop".
+                                 * @enum {string}
+                                 */
+                                onFailure?: "stop" | "ignore";
+                                /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                                concurrency?: number | string;
+                                /** @description Hosts whose script failed or took too long run again by themselves; each by its own time, while others still run. */
+                                retry?: {
+                                    /** @description Further attempts after the first. */
+                                    attempts: number;
+                                    /** @description Wait before the first of them. Default: 10000. */
+                                    backoffMs?: number;
+                                    /** @description Each wait is so many times the one before. Default: 2. */
+                                    factor?: number;
+                                    /** @description Default: 300000. */
+                                    maxBackoffMs?: number;
+                                };
+                            };
                         } | {
                             /** @constant */
                             type: "wait";
@@ -11783,6 +13538,31 @@ export interface operations {
                             until?: string;
                             /** @description Of `until`: an IANA time zone, as Europe/Vienna. */
                             zone?: string;
+                            /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
+                            when?: string;
+                        } | {
+                            /** @constant */
+                            type: "reboot";
+                            /** @description What the step is called in lists and in the Temporal UI. */
+                            name: string;
+                            /** @description Hosts of this step alone, instead of the run's: by the grammar of targets, one a line; a line may name a host list, as `${WEB}`. Or hosts of earlier steps, known when the step begins: `step:deploy:failed`, `last:succeeded`. */
+                            target?: string;
+                            /**
+                             * @description Where there is none of the hosts of earlier steps that it targets: it is skipped if left out. `fail`: it has failed, unless its failures are ignored.
+                             * @enum {string}
+                             */
+                            onEmpty?: "skip" | "fail";
+                            /** @description The account that orders it; the agent's own if left out. Default: "". */
+                            account?: string;
+                            /** @description Within this the host must have gone down, and within this from then on its agent must be back. Default: 900000. */
+                            timeoutMs?: number;
+                            /**
+                             * @description Default: "stop".
+                             * @enum {string}
+                             */
+                            onFailure?: "stop" | "ignore";
+                            /** @description How many hosts run at once: a number, or a percentage of the hosts. All at once if left out. */
+                            concurrency?: number | string;
                             /** @description The step runs only where this is met when its turn comes, and is skipped otherwise: a part of CEL, as `steps.deploy.failed == 0`. */
                             when?: string;
                         } | {
@@ -11819,10 +13599,10 @@ export interface operations {
                         variables?: {
                             name: string;
                             /**
-                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
+                             * @description `perHost` is a text that each host has its own of, once a script has set it there; `hostList` a target, by whose name steps say where they run; `secret` a text that nobody reads back, given to scripts in the file `<NAME>_FILE`. Default: "string".
                              * @enum {string}
                              */
-                            type?: "string" | "list" | "map" | "perHost" | "secret";
+                            type?: "string" | "list" | "map" | "perHost" | "hostList" | "secret";
                             /** @description Empty if left out; where it is required, a launch must give one. Of a secret: the value, `{secret: db-password@3}` to name one of the store, or `******` for what is kept already, as it is shown. */
                             value?: string | string[] | {
                                 [key: string]: string;
@@ -11968,8 +13748,8 @@ export interface operations {
                     };
                     /** @description The run whose values `******` stands for in the variables of `plan`: to do a run again. */
                     secretsOf?: string;
-                    /** @description Hosts, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. */
-                    target: string;
+                    /** @description Where steps run that have no target of their own, by the grammar of targets: `name:web-[01-40]`, `id:7`, `group:g`, `run:812:failed`, `env=prod,role in (web,db)`, `*`; one a line. Left out only where every step has one. */
+                    target?: string;
                     /** @description How many hosts the caller expects; needed where they are many. */
                     confirm?: number;
                     /** @description Of a preview: the launch is refused if anything else would be done by now, or to others. */
@@ -11989,7 +13769,7 @@ export interface operations {
                     "application/json": components["schemas"]["LaunchPreview"];
                 };
             };
-            /** @description `plan_invalid`, `plan_too_large`, `plan_circular`, `plan_too_deep`, `variable_unknown`, `variable_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
+            /** @description `plan_invalid`, `plan_too_large`, `plan_circular`, `plan_too_deep`, `variable_unknown`, `variable_required`, `target_required`, `target_invalid`, `target_too_large`, `request_invalid`, `text_invalid` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12179,7 +13959,10 @@ export interface operations {
     };
     "get-launch": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether targets name exactly the hosts that the run had, instead of what was written. */
+                sameHosts?: unknown;
+            };
             header?: never;
             path: {
                 /** @description Name of the scope. */
@@ -12199,7 +13982,7 @@ export interface operations {
                     "application/json": components["schemas"]["LaunchAgain"];
                 };
             };
-            /** @description `request_invalid`, `text_invalid` */
+            /** @description `plan_invalid`, `request_invalid`, `text_invalid` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -13100,7 +14883,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /** @enum {string} */
-                    kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next";
+                    kind: "cancel" | "pause" | "resume" | "retry" | "skip" | "ignore" | "next" | "undo";
                     /** @description pause: also stop what runs. */
                     hard?: boolean;
                     /** @description skip, ignore: which step, by its position from 0. retry: only hosts of this one. resume with a script: the one that goes on. next: the one that you saw; refused if the run is past it. */
@@ -13111,7 +14894,7 @@ export interface operations {
                     all?: boolean;
                     /** @description retry, resume: what the new attempts run, in the language of the step; at most 1 MiB. */
                     script?: string;
-                    /** @description retry: also hosts whose outcome is unknown; their script may have run. */
+                    /** @description retry: also hosts whose outcome is unknown; their script may have run. undo: undo these, too, or (false) leave them out. */
                     includeUnknown?: boolean;
                     /** @description With includeUnknown: how many these are; refused if it is another number by now. */
                     unknownHosts?: number;
@@ -13140,7 +14923,7 @@ export interface operations {
                     "application/json": components["schemas"]["Operation"];
                 };
             };
-            /** @description `request_invalid`, `text_invalid`, `idempotency_key_missing` */
+            /** @description `plan_invalid`, `request_invalid`, `text_invalid`, `idempotency_key_missing` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -13196,6 +14979,102 @@ export interface operations {
             };
             /** @description `script_too_large`, `body_too_large` */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers_too_large` */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the scope. */
+                scope: string;
+                executionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoPreview"];
+                };
+            };
+            /** @description `request_invalid`, `text_invalid` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `credential_missing`, `credential_invalid` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `execution_unknown`, `scope_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_slow` */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,6 +2,7 @@
 import type { HostState, Started } from '../../domain/host-result.js'
 import type { ExecutionId, HostId, ScopeId } from '../../domain/id.js'
 import { autoRetriedStates } from '../../domain/retry.js'
+import { UNDO_LEFT_OUT } from '../../domain/undo.js'
 import { appendEvents } from './events.js'
 import type { StepExecution } from './executions.js'
 import { appendHostEvents, type ChangedHost, returningChanged } from './ledger.js'
@@ -54,6 +55,13 @@ export function retryDueHosts(tx: Db, key: Key, step: Step, hostIds: readonly Ho
 export function reopenHosts(tx: Db, key: Key, step: Step): Promise<number> {
   const reasons = ['condition_not_met', 'condition_failed', 'plan_left']
   return begin(tx, key, step, { which: { states: ['skipped'], started: ['no'], reasons } })
+}
+
+/** Hosts that were left out of an undo, and are undone now. @returns how many */
+export function giveLeftOut(tx: Db, key: Key, step: Step, hostIds: readonly HostId[]): Promise<number> {
+  return begin(tx, key, step, {
+    which: { states: ['skipped'], started: ['no'], hostIds, reasons: [UNDO_LEFT_OUT] },
+  })
 }
 
 async function begin(

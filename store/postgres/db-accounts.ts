@@ -137,12 +137,13 @@ export async function listDbAccountsWith(
   return result.rows.map((row) => row.name)
 }
 
-/** Jobs and plans with a step that signs in with it, as `job` and `job/plan`. Read rarely, so that no index is kept for it. */
+/** Jobs and plans with a step that signs in with it, or is taken back with it, as `job` and `job/plan`. Read rarely, so that no index is kept for it. */
 export async function listDbAccountCitations(db: Db, key: DbAccountKey, limit: number): Promise<string[]> {
-  const cites = JSON.stringify([{ type: 'sql', dbAccount: key.name }])
+  const cite = { type: 'sql', dbAccount: key.name }
+  const cites = [[cite], [{ undo: cite }]].map((steps) => JSON.stringify(steps))
   const result = await db.query<{ cited: string }>(
     `select d.job || coalesce('/' || d.plan, '') as cited from job_definition d
-     where d.scope_id = $1 and d.steps @> $2::jsonb order by cited limit $3`,
+     where d.scope_id = $1 and d.steps @> any($2::jsonb[]) order by cited limit $3`,
     [key.scopeId, cites, limit],
   )
   return result.rows.map((row) => row.cited)

@@ -49,6 +49,8 @@ export interface StepExecution {
   counts: HostCounts
   /** An operator has said that its failures do not count. */
   failureIgnored: boolean
+  /** Position of the step that it takes back; null of the steps that a run goes through by itself. */
+  undoes: number | null
 }
 
 /** Of an execution `e`, and the principal `p` who launched it. */
@@ -58,7 +60,7 @@ export const executionColumns = `e.id, e.scope_id as "scopeId", e.name, e.state,
   e.started_at as "startedAt", e.ended_at as "endedAt", (e.next_seq - 1)::text as "lastSeq"`
 
 const stepColumns = `s.id, s.path, s.position, s.type, s.name, s.state, s.reason, s.hosts, s.started_at as "startedAt", s.ended_at as "endedAt",
-  s.failure_ignored as "failureIgnored", coalesce((select jsonb_object_agg(c.state, c.n) from (
+  s.failure_ignored as "failureIgnored", s.undoes, coalesce((select jsonb_object_agg(c.state, c.n) from (
     select r.state, count(*) as n from host_result r
     where r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id group by r.state) c), '{}') as counts`
 
@@ -187,10 +189,16 @@ export interface StepStanding
   condition: string | null
   /** What failed hosts make of it. */
   onFailure: OnFailure
+  undoes: number | null
+  /** How long its hosts may be away; null: as long as anywhere. */
+  awayMs: number | null
+  /** Whether its hosts are taken from earlier steps, and when they were. */
+  takesHosts: boolean
+  takenAt: Date | null
 }
 
 const standingColumns = `id, position, type, name, state, hosts, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs",
-  condition, on_failure as "onFailure"`
+  condition, on_failure as "onFailure", undoes, away_ms::float8 as "awayMs", takes_hosts as "takesHosts", taken_at as "takenAt"`
 
 /** The steps of an execution, in order. */
 export async function listStepStandings(

@@ -183,6 +183,9 @@ interface Cited {
   version?: number | undefined
 }
 
+/** A step's own script, and that of what takes it back. */
+const usesOfStep = `lateral (values (s->>'uses'), (s->'undo'->>'uses')) as u (uses)`
+
 /** In the order of their names; a plan holds the steps that it does not choose, too. @param key where the script is */
 export async function listCitations(
   db: Db,
@@ -191,8 +194,8 @@ export async function listCitations(
 ): Promise<Citation[]> {
   const result = await db.query<Citation>(
     `select c.job, c.plan, c.step, c.uses, v.version, v.state from (
-       select d.job, d.plan, s->>'name' as step, s->>'uses' as uses, n
-       from job_definition d, jsonb_array_elements(d.steps) with ordinality as e (s, n) where d.scope_id = $1 and $2 = any(d.scripts)) as c
+       select d.job, d.plan, s->>'name' as step, u.uses, n
+       from job_definition d, jsonb_array_elements(d.steps) with ordinality as e (s, n), ${usesOfStep} where d.scope_id = $1 and $2 = any(d.scripts)) as c
      left join script_version v on v.scope_id = $5 and v.script_name = $6
        and case when c.uses = $2 then v.state = 'online' else v.version::text = split_part(c.uses, '@', 2) end
      where split_part(c.uses, '@', 1) = $2 and ($4::int is null or c.uses = $2 || '@' || $4)
@@ -206,7 +209,7 @@ export async function listCitations(
 export async function countCitationsElsewhere(db: Db, of: Cited): Promise<number> {
   const result = await db.query<{ steps: number }>(
     `select count(*)::int as steps from (
-       select s->>'uses' as uses from job_definition d, jsonb_array_elements(d.steps) as s where d.scope_id <> $1 and $2 = any(d.scripts)) as c
+       select u.uses from job_definition d, jsonb_array_elements(d.steps) as s, ${usesOfStep} where d.scope_id <> $1 and $2 = any(d.scripts)) as c
      where split_part(c.uses, '@', 1) = $2 and ($3::int is null or c.uses = $2 || '@' || $3)`,
     [of.scopeId, of.script, of.version ?? null],
   )

@@ -3,7 +3,7 @@ import type { JobDefinition } from '../../domain/job.schema.js'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { parseSecretUse } from '../../domain/secret.js'
 import { citedByVariables } from '../../domain/secret-variable.js'
-import { secretsOf, useOf } from '../../domain/step/step.js'
+import { secretsOf, usesOf } from '../../domain/step/step.js'
 import { parseUse } from '../../domain/script-library.js'
 import { usesGiven } from '../../domain/visit-secrets.js'
 import { type ChangedNested, changedNested } from './plan-revisions.js'
@@ -133,7 +133,7 @@ function citedBy({
   steps,
   variables,
 }: JobDefinition): [names: string[], scripts: string[], secrets: string[]] {
-  const scripts = steps.flatMap((step) => parseUse(useOf(step) ?? '')?.name ?? [])
+  const scripts = steps.flatMap(usesOf).flatMap((use) => parseUse(use)?.name ?? [])
   const uses = steps.flatMap((step) => [...secretsOf(step), ...usesGiven(step)])
   const secrets = uses.flatMap((use) => parseSecretUse(use)?.name ?? [])
   const cited = [...secrets, ...citedByVariables(variables)]

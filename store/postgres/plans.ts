@@ -36,6 +36,8 @@ export async function findPlan(db: Db, scopeId: ScopeId, hash: Buffer): Promise<
 export interface StepOrigin {
   /** Null where its text came with the launch or stands in the job. */
   source: ScriptSource | null
+  /** Its own; null: the run's. */
+  target: string | null
   /** The step that brings the nested plan that it is of, and that plan. */
   visit: { step: string; plan: string } | null
 }
@@ -49,7 +51,7 @@ export interface PlanOrigin {
 
 export async function getOrigin(db: Db, scopeId: ScopeId, hash: Buffer): Promise<PlanOrigin> {
   const result = await db.query<PlanOrigin>(
-    `select p.body->'job' as job, (select jsonb_agg(jsonb_build_object('source', s.step->'source', 'visit', (
+    `select p.body->'job' as job, (select jsonb_agg(jsonb_build_object('source', s.step->'source', 'target', s.step->'target', 'visit', (
          select jsonb_build_object('step', v->'name', 'plan', v->'plan') from (select p.body->'nested'->(s.step->>'within')::int) as n (v) where v is not null))
          order by s.n)
        from jsonb_array_elements(p.body->'steps') with ordinality as s (step, n)) as steps

@@ -16,15 +16,27 @@ export async function insertScripts(
 }
 
 /** Texts by their hashes (hex), as they are kept. */
-export async function readScripts(
+export function readScripts(
   db: Db,
   scopeId: ScopeId,
   sha256s: readonly string[],
 ): Promise<Map<string, string>> {
+  return readScriptsWith(db, scopeId, sha256s, '')
+}
+
+/** The same, of texts that have a word in them. */
+export async function readScriptsWith(
+  db: Db,
+  scopeId: ScopeId,
+  sha256s: readonly string[],
+  word: string,
+): Promise<Map<string, string>> {
+  if (!sha256s.length) return new Map()
   const result = await db.query<{ sha256: string; content: string }>(
     `select encode(sha256, 'hex') as sha256, convert_from(content, 'UTF8') as content from script_text
-     where scope_id = $1 and sha256 in (select decode(h, 'hex') from unnest($2::text[]) as h)`,
-    [scopeId, sha256s],
+     where scope_id = $1 and sha256 in (select decode(h, 'hex') from unnest($2::text[]) as h)
+       and position(convert_to($3, 'UTF8') in content) > 0`,
+    [scopeId, sha256s, word],
   )
   return new Map(result.rows.map(({ sha256, content }) => [sha256, content]))
 }

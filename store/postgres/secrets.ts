@@ -233,6 +233,9 @@ export interface SecretCitation {
   uses: string
 }
 
+/** What a step is given, and what is given to what takes it back. */
+const secretsOfStep = `lateral (values (s->'secrets'), (s->'undo'->'secrets')) as g (secrets)`
+
 /**
  * In the order of their names; a plan holds the steps that it does not choose, too.
  * @param version only where this one is named
@@ -247,7 +250,7 @@ export async function listSecretCitations(
      e as (select d.job, d.plan, s, n from d, jsonb_array_elements(d.steps) with ordinality as e (s, n)),
      c as (
        select job, plan, s->>'name' as step, u.key as as, u.value as uses, n
-       from e, jsonb_each_text(case jsonb_typeof(s->'secrets') when 'object' then s->'secrets' else '{}' end) as u (key, value)
+       from e, ${secretsOfStep}, jsonb_each_text(case jsonb_typeof(g.secrets) when 'object' then g.secrets else '{}' end) as u (key, value)
        union all
        select e.job, e.plan, s->>'name', v->>'name', s->'values'->(v->>'name')->>'secret', n
        from e join job_plan_revision r on r.scope_id = $1 and r.job_name || '/' || r.plan_name || '@' || r.revision = s->>'plan',

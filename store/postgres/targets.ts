@@ -2,14 +2,10 @@
 import { PlatformError } from '../../domain/errors.js'
 import type { HostId, ScopeId } from '../../domain/id.js'
 import type { LabelShare } from '../../domain/launch.js'
+import type { TargetHost } from '../../domain/frozen-targets.js'
 import { compareNatural } from '../../domain/nodeset.js'
 import type { Requirement, TargetTerm } from '../../domain/target.js'
 import type { Db } from './pool.js'
-
-export interface TargetHost {
-  id: HostId
-  name: string
-}
 
 /**
  * The hosts of a target in natural order of their names, each once; revoked ones are no hosts.
@@ -113,8 +109,10 @@ async function resolveRun(
   return select(
     db,
     scopeId,
-    `h.id in (select r.host_id from host_result r where r.scope_id = $1 and r.execution_id = $2 and ($3::text[] is null or r.state = any($3)))`,
-    [term.executionId, term.states ?? null],
+    `h.id in (select r.host_id from host_result r where r.scope_id = $1 and r.execution_id = $2 and ($3::text[] is null or r.state = any($3))
+       and ($4::int is null or r.step_execution_id = (
+         select s.id from step_execution s where s.scope_id = $1 and s.execution_id = $2 and s.position = $4)))`,
+    [term.executionId, term.states ?? null, term.step ?? null],
   )
 }
 

@@ -22,15 +22,25 @@ describe('the judge', () => {
     rmSync(state, { recursive: true })
   })
 
-  /** Judges one host of one step. @param lines of its effects, as `start` or `end` and the attempt */
+  /**
+   * Judges one host of one step. @param lines of its effects, as `start` or `end` and the attempt
+   * @param undone hosts of what takes the step back, which has come to its end there; undefined: nothing does
+   */
   async function judge(
     host: Partial<HostResultView & { truncated: boolean }>,
     lines: [string, number][],
     log = new FaultLog(),
+    undone?: number,
   ) {
     const id = String(++runs)
     for (const [word, attempt] of lines)
       appendFileSync(path.join(effects.folder, id), `${word} 5 1 ${task(attempt)}\n`)
+    if (undone)
+      for (const word of ['start', 'end'])
+        appendFileSync(
+          path.join(effects.folder, id),
+          `${word} 6 1 ${dispatchId('6', 1, '1').toString('hex')}\n`,
+        )
     const result = {
       hostId: '1',
       hostName: 'rack-a-2',
@@ -39,10 +49,15 @@ describe('the judge', () => {
       started: 'yes',
       ...host,
     }
+    const step = { id: '5', position: 0, state: 'succeeded', undoes: null }
+    const undo = { id: '6', position: 1, state: 'succeeded', undoes: 0 }
     const api = {
       get: () =>
-        Promise.resolve({ id, state: 'succeeded', steps: [{ id: '5', position: 0, state: 'succeeded' }] }),
-      hosts: () => Promise.resolve([result]),
+        Promise.resolve({ id, state: 'succeeded', steps: undone === undefined ? [step] : [step, undo] }),
+      hosts: (_id: string, position: number) =>
+        Promise.resolve(
+          position === 0 ? [result] : Array(undone).fill({ ...result, state: 'succeeded', started: 'yes' }),
+        ),
     } as unknown as TestApi
     const lab = { smallDisk: { host: SMALL }, stateOf: () => state } as unknown as Lab
     const judged = new Judge({ lab, api, effects, log })
@@ -87,6 +102,15 @@ describe('the judge', () => {
     ['still running when its run has ended', { state: 'running' }, [['start', 1]]],
   ])('counts a loss: %s', async (_what, host, lines) => {
     expect((await judge(host, lines)).tally.silentLosses).toBeGreaterThan(0)
+  })
+
+  it('wants what took effect to be undone, and nothing else', async () => {
+    const judged = (host: Partial<HostResultView>, lines: [string, number][], undone: number) =>
+      judge(host, lines, new FaultLog(), undone)
+    expect((await judged({}, whole, 1)).findings).toEqual([])
+    expect((await judged({}, whole, 0)).tally.silentLosses).toBe(1)
+    expect((await judged({ state: 'offline', started: 'no' }, [], 0)).findings).toEqual([])
+    expect((await judged({ state: 'offline', started: 'no' }, [], 1)).tally.silentLosses).toBe(1)
   })
 
   it('believes that a script was struck down at its begin only where the journal of its host has its process', async () => {

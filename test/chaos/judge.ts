@@ -109,10 +109,16 @@ export class Judge {
     const effects = this.effects.read(run.id)
     const sights: StepSights[] = []
     for (const step of view.steps) {
-      const shape = run.shape.steps[step.position]
+      // What takes a step back begins and ends as that step does, on the hosts where that has begun.
+      const shape = run.shape.steps[step.undoes ?? step.position]
       const hosts = await this.api.hosts(run.id, step.position)
-      if (!shape || hosts.length !== run.shape.hosts)
-        this.find('silentLoss', run, `step ${step.position} has ${hosts.length} hosts of ${run.shape.hosts}`)
+      const wanted = sights[step.undoes ?? -1]?.hosts.filter((host) => host.started === 'yes').length
+      if (!shape || hosts.length !== (wanted ?? run.shape.hosts))
+        this.find(
+          'silentLoss',
+          run,
+          `step ${step.position} has ${hosts.length} hosts of ${wanted ?? run.shape.hosts}`,
+        )
       sights.push({ stepId: step.id, hosts, effects: new Map(effects) })
       for (const host of hosts) {
         const tasks = effects.get(`${step.id} ${host.hostId}`) ?? new Map<string, TaskEffects>()

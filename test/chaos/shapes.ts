@@ -14,6 +14,7 @@ export type FollowUp =
   | 'next'
   | 'skip step'
   | 'skip host'
+  | 'undo'
 
 export interface StepShape {
   /** `fails first`: exits 3 at the first time that it runs on a host, and well afterwards. */
@@ -146,6 +147,15 @@ const makers: Record<string, (context: Context) => Made> = {
     steps: [well(`sleep ${(1 + random() * 3).toFixed(1)}`), well('echo skipped'), well('echo after')],
     followUp: random() < 0.5 ? 'skip step' : 'skip host',
   }),
+  undone: ({ effects, random }) => {
+    const undo = () => ({
+      undo: {
+        language: 'sh',
+        script: `${effects.line('start')}\nsleep ${(random() * 3).toFixed(1)}\n${effects.line('end')}\n`,
+      },
+    })
+    return { steps: [well('echo one', undo()), well('echo two', undo())], followUp: 'undo' }
+  },
 }
 
 /** How often each comes in one deck of the load. */
@@ -163,6 +173,7 @@ const deck: [string, number][] = [
   ['paused', 1],
   ['left', 1],
   ['skipping', 1],
+  ['undone', 2],
 ]
 
 /** Shuffled by the seed. */

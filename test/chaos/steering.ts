@@ -1,5 +1,5 @@
 /** Steering: what operators do to runs while they run, and to those that have failed. */
-import { pause, type TestApi } from '../helpers/api'
+import { finalStates, pause, type TestApi } from '../helpers/api'
 import type { Load, Run } from './load'
 import type { FollowUp } from './shapes'
 
@@ -26,11 +26,23 @@ export async function steer(load: Load, api: TestApi, run: Run, random: () => nu
       if (first) await load.operate(run, { kind: 'skip', step: 1, hosts: [first.hostId] })
       return
     }
+    case 'undo':
+      return undo(load, api, run)
     case 'none':
     case 'retry':
     case 'ignore':
       // Left alone while it runs.
       return
+  }
+}
+
+const ENDED_WITHIN_MS = 60_000
+
+/** A run is undone when it has ended; where a host is unknown it is not, for nobody here can say what it did. */
+async function undo(load: Load, api: TestApi, run: Run): Promise<void> {
+  for (const until = Date.now() + ENDED_WITHIN_MS; Date.now() < until; await pause(500)) {
+    if (!finalStates.includes((await api.get(run.id)).state)) continue
+    return void (await load.operate(run, { kind: 'undo' }))
   }
 }
 

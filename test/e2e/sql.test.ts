@@ -92,6 +92,30 @@ describe('an SQL step', () => {
     expect(refused.body.detail).toContain('check-db, check-db/all')
   })
 
+  it('takes a step back, under a database account that stays as long as it may be needed', async () => {
+    await account('undoing', { engine: 'postgresql', port, database: 'drover', user: 'ann' })
+    const steps = [
+      {
+        name: 'insert',
+        language: 'sh',
+        script: 'true',
+        undo: { type: 'sql', dbAccount: 'undoing', sql: `insert into seen values ('undone')` },
+      },
+    ]
+    expect((await api.insist('PUT', '/jobs/undo-db', { steps })).status).toBe(200)
+    expect(await api.insist('DELETE', '/db-accounts/undoing')).toMatchObject({
+      status: 409,
+      body: { code: 'db_account_in_use', detail: expect.stringContaining('undo-db') },
+    })
+    const id = await api.launch({ target: '*', plan: { name: 'undo-db', steps } })
+    await api.ended(id)
+    expect(await api.operate(id, { kind: 'undo' })).toMatchObject({ body: { state: 'accepted' } })
+    const view = await api.until(id, (now) => now.reason === 'undone')
+    expect(view.steps[1]).toMatchObject({ type: 'sql', undoes: 0, counts: { succeeded: 3 } })
+    const rows = await admin.query(`select count(*)::int as n from seen where host = 'undone'`)
+    expect(rows.rows[0].n).toBe(3)
+  })
+
   it('fails on a host with the code of the statement that failed, and is retried like a script', async () => {
     const step = {
       dbAccount: 'local',

@@ -9,12 +9,13 @@ export interface Answer<T> {
 
 export interface StepView {
   id: string
-  name: string
   position: number
+  name: string
   state: string
   reason: string | null
   hosts: number
   counts: Record<string, number>
+  undoes: number | null
   startedAt: string | null
   endedAt: string | null
 }

@@ -213,6 +213,7 @@ export const policy: Readonly<Record<string, Rule>> = {
   [`GET ${inScope}/executions/:executionId/steps/:position/hosts/:hostId/verdicts`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/output/follow`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/results`]: { may: everyRole },
+  [`GET ${inScope}/executions/:executionId/undo`]: { may: everyRole },
   [`GET ${inScope}/executions/:executionId/variables`]: { may: operators },
   [`GET ${inScope}/executions/:executionId/steps/:position/compare`]: {
     may: everyRole,

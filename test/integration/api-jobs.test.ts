@@ -189,6 +189,22 @@ describe('a plan of a job', () => {
 })
 
 describe('the use of a script', () => {
+  it('is told and renewed of what takes a step back, too', async () => {
+    const script = 'taking-back'
+    await post('/scripts', { name: script, content: 'echo 1', publish: true })
+    await post(`/scripts/${script}/versions`, { content: 'echo 2', publish: true })
+    const job = await make({ steps: [{ name: 'a', script: 'true', undo: { uses: `${script}@1` } }] })
+    expect((await api.call(`/scripts/${script}/citations`)).body['items']).toMatchObject([
+      { plan: null, step: 'a', uses: `${script}@1`, version: 1 },
+    ])
+    expect((await post(`/scripts/${script}/sync`, { to: 2 })).body).toMatchObject({
+      jobs: [{ job, steps: ['a'] }],
+    })
+    expect((await api.call(`/jobs/${job}`)).body).toMatchObject({
+      steps: [{ name: 'a', script: 'true', undo: { uses: `${script}@2` } }],
+    })
+  })
+
   it('is told, keeps the script, and is renewed on demand; plans follow by a sync', async () => {
     const script = 'cited'
     await post('/scripts', { name: script, content: 'echo 1', publish: true })

@@ -392,6 +392,16 @@ describe('a step with secrets', () => {
     expect((await api.call(`/secrets/${name}`, { method: 'DELETE' })).status).toBe(200)
   })
 
+  it('is kept from being removed by what takes a step back, too', async () => {
+    const name = await make()
+    const steps = [{ name: 'one', script: 'true', undo: { script: 'true', secrets: { A: name } } }]
+    expect((await api.call('/jobs/undoing', { method: 'PUT', body: { steps } })).status).toBe(200)
+    expect(says(await api.call(`/secrets/${name}`, { method: 'DELETE' }))).toEqual([409, 'secret_in_use'])
+    expect((await api.call(`/secrets/${name}/citations`)).body).toMatchObject({
+      items: [{ job: 'undoing', step: 'one', as: 'A', uses: name }],
+    })
+  })
+
   it('is not launched while its secret is being destroyed', async () => {
     const name = await make()
     let launching: Promise<Answer> | undefined

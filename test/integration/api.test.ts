@@ -126,7 +126,7 @@ describe('bad input', () => {
       /body\.confirm/,
     ],
     ['a list as body', '/executions', { method: 'POST', body: [] }, 400, 'request_invalid', /body/],
-    ['no body', '/executions', { method: 'POST' }, 400, 'request_invalid', /target/],
+    ['no body', '/executions', { method: 'POST' }, 400, 'request_invalid', /give one of plan/],
     [
       'a plan and a script',
       '/executions',

@@ -112,7 +112,7 @@ describe('the fences of the ledger', () => {
           { sha256 },
         ),
         target: '*',
-        hosts: [{ id: hostId, name: 'web-1' }] as Parameters<typeof insertLaunch>[1]['hosts'],
+        targets: { hosts: [{ id: hostId, name: 'web-1' }], steps: [[0], [0]], lists: {} },
         expiresInMs: HOUR_MS,
       }),
     )

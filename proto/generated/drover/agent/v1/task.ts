@@ -274,7 +274,12 @@ export interface DispatchOrder {
 export interface TaskSpec {
   task: { $case: "script"; value: ScriptTask } | //
   /** A script with fields that an agent of before would leave out in silence (variables, secrets): it refuses this one instead. */
-  { $case: "scriptWithMore"; value: ScriptTask } | undefined;
+  { $case: "scriptWithMore"; value: ScriptTask } | //
+  /**
+   * Restarts the host: the script orders that, by DROVER_REBOOT_COMMAND in its environment, which is the host's own. It has succeeded
+   * when the agent runs again under another boot id, and has failed when the script fails or the time limit is over before that.
+   */
+  { $case: "reboot"; value: ScriptTask } | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1040,6 +1045,9 @@ export const TaskSpec: MessageFns<TaskSpec> = {
       case "scriptWithMore":
         ScriptTask.encode(message.task.value, writer.uint32(18).fork()).join();
         break;
+      case "reboot":
+        ScriptTask.encode(message.task.value, writer.uint32(26).fork()).join();
+        break;
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1081,6 +1089,14 @@ export const TaskSpec: MessageFns<TaskSpec> = {
             message.task = { $case: "scriptWithMore", value: ScriptTask.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.task = { $case: "reboot", value: ScriptTask.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1109,6 +1125,8 @@ export const TaskSpec: MessageFns<TaskSpec> = {
         ? { $case: "scriptWithMore", value: ScriptTask.fromJSON(object.scriptWithMore) }
         : isSet(object.script_with_more)
         ? { $case: "scriptWithMore", value: ScriptTask.fromJSON(object.script_with_more) }
+        : isSet(object.reboot)
+        ? { $case: "reboot", value: ScriptTask.fromJSON(object.reboot) }
         : undefined,
     };
   },
@@ -1119,6 +1137,8 @@ export const TaskSpec: MessageFns<TaskSpec> = {
       obj.script = ScriptTask.toJSON(message.task.value);
     } else if (message.task?.$case === "scriptWithMore") {
       obj.scriptWithMore = ScriptTask.toJSON(message.task.value);
+    } else if (message.task?.$case === "reboot") {
+      obj.reboot = ScriptTask.toJSON(message.task.value);
     }
     return obj;
   },
@@ -1138,6 +1158,12 @@ export const TaskSpec: MessageFns<TaskSpec> = {
       case "scriptWithMore": {
         if (object.task?.value !== undefined && object.task?.value !== null) {
           message.task = { $case: "scriptWithMore", value: ScriptTask.fromPartial(object.task.value) };
+        }
+        break;
+      }
+      case "reboot": {
+        if (object.task?.value !== undefined && object.task?.value !== null) {
+          message.task = { $case: "reboot", value: ScriptTask.fromPartial(object.task.value) };
         }
         break;
       }

@@ -1,0 +1,156 @@
+/** Steps that restart hosts: real agents, a command that only says that it was given, and boot ids that change when the test says. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { pause } from '../helpers/api'
+import type { RealAgent } from '../helpers/real-agent'
+import { record } from '../helpers/record'
+import { eventually, Scene } from '../helpers/scene'
+
+describe('a reboot', () => {
+  let scene: Scene
+  let gateway: string
+
+  beforeAll(async () => {
+    scene = await Scene.start({ env: { worker: { DROVER_LOST_AFTER_MS: '3000' } } })
+    gateway = await scene.gateway('gateway-1')
+  }, 120_000)
+
+  afterAll(async () => {
+    await scene?.close()
+  }, 60_000)
+
+  const asked = (name: string) => path.join(scene.effects.folder, `asked-${name}`)
+  /** How often the command was given. */
+  const orders = (name: string) =>
+    existsSync(asked(name)) ? readFileSync(asked(name), 'utf8').trim().split('\n').length : 0
+  const agent = (name: string, command = 'true', env: Record<string, string> = {}) =>
+    scene.agent(name, gateway, {
+      DROVER_AGENT_REBOOT_COMMAND: `echo given >> ${asked(name)}; ${command}`,
+      ...env,
+    })
+  const launch = (name: string, more: Record<string, unknown> = {}) =>
+    scene.api.launch({
+      target: `name:${name}`,
+      plan: {
+        name: 'reboot',
+        steps: [
+          { type: 'reboot', name: 'restart', ...more },
+          { name: 'after', language: 'sh', script: scene.effects.line('start') },
+        ],
+      },
+    })
+  const given = (name: string) => eventually('the command', () => (orders(name) ? true : undefined))
+  const restart = async (one: RealAgent) => {
+    await one.kill()
+    one.reboot()
+    one.start()
+  }
+
+  it('is over when the host is back under another boot id, and the run goes on', async () => {
+    const host = await agent('plain')
+    const id = await launch('plain')
+    await given('plain')
+    await pause(1_000)
+    expect(await scene.api.get(id)).toMatchObject({
+      state: 'running',
+      steps: [{ counts: { running: 1 } }, {}],
+    })
+    await host.kill()
+    host.reboot()
+    // Away for longer than any other host is waited for.
+    await pause(5_000)
+    expect((await scene.api.get(id)).steps[0]?.counts).toEqual({ running: 1 })
+    host.start()
+    expect(await scene.api.ended(id, 30_000)).toMatchObject({ state: 'succeeded' })
+    await record(scene.platform, id, 'reboot')
+    expect(await scene.api.hosts(id)).toMatchObject([{ state: 'succeeded', started: 'yes', exitCode: 0 }])
+    expect([orders('plain'), scene.starts(id)]).toEqual([1, 1])
+  }, 90_000)
+
+  it('is ordered once, whatever dies before the host goes down', async () => {
+    const host = await agent('killed')
+    const id = await launch('killed')
+    await given('killed')
+    // An agent that is ended early by a host that goes down, and one that is started once more before it does.
+    await host.kill()
+    host.start()
+    await scene.connected('killed')
+    scene.platform.child('gateway-1').kill('SIGKILL')
+    await scene.connected('killed', false)
+    await scene.connected('killed')
+    await pause(1_000)
+    expect((await scene.api.get(id)).steps[0]?.counts).toEqual({ running: 1 })
+    await restart(host)
+    expect(await scene.api.ended(id, 30_000)).toMatchObject({ state: 'succeeded' })
+    expect(orders('killed')).toBe(1)
+  }, 90_000)
+
+  it('is over although its command was killed with the host', async () => {
+    const host = await agent('cut', 'sleep 600')
+    const id = await launch('cut')
+    await given('cut')
+    await restart(host)
+    expect(await scene.api.ended(id, 30_000)).toMatchObject({ state: 'succeeded' })
+    expect(orders('cut')).toBe(1)
+  }, 60_000)
+
+  it('has failed when the host did not go down in time', async () => {
+    await agent('stays')
+    const id = await launch('stays', { timeoutMs: 10_000 })
+    expect(await scene.api.ended(id, 40_000)).toMatchObject({ state: 'failed' })
+    expect(await scene.api.hosts(id)).toMatchObject([
+      { state: 'failed', reason: 'reboot_not_seen', exitCode: 0 },
+    ])
+    expect([orders('stays'), scene.starts(id)]).toEqual([1, 0])
+  }, 60_000)
+
+  it('has failed at once when its command does', async () => {
+    await agent('unable', 'exit 7')
+    const id = await launch('unable')
+    await scene.api.ended(id, 20_000)
+    expect(await scene.api.hosts(id)).toMatchObject([{ state: 'failed', exitCode: 7 }])
+  }, 60_000)
+
+  it('is unknown when the host is not back in time, and known when it is', async () => {
+    const host = await agent('late')
+    const id = await launch('late', { timeoutMs: 10_000 })
+    await given('late')
+    await host.kill()
+    host.reboot()
+    expect(await scene.api.ended(id, 60_000)).toMatchObject({
+      state: 'failed',
+      steps: [{ counts: { unknown: 1 } }, {}],
+    })
+    expect(await scene.api.hosts(id)).toMatchObject([{ reason: 'reboot_overdue' }])
+    host.start()
+    await scene.api.until(id, ({ steps: [step] }) => step?.counts['succeeded'] === 1, 30_000)
+    expect([orders('late'), scene.starts(id)]).toEqual([1, 0])
+  }, 120_000)
+
+  it('ends with a cancel, although the host may still go down', async () => {
+    const host = await agent('cancelled')
+    const id = await launch('cancelled')
+    await given('cancelled')
+    await pause(500)
+    await scene.api.operate(id, { kind: 'cancel' })
+    expect(await scene.api.ended(id, 20_000)).toMatchObject({ state: 'cancelled' })
+    expect(await scene.api.hosts(id)).toMatchObject([{ state: 'cancelled', started: 'yes' }])
+    await restart(host)
+    await scene.connected('cancelled')
+    expect([orders('cancelled'), scene.starts(id)]).toEqual([1, 0])
+  }, 60_000)
+
+  it('is refused by a host whose policy does not name it, and its script is not edited', async () => {
+    const host = await agent('firm')
+    writeFileSync(path.join(host.state, 'policy.json'), '{"capabilities":["script"]}')
+    const id = await launch('firm')
+    await scene.api.ended(id, 20_000)
+    expect(await scene.api.hosts(id)).toMatchObject([
+      { state: 'rejected', reason: 'policy_refused', started: 'no' },
+    ])
+    expect(orders('firm')).toBe(0)
+    expect(await scene.api.operate(id, { kind: 'retry', script: 'true' })).toMatchObject({
+      body: { code: 'operation_refused', detail: expect.stringMatching(/is a reboot: it has no script/) },
+    })
+  }, 60_000)
+})

@@ -8,6 +8,9 @@ const cancelled: EndedStep = { state: 'cancelled', counts: { cancelled: 3 } }
 const unknown: EndedStep = { state: 'failed', counts: { succeeded: 2, unknown: 1 } }
 const unmet: EndedStep = { state: 'skipped', reason: 'condition_not_met', counts: { skipped: 3 } }
 const untold: EndedStep = { state: 'failed', reason: 'condition_failed', counts: { skipped: 3 } }
+// Of a nested plan whose failures are ignored.
+const toldInPlan: EndedStep = { ...untold, state: 'ignored' }
+const leftPlan: EndedStep = { state: 'skipped', reason: 'plan_left', counts: { skipped: 3 } }
 const nobody: EndedStep = { state: 'skipped', reason: 'target_empty', counts: {} }
 const left: EndedStep = { state: 'skipped', reason: 'step_skipped', counts: { skipped: 3 } }
 const ignored: EndedStep = { state: 'ignored', counts: { succeeded: 2, timed_out: 1 } }
@@ -129,11 +132,13 @@ describe('planContinuation', () => {
       'asks conditions again that stand after retried hosts, and nothing that somebody skipped',
       'retry',
       { all: true, step: 1 },
-      [unmet, succeeded, unmet, left, untold],
+      [unmet, succeeded, unmet, left, untold, toldInPlan, leftPlan],
       [
         { position: 1, do: 'retry' },
         { position: 2, do: 'ask' },
         { position: 4, do: 'ask' },
+        { position: 5, do: 'ask' },
+        { position: 6, do: 'ask' },
       ],
     ],
   ] as const)('%s', (...[, kind, args, steps, actions]) => {

@@ -357,4 +357,10 @@ describe('what a nested plan says of hosts and of taking back', () => {
     const unknown = { 'base/x@1': plan([script('one', { target: '${MINE}' })]) }
     expect(refusal({ ...of({}), nested: unknown })).toContain('there is no variable MINE')
   })
+
+  it('hands values of single hosts back, which scripts may set in any case', () => {
+    const inner = { 'base/x@1': plan([script('one')], [{ name: 'SLOT', type: 'perHost', required: true }]) }
+    const steps = [brings('in', 'base/x@1', { follows: { SLOT: 'MINE' }, handsBack: { SLOT: 'MINE' } })]
+    expect(refusal({ steps, variables: [{ name: 'MINE', type: 'perHost' }], nested: inner })).toBe('none')
+  })
 })

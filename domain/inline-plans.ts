@@ -230,7 +230,7 @@ function checkRequired(
     const given = [followed, values, plan.values].find((all) => Object.hasOwn(all, name))?.[name]
     const outer = level.named.find((one) => Object.hasOwn(follows, name) && one.name === follows[name])
     // What is followed may get its value from the launch, or from a step before.
-    const isOpen = outer !== undefined && (!isLaunch || outer.changeable)
+    const isOpen = outer !== undefined && (!isLaunch || isSet(outer))
     if (!isOpen && (isSecret(variable) ? !Object.hasOwn(shared, name) : isEmpty(given ?? value ?? '')))
       throw new PlatformError(
         'variable_required',
@@ -268,6 +268,9 @@ function checkTypes(
   }
 }
 
+/** Whether scripts may set it. */
+const isSet = ({ changeable, type }: VariableInput) => changeable || type === 'perHost'
+
 function checkHandsBack(
   own: readonly VariableInput[],
   outer: readonly VariableInput[],
@@ -277,8 +280,8 @@ function checkHandsBack(
   for (const [name, outside] of Object.entries(handsBack)) {
     const inner = mustHave(own, name, where)
     const kept = [
-      { name, can: inner.changeable || inner.type === 'perHost' },
-      { name: outside, can: mustHave(outer, outside, where).changeable },
+      { name, can: isSet(inner) },
+      { name: outside, can: isSet(mustHave(outer, outside, where)) },
     ].find(({ can }) => !can)
     const why = kept
       ? `${kept.name} is not changeable: nothing can be handed back`

@@ -82,7 +82,7 @@ function hostsOfRun(plan: CompiledPlan, executionId: string): SameHosts {
   if (inside)
     throw new PlatformError(
       'plan_invalid',
-      `the step "${inside.name}" of a nested plan has a target of its own, which no launch can change: leave sameHosts out`,
+      `the step "${inside.name}" of a nested plan has a target of its own, which comes with its revision: do it again on what the targets mean now, without the same hosts`,
     )
   const step = (position: number) => `run:${executionId}/${position + 1}`
   const first = plan.steps.findIndex((one) => isGoneThrough(one) && hostStepOf(one)?.target === undefined)

@@ -1,4 +1,4 @@
-import { printJobFile, readJobFile } from './job-file.js'
+import { concealSecrets, printJobFile, readJobFile } from './job-file.js'
 
 const read = (text: string) => readJobFile(text, 'job.yaml')
 const said = (text: string) => {
@@ -62,7 +62,7 @@ describe('a job as YAML', () => {
     ['an alias', 'job: a\nsteps: &s []\nplans: *s', /aliases/],
     ['a bomb', 'a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]', /aliases/],
     ['a tag', 'job: !!js/function "f"\nsteps: []', /tag/i],
-    ['a key twice', 'job: a\njob: b\nsteps: []', /unique/i],
+    ['a key twice', 'job: a\njob: b\nsteps: []', /line 2, column 1 \(duplicate key\)/],
     ['what is no YAML', 'job: [', /job\.yaml: /],
     ['a field that is none', 'job: a\nsteps: []\nstages: []', /"stages"/],
     ['a merge key', 'job: a\nsteps: []\n<<: {x: 1}', /"<<"/],
@@ -75,5 +75,30 @@ describe('a job as YAML', () => {
     ['over 8 MiB', `job: ${'a'.repeat(8 * 1024 * 1024)}`, /8 MiB/],
   ])('is refused with %s', (_what, wrong, message) => {
     expect(said(wrong)).toMatch(message)
+  })
+})
+
+describe('a document with a secret in it', () => {
+  const value = (text: string) =>
+    `job: a\nvariables:\n  - name: PW\n    type: secret\n    value: ${text}\nsteps: []`
+
+  it.each(['"hunter2" extra', '{ hunter2: x: y }', '*hunter2', '!hunter2 x'])(
+    'is refused without it where it is no YAML: %s',
+    (secret) => {
+      expect(said(value(secret))).toMatch(/^job\.yaml: /)
+      expect(said(value(secret))).not.toContain('hunter2')
+    },
+  )
+
+  it.each(['hunter2', '48151623', '[hunter2]'])('shows that it brings one, and not which: %s', (secret) => {
+    const [file] = read(value(secret))
+    if (!file) throw new Error('no document')
+    expect(concealSecrets(file).variables).toMatchObject([{ name: 'PW', value: '****** (another one)' }])
+  })
+
+  it('shows the name of one of the store', () => {
+    const [file] = read(value('{ secret: db-password }'))
+    if (!file) throw new Error('no document')
+    expect(concealSecrets(file).variables).toMatchObject([{ value: { secret: 'db-password' } }])
   })
 })

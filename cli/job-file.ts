@@ -1,6 +1,6 @@
 /** Jobs as YAML documents: what Git holds, `apply` sends and `export` prints. */
 import { readFileSync } from 'node:fs'
-import { isAlias, parse, parseAllDocuments, stringify, visit } from 'yaml'
+import { isAlias, parse, parseAllDocuments, stringify, visit, YAMLError } from 'yaml'
 import type { Job, JobContent, PlanContent, PlanSummary } from '../sdk/index.js'
 import { UsageError } from './fail.js'
 import { decode } from './script-input.js'
@@ -60,13 +60,23 @@ export function readJobFile(text: string, name: string): JobFile[] {
     if (to - from > MAX_CHARACTERS)
       throw new UsageError(`${where} has over 8 MiB: put its scripts into the library`)
     const [fault] = [...document.errors, ...document.warnings]
-    if (fault) throw new UsageError(`${where}: ${fault.message}`)
+    if (fault) throw new UsageError(yamlFault(where, fault))
     visit(document, (_key, node) => {
       if (isAlias(node))
-        throw new UsageError(`${where}: aliases (*${node.source}) are not taken: write it out`)
+        throw new UsageError(
+          `${where}: aliases (as *name) are not taken: write it out, or in quotes if it is a text`,
+        )
     })
     return shapeOf(document.toJS({ maxAliasCount: 0 }) as unknown, where)
   })
+}
+
+/** Where the text stops being YAML. The library's own message has the line in it, and that may be a secret's. */
+export function yamlFault(where: string, error: unknown): string {
+  if (!(error instanceof YAMLError)) return `${where} cannot be read: ${(error as Error).message}`
+  const at = error.linePos?.[0]
+  const place = at ? ` at line ${at.line}, column ${at.col}` : ''
+  return `${where}: this is not YAML${place} (${error.code.toLowerCase().replaceAll('_', ' ')})`
 }
 
 function shapeOf(value: unknown, where: string): JobFile {
@@ -146,7 +156,7 @@ export function readValues(file: string): Values {
     ) as Values
   } catch (error) {
     if (error instanceof UsageError) throw error
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`)
+    throw new UsageError(yamlFault(file, error))
   }
 }
 
@@ -199,13 +209,15 @@ export function printJobFile(file: JobFile): string {
 /** What stands for the value of a secret that is kept. */
 const UNCHANGED = '******'
 
+/** Whether it names a secret of the store; anything else may be a secret itself, as a number that YAML made of one. */
+const namesSecret = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).join() === 'secret'
+
 /** For people to see: that the document brings another value of a secret, and not the value. */
 export function concealSecrets(file: JobFile): JobFile {
   const secrets = new Set(file.variables.filter(({ type }) => type === 'secret').map(({ name }) => name))
   const conceal = (name: string, value: Values[string]) =>
-    secrets.has(name) && typeof value === 'string' && value !== UNCHANGED
-      ? `${UNCHANGED} (another one)`
-      : value
+    secrets.has(name) && value !== UNCHANGED && !namesSecret(value) ? `${UNCHANGED} (another one)` : value
   const concealAll = (values: Values) =>
     Object.fromEntries(Object.entries(values).map(([name, value]) => [name, conceal(name, value)]))
   return {

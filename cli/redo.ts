@@ -4,7 +4,7 @@ import { parse, stringify } from 'yaml'
 import type { Drover, Launch, LaunchAgain } from '../sdk/index.js'
 import { type EditedText, editText } from './editor.js'
 import { UsageError } from './fail.js'
-import { compactVariable, shortSteps, YAML_LAYOUT } from './job-file.js'
+import { compactVariable, shortSteps, YAML_LAYOUT, yamlFault } from './job-file.js'
 import { type LaunchOptions, launchAndFollow } from './run.js'
 import { connect } from './settings.js'
 import { readTarget } from './target-input.js'
@@ -98,7 +98,7 @@ function readDocument(text: string, file: string): LaunchAgain {
   try {
     document = parse(text, { maxAliasCount: 0 }) as Record<string, unknown>
   } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${(error as Error).message}`)
+    throw new UsageError(yamlFault(file, error))
   }
   const { target, expiresInMs, secretsOf, name, variables, steps, ...rest } = document ?? {}
   const [unknown] = Object.keys(rest)

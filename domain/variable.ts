@@ -127,7 +127,7 @@ const whyNoText: Record<VariableInput['type'], string> = {
 }
 
 /**
- * Refuses references that can have no value. Where a run has no variables, `${` is a text like any other.
+ * Refuses references that can have no value. Where a run has no variables that could stand in a text, `${` is one like any other.
  * @param where names the field in messages
  * @throws PlatformError plan_invalid
  */
@@ -136,9 +136,10 @@ export function checkReferences(
   variables: readonly NamedVariable[],
   where: string,
 ): void {
-  if (!variables.length) return
+  const isText = !variables.some(({ type }) => type !== 'secret' && type !== 'hostList')
   for (const name of texts.flatMap(referencesOf)) {
     const variable = variables.find((one) => one.name === name)
+    if (isText && variable === undefined) continue
     const why =
       variable === undefined
         ? `there is no variable ${name}; write $\${${name}} where the text itself is meant`

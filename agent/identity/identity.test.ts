@@ -84,6 +84,20 @@ describe('an identity', () => {
     expect(await readIdentity(folder)).toMatchObject({ current: fresh, next: undefined })
   })
 
+  it('survives a crash in the middle of a renewal', async () => {
+    const old = await writeOne()
+    const fresh = await issue()
+    await writeNext(folder, fresh.keyPem, fresh.certificatePem)
+    await rename(join(folder, 'next'), join(folder, 'next.new'))
+    expect(await readIdentity(folder)).toMatchObject({ current: old, next: fresh })
+    await promoteNext(folder)
+    expect(await readIdentity(folder)).toMatchObject({
+      current: fresh,
+      next: undefined,
+      former: [old.keyPem],
+    })
+  })
+
   it('survives a crash in the middle of the promotion', async () => {
     await writeOne()
     const fresh = await issue()

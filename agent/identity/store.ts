@@ -49,14 +49,13 @@ export function renewedPairIn(folder: string): RenewedPair {
   }
 }
 
-/** The identity in `folder`, or undefined when this host has not joined. Ends a promotion that a crash cut in two. */
+/** The identity in `folder`, or undefined when this host has not joined. Ends a renewal that a crash cut in two. */
 export async function readIdentity(folder: string): Promise<Identity | undefined> {
   const host = await readJson<{ hostId: string }>(join(folder, 'host.json'))
   const caPem = await readIfPresent(join(folder, 'ca.pem'))
   await finishPromotion(folder)
-  const next =
-    (await readCredentials(join(folder, 'next'), true)) ??
-    (await readCredentials(join(folder, 'next.new'), true))
+  await finishWriting(folder)
+  const next = await readCredentials(join(folder, 'next'), true)
   const current = (await readCredentials(folder, false)) ?? next
   const keys = await readJson<{ keyId: string; publicKey: string }[]>(join(folder, 'signing-keys.json'))
   if (!host || !caPem || !current || !keys) return undefined
@@ -87,7 +86,7 @@ export async function writeIdentity(folder: string, identity: NewIdentity): Prom
 
 /**
  * Puts a renewed pair beside the current one. What waited there before may be the only good one by now: it is replaced
- * when the new pair is complete, and a crash between the last two steps leaves the new one in `next.new/`.
+ * when the new pair is complete, and a crash between the last two steps leaves the new one in `next.new/`, whence the next start takes it.
  */
 export async function writeNext(folder: string, keyPem: string, certificatePem: string): Promise<void> {
   const next = join(folder, 'next')
@@ -113,6 +112,14 @@ export async function promoteNext(folder: string): Promise<void> {
   await rename(join(next, 'cert.pem'), join(folder, 'cert.pem'))
   await syncFolder(folder)
   await rm(next, { recursive: true, force: true })
+}
+
+async function finishWriting(folder: string): Promise<void> {
+  const [next, fresh] = [join(folder, 'next'), join(folder, 'next.new')]
+  if ((await readCredentials(next, true)) || !(await readCredentials(fresh, true))) return
+  await rm(next, { recursive: true, force: true })
+  await rename(fresh, next)
+  await syncFolder(folder)
 }
 
 async function finishPromotion(folder: string): Promise<void> {

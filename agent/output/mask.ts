@@ -55,13 +55,26 @@ function patternsOf(values: Iterable<Uint8Array>): Buffer[] {
   for (const value of values) {
     const text = Buffer.from(value).toString('latin1')
     // As `$(cat …)` and `read` make of it, too: without line ends behind it, and without blanks around it.
-    const usual = [text.replace(/[\r\n]+$/, ''), text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '')]
+    const usual = [trimEnd(text, '\r\n'), trimStart(trimEnd(text, ' \t\r\n'), ' \t\r\n')]
     for (const part of [text, ...usual, ...text.split(/\r?\n/)]) {
       const bytes = Buffer.from(part, 'latin1')
       if (countCharacters(bytes) >= MASKED_FROM) found.set(part, bytes)
     }
   }
   return [...found.values()]
+}
+
+// By index: an expression that is anchored at the end tries each run of such signs in the middle again and again.
+function trimEnd(text: string, signs: string): string {
+  let end = text.length
+  while (end > 0 && signs.includes(text.charAt(end - 1))) end--
+  return text.slice(0, end)
+}
+
+function trimStart(text: string, signs: string): string {
+  let start = 0
+  while (start < text.length && signs.includes(text.charAt(start))) start++
+  return text.slice(start)
 }
 
 /** Bytes of UTF-8 that begin a character. */

@@ -100,9 +100,13 @@ export class Runner {
   async adopt(): Promise<Verdict | undefined> {
     this.cancel = await this.task.folder.readCancel()
     this.timeout = await this.task.folder.readTimeout()
-    // Where nobody knows when its command was given, the time of a reboot counts from the order.
-    if (this.task.isReboot) this.task.startedUptimeMs ??= this.task.intent?.acceptedUptimeMs
+    if (this.task.isReboot) this.countFromOrder()
     return this.follow()
+  }
+
+  /** Where nobody knows when its command was given, the time of a reboot counts from the order. */
+  private countFromOrder(): void {
+    this.task.startedUptimeMs ??= this.task.intent?.acceptedUptimeMs
   }
 
   /** Ends the task for a cancel that is in the journal. */
@@ -205,7 +209,8 @@ export class Runner {
     // Its wrapper was killed and it runs on: watched to its end, so that a cancel and its time limit still reach it.
     if (await isScriptRunning(this.task, this.host)) return undefined
     // Killed by a host that goes down, perhaps.
-    if (this.task.isReboot && !this.timeout && (await folder.readClaims()).taken) return undefined
+    if (this.task.isReboot && !this.timeout && (await folder.readClaims()).taken)
+      return void this.countFromOrder()
     return this.concludeWithoutExit()
   }
 

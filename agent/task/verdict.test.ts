@@ -1,7 +1,7 @@
 /** Which of exit, cancel and timeout names the state. */
 import { TaskState } from '../../proto/index.js'
 import type { Cancel, ExitRecord, Timeout } from '../journal/records.js'
-import { decideVerdict } from './verdict.js'
+import { decideVerdict, mayReboot } from './verdict.js'
 
 const exitAt = (uptimeMs: number, status = 0): ExitRecord => ({ status, uptimeMs })
 const cancelAt = (receivedUptimeMs: number, bootId = 'boot'): Cancel => ({
@@ -75,6 +75,16 @@ describe('a verdict', () => {
     expect(verdict(143)).toMatchObject({ exitCode: 143, signal: 'SIGTERM' })
     expect(verdict(1)).toMatchObject({ exitCode: 1, signal: '' })
     expect(verdict(255)).toMatchObject({ exitCode: 255, signal: '' })
+  })
+
+  it.each([
+    [0, true],
+    [143, true],
+    [1, false],
+    [251, false],
+    [255, false],
+  ])('of a reboot is left to the boot id where its command ended with %d: %p', (status, isLeft) => {
+    expect(mayReboot(exitAt(1, status))).toBe(isLeft)
   })
 
   it('tells which processes could not be ended', () => {

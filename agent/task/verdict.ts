@@ -5,6 +5,7 @@ import type { Cancel, ExitRecord, Timeout } from '../journal/records.js'
 
 // A shell tells a signal as this and its number.
 const SIGNALLED = 128
+const SIGNALS = 64
 
 export interface Verdict {
   state: TaskState
@@ -103,7 +104,7 @@ export function cancelledReboot(reason: string): Verdict {
 
 /** Whether a command that restarts the host may have been heard: it ended well, or by what ends all processes of a host that goes down. */
 export function mayReboot({ status }: ExitRecord): boolean {
-  return status === 0 || status > SIGNALLED
+  return status === 0 || (status > SIGNALLED && status <= SIGNALLED + SIGNALS)
 }
 
 /** The code that the stop order gave: a cancel by an operator, or a hard pause. */

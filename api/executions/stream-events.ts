@@ -112,6 +112,8 @@ async function streamFrom(
       }
       await waiting
     }
+    // Asked for while the api drains: whoever asks must not wait for an answer.
+    stream ??= new EventStream(response, ended)
   } finally {
     streams.dec({ operation: 'stream-events' })
     stream?.close()

@@ -58,10 +58,11 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
     `with drawn as (select nextval(pg_get_serial_sequence('execution', 'id')) as id),
      e as (
        insert into execution (scope_id, id, name, state, plan_hash, workflow_id, trigger, launched_by, target, hosts, expires_at,
-         expires_in_ms, output_day, next_seq)
+         expires_in_ms, output_day, next_seq, undo_step_ids)
        overriding system value
        select $1, id, $2, 'pending', $3, $4::text || id, $5, $6, $7, $8, now() + $9::bigint * interval '1 ms', $9::bigint,
-         to_char(now() at time zone 'utc', 'YYYYMMDD'), 2
+         to_char(now() at time zone 'utc', 'YYYYMMDD'), 2,
+         array(select nextval(pg_get_serial_sequence('step_execution', 'id')) from generate_series(1, $15::int))
        from drawn returning *),
      first_event as (
        insert into event (scope_id, execution_id, seq, at, type, body)
@@ -94,6 +95,7 @@ export async function insertLaunch(tx: Db, launch: Launch): Promise<Execution> {
         ),
       ),
       ...paramsOf(targets, list),
+      plan.steps.filter((step) => undoesOf(step) !== undefined).length,
     ],
   )
   const { isHeld, ...execution } = one(made)

@@ -21,7 +21,7 @@ interface Key {
  */
 export const effects = `select * from (
   select s.position as step, r.host_id, r.host_name, r.position, case
-    when r.state = 'unknown' then 'maybe' when r.started = 'yes' or former.yes then 'yes' when former.maybe then 'maybe' end as effect
+    when r.state = 'unknown' or former.maybe then 'maybe' when r.started = 'yes' or former.yes then 'yes' end as effect
   from step_execution s
   join host_result r on r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id
   left join lateral (select bool_or(a.started = 'yes') as yes, bool_or(a.started = 'maybe') as maybe from host_attempt a
@@ -78,10 +78,14 @@ async function insertUndoSteps(tx: Db, key: Key, plan: CompiledPlan): Promise<vo
     return undoes === undefined ? [] : [{ ...fieldsOf(plan, position), position, undoes }]
   })
   await tx.query(
-    `insert into step_execution (scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, on_failure, undoes)
-     select $1, $2, 'u' || s.undoes, s.position, s.name, 'pending', s.type, 0,
+    `insert into step_execution (id, scope_id, execution_id, path, position, name, state, type, hosts, retry_delays_ms, on_failure, undoes)
+     overriding system value
+     select e.undo_step_ids[s.n], $1, $2, 'u' || s.undoes, s.position, s.name, 'pending', s.type, 0,
        array(select jsonb_array_elements_text(s."retryDelaysMs")::bigint), s."onFailure", s.undoes
-     from jsonb_to_recordset($3::jsonb) as s (position int, undoes int, name text, type text, "retryDelaysMs" jsonb, "onFailure" text)
+     from execution e,
+       rows from (jsonb_to_recordset($3::jsonb) as (position int, undoes int, name text, type text, "retryDelaysMs" jsonb, "onFailure" text))
+         with ordinality as s (position, undoes, name, type, "retryDelaysMs", "onFailure", n)
+     where e.scope_id = $1 and e.id = $2
      on conflict (scope_id, execution_id, path) do nothing`,
     [key.scopeId, key.executionId, JSON.stringify(steps)],
   )

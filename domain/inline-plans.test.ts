@@ -99,6 +99,16 @@ describe('a plan as a step', () => {
     expect(refusal({ steps: four, nested: { 'a/x@1': wide } })).toMatch('plan_too_large')
   })
 
+  it('is refused with variables that come to too much, before every visit has its copy of them', () => {
+    const text = 'x'.repeat(70_000)
+    const holds = { 'a/x@1': plan([script('one')], [{ name: 'TEXT', value: text }]) }
+    const visits = (count: number) => Array.from({ length: count }, (_, n) => brings(`n${n}`, 'a/x@1'))
+    expect(refusal({ steps: visits(2), nested: holds })).toBe('none')
+    // What comes after the third is not even looked at.
+    const steps = [...visits(3), brings('unknown', 'b/y@1')]
+    expect(refusal({ steps, nested: holds })).toMatch(/^plan_too_large: .*over 200000 characters/)
+  })
+
   it('gives its steps no more time than its own limit', () => {
     const steps = [
       script('short', { timeoutMs: 100 }),

@@ -4,6 +4,7 @@ import type { JobSteps } from './job.schema.js'
 import { type NestedPlan, NESTING_MAX_DEPTH, RUN_MAX_STEPS } from './nested-plan.js'
 import { parsePlanUse } from './plan-use.js'
 import type { PlanInput, StepInput } from './plan.schema.js'
+import { PLAN_MAX_CHARACTERS, tooManyCharacters, tooManySteps } from './plan-size.js'
 import { capLimit } from './script.js'
 import type { PlanStepInput } from './step/plan-step.schema.js'
 import type { FrozenSecret } from './secret.js'
@@ -68,17 +69,19 @@ export function inlinePlans(
   { job, ...names }: Names & { job: string | undefined },
   inlining: Inlining,
 ): Inlined {
-  const out: Growing = { steps: [], undos: [], variables: [], nested: [] }
+  const out: Growing = { steps: [], undos: [], variables: [], nested: [], characters: 0 }
   const prefix = { name: '', path: '', where: '' }
   const jobs = job === undefined ? [] : [job]
   addLevel(out, { steps, ...names, prefix, jobs, depth: 0, limitMs: undefined }, inlining)
-  const { undos, ...inlined } = out
+  const { undos, characters: _sum, ...inlined } = out
   undos.sort((a, b) => (b.undoes ?? 0) - (a.undoes ?? 0))
   return { ...inlined, steps: [...inlined.steps, ...undos] }
 }
 
 interface Growing extends Inlined {
   undos: CompiledHostStep[]
+  /** Of the variables, in JSON: each visit has its own copy, so that they are refused before all of them are there. */
+  characters: number
 }
 
 function addLevel(out: Growing, level: Level, inlining: Inlining): void {
@@ -136,6 +139,8 @@ function addPlan(out: Growing, level: Level, index: number, inlining: Inlining):
   out.nested.push(visit)
   const inner = variables.map((variable) => ({ ...variable, within: own }))
   out.variables.push(...inner)
+  out.characters += JSON.stringify(inner).length
+  if (out.characters > PLAN_MAX_CHARACTERS) throw tooManyCharacters()
   const prefix = {
     name: `${visit.name}/`,
     path: `${level.prefix.path}${index}.`,
@@ -178,13 +183,6 @@ export function tooDeep(where: string): PlatformError {
   return new PlatformError(
     'plan_too_deep',
     `${where}: plans may be nested ${NESTING_MAX_DEPTH} deep: put the steps of the inner ones into one`,
-  )
-}
-
-export function tooManySteps(): PlatformError {
-  return new PlatformError(
-    'plan_too_large',
-    `with those of the plans that it nests the plan has over ${RUN_MAX_STEPS} steps: launch them one after another`,
   )
 }
 

@@ -1,10 +1,10 @@
 /** Plans: compiling what a person wrote into the immutable list of steps that the workflow interprets. */
 import type { DbAccount } from './db-account.js'
-import { PlatformError } from './errors.js'
 import { inlinePlans, type NestablePlan } from './inline-plans.js'
 import type { PlanName } from './job.js'
 import type { NestedPlan } from './nested-plan.js'
 import type { PlanInput } from './plan.schema.js'
+import { PLAN_MAX_CHARACTERS, tooManyCharacters } from './plan-size.js'
 import type { FrozenSecret } from './secret.js'
 import type { Sha256, UsedScript } from './step/script-step.js'
 import { type CompiledStep, hostStepOf, importsOf, undoesOf } from './step/step.js'
@@ -21,9 +21,6 @@ import type { Values } from './variable.schema.js'
  * An older worker would run a plan without what it does not know: it is given no such plan, and takes all others.
  */
 export const IR_VERSION = 4
-
-/** Largest compiled plan, in characters of JSON: Temporal warns at 512 KiB, and one workflow task must stay under 4 MiB. */
-const PLAN_MAX_CHARACTERS = 200_000
 
 export interface CompiledPlan {
   irVersion: number
@@ -111,13 +108,7 @@ export function compilePlan(
     steps,
     ...(nested.length ? { nested } : {}),
   }
-  const size = JSON.stringify(plan).length
-  if (size > PLAN_MAX_CHARACTERS) {
-    throw new PlatformError(
-      'plan_too_large',
-      `the plan has ${size} characters without its scripts, at most ${PLAN_MAX_CHARACTERS} are taken; shorten arguments and environments`,
-    )
-  }
+  if (JSON.stringify(plan).length > PLAN_MAX_CHARACTERS) throw tooManyCharacters()
   return { plan, scripts, given }
 }
 

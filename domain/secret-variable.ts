@@ -147,6 +147,17 @@ export function usesIn(variables: readonly VariableInput[], values: Values): str
     .flatMap(({ name }) => (Object.hasOwn(values, name) ? (secretUseOf(values[name] ?? '') ?? []) : []))
 }
 
+/** The same of values whose definitions are elsewhere: whether one names a secret stands there, here it counts in any case. */
+export const usesInValues = (values: Values): string[] =>
+  Object.values(values).flatMap((value) => secretUseOf(value) ?? [])
+
+/** The same of the values in definitions. */
+export const usesInVariables = (variables: readonly VariableInput[]): string[] =>
+  usesIn(variables, valuesIn(variables))
+
+const valuesIn = (variables: readonly VariableInput[]): Values =>
+  Object.fromEntries(variables.map(({ name, value }) => [name, value ?? '']))
+
 /** Names of the secrets that the values of variables name: whoever keeps them cites those. */
 export function citedByValues(variables: readonly VariableInput[], values: Values): string[] {
   return [...new Set(usesIn(variables, values).map((use) => parseKeptUse(use)?.name ?? use))]
@@ -154,8 +165,7 @@ export function citedByValues(variables: readonly VariableInput[], values: Value
 
 /** The same of the values in definitions. */
 export function citedByVariables(variables: readonly VariableInput[]): string[] {
-  const values = Object.fromEntries(variables.map(({ name, value }) => [name, value ?? '']))
-  return citedByValues(variables, values)
+  return citedByValues(variables, valuesIn(variables))
 }
 
 /** As parseSecretUse, and of what is kept of own values, too. */

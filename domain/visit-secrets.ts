@@ -7,7 +7,7 @@ import type { NestablePlan } from './inline-plans.js'
 import type { CompiledPlan } from './plan.js'
 import type { StepInput } from './plan.schema.js'
 import { type FrozenSecret, parseSecretUse } from './secret.js'
-import { freezeSettled, isSecret, secretUseOf, settleSecrets } from './secret-variable.js'
+import { freezeSettled, isSecret, secretUseOf, settleSecrets, usesInValues } from './secret-variable.js'
 import type { PlanStepInput } from './step/plan-step.schema.js'
 import type { Value } from './variable.schema.js'
 
@@ -41,12 +41,9 @@ export function usesInVisit(step: StepInput, nested: ReadonlyMap<string, Nestabl
   )
 }
 
-/**
- * What a step that brings a plan says of secrets. Whether a map with the one key `secret` names one stands with the plan: here
- * it counts in any case.
- */
+/** What a step that brings a plan says of secrets. */
 export const usesGiven = (step: StepInput): string[] =>
-  step.type === 'plan' ? Object.values(step.values ?? {}).flatMap((value) => secretUseOf(value) ?? []) : []
+  step.type === 'plan' ? usesInValues(step.values ?? {}) : []
 
 /** All secret variables of a run that have a value: its own first, then those of each visit, in the order of their names. */
 export function secretsIn(

@@ -1,12 +1,13 @@
 /** The plans that steps bring, as they were kept at their revisions: found level by level, so that a circle or a bomb is read once. */
 import { PlatformError } from '../../domain/errors.js'
 import type { ScopeId } from '../../domain/id.js'
-import { type NestablePlan, nestedUses, tooDeep, tooManySteps } from '../../domain/inline-plans.js'
+import { type NestablePlan, nestedUses, tooDeep } from '../../domain/inline-plans.js'
 import { chooseSteps } from '../../domain/job.js'
 import { NESTING_MAX_DEPTH, RUN_MAX_STEPS } from '../../domain/nested-plan.js'
 import type { PlanInput } from '../../domain/plan.schema.js'
+import { NestedSize, tooManySteps } from '../../domain/plan-size.js'
 import { parsePlanUse, type PlanUse } from '../../domain/plan-use.js'
-import { getRevision, holdPlans } from '../../store/postgres/plan-revisions.js'
+import { getRevision, holdPlans, type PlanRevision } from '../../store/postgres/plan-revisions.js'
 import type { Db } from '../../store/postgres/pool.js'
 
 /**
@@ -20,6 +21,7 @@ export async function findNested(
   { steps }: Pick<PlanInput, 'steps'>,
 ): Promise<ReadonlyMap<string, NestablePlan>> {
   const found = new Map<string, NestablePlan>()
+  const size = new NestedSize(steps)
   let level = new Set(nestedUses(steps))
   for (let depth = 1; level.size; depth++) {
     const [first = ''] = level
@@ -28,7 +30,10 @@ export async function findNested(
     if (found.size + level.size > RUN_MAX_STEPS) throw tooManySteps()
     const next = new Set<string>()
     for (const text of level) {
-      const plan = await mustFindRevision(db, scopeId, text)
+      const kept = await mustFindRevision(db, scopeId, text)
+      const { variables, values } = kept
+      const plan = { steps: chooseSteps(kept.steps, kept.chosen), variables, values }
+      size.add(plan, JSON.stringify(kept).length)
       found.set(text, plan)
       for (const inner of nestedUses(plan.steps)) if (!found.has(inner)) next.add(inner)
     }
@@ -59,14 +64,13 @@ export async function holdNested(
   if (missing !== undefined) throw unknown(missing)
 }
 
-async function mustFindRevision(db: Db, scopeId: ScopeId, text: string): Promise<NestablePlan> {
+async function mustFindRevision(db: Db, scopeId: ScopeId, text: string): Promise<PlanRevision> {
   const use = parsePlanUse(text)
   if (!use) throw new Error(`${text} names no plan`)
   const kept = await getRevision(db, scopeId, use)
   if (kept === undefined) throw unknown(`${use.job}/${use.plan}`)
   if (kept === null) throw revisionUnknown(use)
-  const { steps, chosen, variables, values } = kept
-  return { steps: chooseSteps(steps, chosen), variables, values }
+  return kept
 }
 
 const unknown = (plan: string) =>

@@ -1,10 +1,11 @@
 /** POST /executions: launches a plan, or one ad-hoc step, on hosts that are found once and then frozen. */
+import { auditedSecrets } from '../../domain/audited-secrets.js'
 import { PlatformError } from '../../domain/errors.js'
 import { workflowIdOf } from '../../domain/execution.js'
 import { checkConfirm, hasShares } from '../../domain/launch.js'
 import { withKept } from '../../domain/plan.js'
 import type { FrozenSecret } from '../../domain/secret.js'
-import { auditOf, dbAccountsOf, secretsOf, targetOf } from '../../domain/step/step.js'
+import { auditOf, dbAccountsOf, targetOf } from '../../domain/step/step.js'
 import { cutText } from '../../domain/text.js'
 import { insertLaunch } from '../../store/postgres/launches.js'
 import { labelShares } from '../../store/postgres/targets.js'
@@ -45,7 +46,12 @@ export const launchExecution = operation({
       job: body.job ?? null,
       variables: Object.keys(body.variables ?? {}),
       scripts: stepsOf(body).flatMap((step) => auditOf(step, sha256)),
-      secrets: [...new Set(stepsOf(body).flatMap(secretsOf))],
+      secrets: auditedSecrets({
+        steps: stepsOf(body),
+        variables: body.plan?.variables,
+        values: body.variables,
+      }),
+      secretsOf: body.secretsOf ?? null,
       dbAccounts: [...new Set(stepsOf(body).flatMap(dbAccountsOf))],
     },
   }),

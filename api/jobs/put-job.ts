@@ -1,5 +1,6 @@
 /** PUT /jobs/{job}: makes a job, or replaces what is there. */
 import { z } from 'zod'
+import { auditedSecrets } from '../../domain/audited-secrets.js'
 import { PlatformError } from '../../domain/errors.js'
 import { jobStepsSchema } from '../../domain/job.schema.js'
 import { variablesSchema } from '../../domain/variable.schema.js'
@@ -36,6 +37,7 @@ export const putJob = operation({
     detail: {
       steps: auditSteps(body.steps),
       variables: body.variables.map(({ name }) => name),
+      secrets: auditedSecrets(body),
       revision: body.revision ?? null,
     },
   }),

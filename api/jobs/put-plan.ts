@@ -1,5 +1,6 @@
 /** PUT /jobs/{job}/plans/{plan}: makes a plan of a job, or changes what it chooses. */
 import { z } from 'zod'
+import { auditedSecrets } from '../../domain/audited-secrets.js'
 import { PlatformError } from '../../domain/errors.js'
 import { chooseSteps } from '../../domain/job.js'
 import { chosenSchema } from '../../domain/job.schema.js'
@@ -55,6 +56,7 @@ export const putPlan = operation({
     detail: {
       chosen: body.chosen,
       values: Object.keys(body.values),
+      secrets: auditedSecrets({ values: body.values }),
       revision: body.revision ?? null,
       jobRevision: body.jobRevision ?? null,
     },

@@ -23,9 +23,11 @@ export async function insertRunSecrets(
 const NOT_BEFORE_MS = 600_000
 const AT_ONCE = 500
 
-const isHeld = `exists (select from job_definition d where d.scope_id = s.scope_id and s.name = any(d.secrets))
-  or exists (select from run_secret r join execution e on e.scope_id = r.scope_id and e.id = r.execution_id
-    where r.scope_id = s.scope_id and r.secret_name = s.name and (e.ended_at is null or e.ended_at > now() - $1 * interval '1 ms'))`
+// Two anti joins: what jobs and plans name is read once, not once for each value.
+const isUnheld = `not exists (select from run_secret r join execution e on e.scope_id = r.scope_id and e.id = r.execution_id
+    where r.scope_id = s.scope_id and r.secret_name = s.name and (e.ended_at is null or e.ended_at > now() - $1 * interval '1 ms'))
+  and not exists (select from (select scope_id, unnest(secrets) as name from job_definition) as d
+    where d.scope_id = s.scope_id and d.name = s.name)`
 
 /**
  * Deletes values that no job, no plan, no revision of one that a step brings, and no run holds any more.
@@ -39,7 +41,7 @@ export async function removeUnheldValues(
 ): Promise<number> {
   const found = await pool.query<{ scopeId: ScopeId; name: string }>(
     `select s.scope_id as "scopeId", s.name from secret s
-     where s.own_value and s.created_at < now() - $2 * interval '1 ms' and not (${isHeld}) order by s.created_at limit ${AT_ONCE}`,
+     where s.own_value and s.created_at < now() - $2 * interval '1 ms' and ${isUnheld} order by s.created_at limit ${AT_ONCE}`,
     [keptMs, notBeforeMs],
   )
   let removed = 0
@@ -56,7 +58,7 @@ async function removeUnheld(
   const at = [key.scopeId, key.name]
   await tx.query('select from secret where scope_id = $1 and name = $2 for update', at)
   const still = await tx.query(
-    `select from secret s where s.scope_id = $2 and s.name = $3 and s.own_value and not (${isHeld})`,
+    `select from secret s where s.scope_id = $2 and s.name = $3 and s.own_value and ${isUnheld}`,
     [keptMs, ...at],
   )
   if (!still.rowCount) return 0

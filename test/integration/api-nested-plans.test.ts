@@ -145,6 +145,30 @@ describe('a plan as a step', () => {
     expect((await must(launch(last))).status).toBe(201)
   })
 
+  it('is refused as soon as what was read of them is too much, and nothing more is read', async () => {
+    const many = await make(Array.from({ length: 60 }, (_, n) => script(`s${n}`)))
+    const gone = 'not-there/p@1'
+    for (let n = 0; n < 3; n++)
+      await must(put(`/jobs/${many}/plans/p`, { description: `${n}`, revision: n + 1 }))
+    const four = [1, 2, 3, 4].map((n) => brings(`n${n}`, `${many}/p@${n}`))
+    expect(await make([...four, brings('last', gone)]).catch(String)).toContain('over 200 steps')
+    expect(await make([...four.slice(1), brings('last', gone)]).catch(String)).toContain('plan_unknown')
+
+    const wide = await make(Array.from({ length: 5 }, (_, n) => script(`s${n}`)))
+    const widen = () =>
+      api.pool.query(
+        `update job_plan_revision set steps = jsonb_set(steps, '{0,script}', to_jsonb(repeat('x', 17 * 1024 * 1024))) where job_name = $1`,
+        [wide],
+      )
+    await widen()
+    await must(put(`/jobs/${wide}/plans/p`, { chosen: ['s1'], revision: 1 }))
+    const one = brings('n1', `${wide}/p@1`)
+    expect(await make([one, brings('last', gone)]).catch(String)).toContain('plan_unknown')
+    await widen()
+    const both = [one, brings('n2', `${wide}/p@2`), brings('last', gone)]
+    expect(await make(both).catch(String)).toContain('over 32 MiB')
+  })
+
   it('is not removed while something brings it, also by a revision of old', async () => {
     const leaf = await make([script('one')])
     const middle = await make([brings('in', `${leaf}/p@1`)])

@@ -295,6 +295,43 @@ describe('the value of a launch', () => {
   })
 })
 
+describe('the audit', () => {
+  const last = async (action: string) =>
+    (
+      await api.pool.query<{ detail: object }>(
+        'select detail from audit where action = $1 order by seq desc limit 1',
+        [action],
+      )
+    ).rows[0]?.detail
+
+  it('says which secrets a job, a plan and a launch name by variables, and whose values a run takes', async () => {
+    const [one, two, three] = [await makeSecret('1'), await makeSecret('2'), await makeSecret('3')]
+    const name = await makeJob({ secret: `${one}@1` })
+    expect(await last('put-job')).toMatchObject({ variables: ['PASSWORD'], secrets: [`${one}@1`] })
+    expect(await last('put-plan')).toMatchObject({ values: [], secrets: [] })
+    const own = await call('PUT', `/jobs/${name}/plans/own`, { values: { PASSWORD: { secret: two } } })
+    expect(own.status).toBe(200)
+    expect(await last('put-plan')).toMatchObject({ values: ['PASSWORD'], secrets: [two] })
+    const id = await launchJob(name, { variables: { PASSWORD: { secret: three } } })
+    expect(await last('launch-execution')).toMatchObject({
+      variables: ['PASSWORD'],
+      secrets: [three],
+      secretsOf: null,
+    })
+    const visit = { type: 'plan', name: 'in', plan: `${name}/all@1`, values: { PASSWORD: { secret: two } } }
+    const plan = { name: 'p', steps: [visit], variables: [secret({ secret: one })] }
+    expect(says(await launch({ plan }))).toEqual([201, undefined])
+    expect(await last('launch-execution')).toMatchObject({ secrets: [two, one] })
+    const again = (
+      await get(`/executions/${await launchJob(name, { variables: { PASSWORD: 'mine' } })}/launch`)
+    ).body
+    expect(says(await call('POST', '/executions', again))).toEqual([201, undefined])
+    const { secretsOf } = again as unknown as { secretsOf: string }
+    expect(Number(secretsOf)).toBeGreaterThan(Number(id))
+    expect(await last('launch-execution')).toMatchObject({ secrets: [], secretsOf })
+  })
+})
+
 describe('a value that was given', () => {
   const values = async () =>
     (await api.pool.query<{ n: number }>('select count(*)::int as n from secret where own_value')).rows[0]

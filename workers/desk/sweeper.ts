@@ -33,6 +33,7 @@ import { removeOldBeats } from '../../store/postgres/ledger-beats.js'
 import { EXECUTE_PLAN, OPERATE, type OperateInput, type OperateResult } from '../../workflows/messages.js'
 import { startOptions } from '../../workflows/start.js'
 import { endForgottenWorkflows } from './forgotten-workflows.js'
+import { tidy } from './tidy.js'
 import { type FoundWorkflow, isClosed, whyClosed } from './why-closed.js'
 
 const SWEEP_EVERY_MS = 2_000
@@ -66,11 +67,17 @@ export class Sweeper implements AsyncDisposable {
   private async sweep(): Promise<void> {
     await asSweeper(this.pool, async () => {
       if (Date.now() - this.tidiedAt > TIDY_EVERY_MS) {
-        await ensurePartitions(this.pool)
-        await removeStale(this.pool)
-        await removeOldBeats(this.pool)
-        await removeUnheldValues(this.pool, OWN_VALUE_KEPT_MS)
+        // First: what fails is left until the next time, and not begun anew by every sweep.
         this.tidiedAt = Date.now()
+        await tidy(
+          {
+            partitions: () => ensurePartitions(this.pool),
+            stale: () => removeStale(this.pool),
+            beats: () => removeOldBeats(this.pool),
+            values: () => removeUnheldValues(this.pool, OWN_VALUE_KEPT_MS),
+          },
+          this.logger,
+        )
       }
       await endForgottenWorkflows(this.pool, this.client, this.logger)
       await this.refuseForgotten()

@@ -105,7 +105,7 @@ export class Runner {
   }
 
   /** Where nobody knows when its command was given, the time of a reboot counts from the order. */
-  private countFromOrder(): void {
+  private countFromOrder(): undefined {
     this.task.startedUptimeMs ??= this.task.intent?.acceptedUptimeMs
   }
 
@@ -209,8 +209,7 @@ export class Runner {
     // Its wrapper was killed and it runs on: watched to its end, so that a cancel and its time limit still reach it.
     if (await isScriptRunning(this.task, this.host)) return undefined
     // Killed by a host that goes down, perhaps.
-    if (this.task.isReboot && !this.timeout && (await folder.readClaims()).taken)
-      return void this.countFromOrder()
+    if (this.task.isReboot && !this.timeout && (await folder.readClaims()).taken) return this.countFromOrder()
     return this.concludeWithoutExit()
   }
 

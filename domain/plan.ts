@@ -1,6 +1,6 @@
 /** Plans: compiling what a person wrote into the immutable list of steps that the workflow interprets. */
 import type { DbAccount } from './db-account.js'
-import { inlinePlans, type NestablePlan } from './inline-plans.js'
+import { type Inlined, inlinePlans, type NestablePlan } from './inline-plans.js'
 import type { PlanName } from './job.js'
 import type { NestedPlan } from './nested-plan.js'
 import type { PlanInput } from './plan.schema.js'
@@ -100,7 +100,7 @@ export function compilePlan(
   )
   const variables = [...own, ...inner.variables]
   const plan = {
-    irVersion: nested.length ? IR_VERSION : neededVersion(steps, variables),
+    irVersion: neededVersion({ steps, variables, nested }),
     name,
     ...(job ? { job } : {}),
     ...(variables.length ? { variables } : {}),
@@ -125,13 +125,13 @@ export function withKept(plan: CompiledPlan, kept: ReadonlyMap<string, FrozenSec
 }
 
 /** The oldest version that knows all that a plan has. */
-function neededVersion(steps: readonly CompiledStep[], variables: readonly CompiledVariable[]): number {
+function neededVersion({ steps, variables, nested }: Inlined): number {
   const isOfFour = (step: CompiledStep) =>
     step.type === 'reboot' ||
     undoesOf(step) !== undefined ||
     hostStepOf(step)?.target !== undefined ||
     importsOf(step).length > 0
-  if (steps.some(isOfFour) || variables.some(({ type }) => type === 'hostList')) return 4
+  if (nested.length || steps.some(isOfFour) || variables.some(({ type }) => type === 'hostList')) return 4
   const isOfThree = (step: CompiledStep) => step.type === 'sql' || hostStepOf(step)?.secrets !== undefined
   return variables.length || steps.some(isOfThree) ? 3 : 2
 }

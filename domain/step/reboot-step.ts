@@ -2,17 +2,12 @@
 import { GRACE_DEFAULT_MS } from '../script.js'
 import type { OnFailure } from '../step-execution.js'
 import type { RebootStepInput } from './reboot-step.schema.js'
-import type { Take } from './take.js'
+import type { Targeted } from './take.js'
 import { checkAccount, type ScriptSources, type StepText, textOf } from './script-step.js'
 
-export interface CompiledRebootStep extends StepText {
+export interface CompiledRebootStep extends StepText, Targeted {
   type: 'reboot'
   name: string
-  /** Its own, as it was written; left out: the run's. */
-  target?: string | undefined
-  /** Where its hosts are of earlier steps. */
-  takes?: Take[]
-  onEmpty?: 'skip' | 'fail' | undefined
   account: string
   timeoutMs: number
   graceMs: number

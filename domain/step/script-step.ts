@@ -9,17 +9,12 @@ import { utf8Length } from '../text.js'
 import { type CompiledVariable, checkReferences, type NamedVariable, referencesOf } from '../variable.js'
 import type { Import } from './import.js'
 import type { ScriptStepInput } from './script-step.schema.js'
-import type { Take } from './take.js'
+import type { Targeted } from './take.js'
 
 /** Texts are kept apart by hash, so that a plan stays small and no history holds them. */
-export interface CompiledScriptStep {
+export interface CompiledScriptStep extends Targeted {
   type: 'script'
   name: string
-  /** Its own, as it was written; left out: the run's. */
-  target?: string | undefined
-  /** Where its hosts are of earlier steps. */
-  takes?: Take[]
-  onEmpty?: 'skip' | 'fail' | undefined
   /** What its script asks for. */
   imports?: Import[]
   language: Language

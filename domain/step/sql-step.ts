@@ -7,16 +7,11 @@ import type { FrozenSecret } from '../secret.js'
 import { checkAccount, frozenSecrets, type ScriptSources, type StepText, textOf } from './script-step.js'
 import { checkReferences } from '../variable.js'
 import type { SqlStepInput } from './sql-step.schema.js'
-import type { Take } from './take.js'
+import type { Targeted } from './take.js'
 
-export interface CompiledSqlStep extends StepText {
+export interface CompiledSqlStep extends StepText, Targeted {
   type: 'sql'
   name: string
-  /** Its own, as it was written; left out: the run's. */
-  target?: string | undefined
-  /** Where its hosts are of earlier steps. */
-  takes?: Take[]
-  onEmpty?: 'skip' | 'fail' | undefined
   language: 'sql'
   /** The database account as it was at the launch; the secret by its name. */
   db: DbAccount

@@ -121,12 +121,12 @@ export function compileUndo(
 
 /** An undo goes to the hosts on which its step took effect, and may begin long after the run: there is no step before it. */
 function checkNoImports(step: CompiledStep, sources: ScriptSources, where: string): void {
-  const [name] = step.type === 'script' ? importedNames(textOf(step, sources)) : []
+  const [name] = step.type === 'script' ? importedNames(compiledText(step, sources)) : []
   if (name !== undefined)
     throw new PlatformError('plan_invalid', `${where}: its script imports ${name}: an undo is given no hosts`)
 }
 
-const textOf = ({ scriptSha256 }: CompiledScriptStep, { texts, importing }: ScriptSources): string =>
+const compiledText = ({ scriptSha256 }: CompiledScriptStep, { texts, importing }: ScriptSources): string =>
   texts.get(scriptSha256) ?? importing.get(scriptSha256) ?? ''
 
 interface Known {
@@ -152,7 +152,7 @@ function importsFor(step: CompiledStep, sources: ScriptSources, known: Known): I
   if (step.type !== 'script') return []
   const { variables, earlier, where } = known
   return compileImports(
-    importedNames(textOf(step, sources)),
+    importedNames(compiledText(step, sources)),
     { variables, last: lastWithHosts(earlier), plan: planBefore(earlier) },
     where,
   )

@@ -11,6 +11,15 @@ export interface Take {
   which: Which
 }
 
+/** Where a compiled step runs, if not on the hosts of the run. */
+export interface Targeted {
+  /** As it was written. */
+  target?: string | undefined
+  /** Where these are hosts of earlier steps. */
+  takes?: Take[]
+  onEmpty?: 'skip' | 'fail' | undefined
+}
+
 export type Which = 'all' | HostState
 
 /** @returns undefined where it is none */

@@ -50,24 +50,23 @@ const columns = `j.name, j.description, j.tags, j.step_names as "stepNames", j.r
   c.name as "createdBy", j.created_at as "createdAt", u.name as "updatedBy", j.updated_at as "updatedAt"`
 const source = 'job j join principal c on c.id = j.created_by join principal u on u.id = j.updated_by'
 
+/** As both statements that write a job have them, behind its key. */
+const written = ({ description, tags, steps, variables, sha256, by }: JobContent) => [
+  description,
+  tags,
+  JSON.stringify(steps),
+  JSON.stringify(variables),
+  sha256,
+  by,
+]
+
 /** False if the name is taken. */
 export async function insertJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<boolean> {
-  const { description, tags, steps, variables, sha256, nested = [], by } = content
+  const { nested = [] } = content
   const result = await tx.query(
     `insert into job (scope_id, name, description, tags, steps, variables, sha256, created_by, updated_by, nested, step_names, scripts, secrets)
      values ($1, $2, $3, $4, $5, $6, decode($7, 'hex'), $8, $8, $9, $10, $11, $12) on conflict do nothing`,
-    [
-      scopeId,
-      job,
-      description,
-      tags,
-      JSON.stringify(steps),
-      JSON.stringify(variables),
-      sha256,
-      by,
-      nested,
-      ...citedBy(content),
-    ],
+    [scopeId, job, ...written(content), nested, ...citedBy(content)],
   )
   return result.rowCount === 1
 }
@@ -108,23 +107,12 @@ export async function lockJob(tx: Db, key: JobKey): Promise<Job | undefined> {
 
 /** Under the job's lock. */
 export async function updateJob(tx: Db, { scopeId, job }: JobKey, content: JobContent): Promise<void> {
-  const { description, tags, steps, variables, sha256, nested, by } = content
+  const { nested } = content
   await tx.query(
     `update job set description = $3, tags = $4, steps = $5, variables = $6, sha256 = decode($7, 'hex'), updated_by = $8,
        updated_at = now(), revision = revision + 1, nested = coalesce($9, nested), step_names = $10, scripts = $11, secrets = $12
      where scope_id = $1 and name = $2`,
-    [
-      scopeId,
-      job,
-      description,
-      tags,
-      JSON.stringify(steps),
-      JSON.stringify(variables),
-      sha256,
-      by,
-      nested ?? null,
-      ...citedBy(content),
-    ],
+    [scopeId, job, ...written(content), nested ?? null, ...citedBy(content)],
   )
 }
 

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs'
 import type { Platform } from '../../stack/platform/platform'
 import { TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
+import { brings, makePlan } from '../helpers/nested-plans'
 import { startTestPlatform } from '../helpers/platform'
 import { record } from '../helpers/record'
 
 describe('a nested plan', () => {
   let platform: Platform
   let api: TestApi
-  let count = 0
   const effects = new Effects()
 
   beforeAll(async () => {
@@ -32,18 +32,6 @@ describe('a nested plan', () => {
     const { language, script } = sh(`undo-${name}`, body)
     return { undo: { language, script } }
   }
-  const brings = (name: string, plan: string, more: object = {}) => ({ type: 'plan', name, plan, ...more })
-  const makePlan = async (steps: object[], variables: object[] = []): Promise<string> => {
-    const job = `nested-${++count}`
-    for (const [path, body] of [
-      [`/jobs/${job}`, { steps, variables }],
-      [`/jobs/${job}/plans/p`, {}],
-    ] as const) {
-      const { status, body: answer } = await api.insist('PUT', path, body)
-      if (status !== 200) throw new Error(JSON.stringify(answer))
-    }
-    return `${job}/p@1`
-  }
   const launch = (steps: object[], variables: object[] = []) =>
     api.launch({ target: '*', plan: { name: 'outer', steps, variables } })
   const hostIds = async () =>
@@ -60,6 +48,7 @@ describe('a nested plan', () => {
     const value = 'hunter2-of-the-launch'
     const show = 'printf "%s|%s|%s" "$BUILD" "$(wc -c < "$PW_FILE" | tr -d " ")" "$(cat "$PW_FILE")"'
     const inner = await makePlan(
+      api,
       [
         sh('one', 'BUILD=made', undo('one', show)),
         sh('two', 'BUILD=later', undo('two', show)),
@@ -110,6 +99,7 @@ describe('a nested plan', () => {
   it('goes to hosts of its own, takes those of its earlier steps, and is left where it must have some and there are none', async () => {
     const [first = '', ...others] = (await hostIds()).sort()
     const inner = await makePlan(
+      api,
       [
         sh('try', `[ $DROVER_HOST != ${first} ]`, { onFailure: 'ignore' }),
         sh('mend', 'printf "%s" "$JOB_LAST_FAIL" > /dev/null', { target: 'last:failed' }),

@@ -2,13 +2,13 @@
 import type { Platform } from '../../stack/platform/platform'
 import { TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
+import { brings, makePlan } from '../helpers/nested-plans'
 import { startTestPlatform } from '../helpers/platform'
 import { record } from '../helpers/record'
 
 describe('a plan as a step', () => {
   let platform: Platform
   let api: TestApi
-  let count = 0
   const effects = new Effects()
 
   beforeAll(async () => {
@@ -27,19 +27,6 @@ describe('a plan as a step', () => {
     script: `${effects.line(name)}\n${body}`,
     ...more,
   })
-  const brings = (name: string, plan: string, more: object = {}) => ({ type: 'plan', name, plan, ...more })
-  /** @returns how a step names it */
-  const makePlan = async (steps: object[], variables: object[] = []): Promise<string> => {
-    const job = `nested-${++count}`
-    for (const [path, body] of [
-      [`/jobs/${job}`, { steps, variables }],
-      [`/jobs/${job}/plans/p`, {}],
-    ] as const) {
-      const { status, body: answer } = await api.insist('PUT', path, body)
-      if (status !== 200) throw new Error(JSON.stringify(answer))
-    }
-    return `${job}/p@1`
-  }
   const launch = (steps: object[], variables: object[] = []) =>
     api.launch({ target: '*', plan: { name: 'outer', steps, variables } })
   const states = async (id: string) =>
@@ -59,10 +46,12 @@ describe('a plan as a step', () => {
   it('runs its steps with names of their own: values come in and go out where they are mapped, and nowhere else', async () => {
     const show = 'printf "%s|%s|%s" "${A-none}" "${BUILD-none}" "${SECRET-none}"'
     const deep = await makePlan(
+      api,
       [step('deep', `${show}\nBUILD=from-deep`)],
       [{ name: 'A' }, { name: 'BUILD', changeable: true }],
     )
     const middle = await makePlan(
+      api,
       [
         step('before', `${show}\nBUILD=from-middle\nA=changed`),
         brings('in', deep, { follows: { A: 'BUILD' }, handsBack: { BUILD: 'BUILD' } }),
@@ -117,6 +106,7 @@ describe('a plan as a step', () => {
 
   it('gives hosts of their own values back to the same hosts', async () => {
     const inner = await makePlan(
+      api,
       [step('in', 'SLOT="$SLOT+$DROVER_HOST"')],
       [{ name: 'SLOT', type: 'perHost' }],
     )
@@ -133,7 +123,11 @@ describe('a plan as a step', () => {
   })
 
   it('is skipped as a whole by its condition, told as it was when it began', async () => {
-    const inner = await makePlan([step('one', 'N=2'), step('two', 'true')], [{ name: 'N', changeable: true }])
+    const inner = await makePlan(
+      api,
+      [step('one', 'N=2'), step('two', 'true')],
+      [{ name: 'N', changeable: true }],
+    )
     const variables = [{ name: 'N', value: '1', changeable: true }]
     const mapped = { follows: { N: 'N' }, handsBack: { N: 'N' } }
     const id = await launch(
@@ -157,7 +151,11 @@ describe('a plan as a step', () => {
 
   it('whose failures are ignored is left where one fails, and the run goes on; a retry comes back to the rest', async () => {
     const flag = `${effects.folder}/well-$DROVER_EXECUTION`
-    const inner = await makePlan([step('one', 'true'), step('two', `[ -e ${flag} ]`), step('three', 'true')])
+    const inner = await makePlan(api, [
+      step('one', 'true'),
+      step('two', `[ -e ${flag} ]`),
+      step('three', 'true'),
+    ])
     const id = await launch([brings('s', inner, { onFailure: 'ignore' }), step('last', `touch ${flag}`)])
     expect(await api.ended(id)).toMatchObject({ state: 'succeeded' })
     expect(await states(id)).toEqual({
@@ -180,7 +178,7 @@ describe('a plan as a step', () => {
   })
 
   it('whose failures are not ignored ends the run, which operations on its steps take up again', async () => {
-    const inner = await makePlan([step('one', 'false'), step('two', 'true')])
+    const inner = await makePlan(api, [step('one', 'false'), step('two', 'true')])
     const id = await launch([brings('s', inner), step('last', 'true')])
     expect(await api.ended(id)).toMatchObject({ state: 'failed' })
     expect(await states(id)).toEqual({ 's/one': 'failed', 's/two': 'pending', last: 'pending' })
@@ -191,6 +189,7 @@ describe('a plan as a step', () => {
 
   it('gives its steps no more time than it says', async () => {
     const inner = await makePlan(
+      api,
       [step('one', 'sleep 60', { timeoutMs: '${LIMIT}' })],
       [{ name: 'LIMIT', value: '50000' }],
     )

@@ -2,8 +2,8 @@
 import type { ExecutionId } from '../domain/id.js'
 import type { HintListener } from '../store/postgres/hints.js'
 
-/** Viewers look again this often, whatever they hear. */
-const LOOK_AGAIN_MS = 1_000
+/** Viewers look again this often, whatever they hear: a hint is lost only with the process that was to give it. */
+const LOOK_AGAIN_MS = 3_000
 
 export class ExecutionSignals {
   private readonly waiting = new Map<string, Set<() => void>>()

@@ -80,7 +80,9 @@ async function loadText(
   const sha256 = Buffer.from(script.scriptSha256)
   if (script.scriptBytes > INLINE_SCRIPT_BYTES)
     return { content: Buffer.alloc(0), sha256: sha256.toString('hex') }
-  const content = (await findScript(deps.pool, work.scopeId, sha256)) ?? Buffer.alloc(0)
+  const { scopeId, executionId } = work
+  const found = await findScript(deps.pool, { scopeId, executionIds: [executionId], sha256 })
+  const content = found ?? Buffer.alloc(0)
   return { content, sha256: sha256.toString('hex') }
 }
 

@@ -59,9 +59,14 @@ class BytesRelay {
 
   private async script(peer: PeerHost, sha256: string): Promise<Buffer> {
     // An agent may read what it was ordered to run, and nothing else.
-    if (!this.sessions.get(peer.hostId)?.scripts.has(sha256))
+    const session = this.sessions.get(peer.hostId)
+    if (!session?.scripts.has(sha256))
       throw new PlatformError('not_found', 'no order of this host names that script')
-    const content = await findScript(this.deps.pool, peer.scopeId, Buffer.from(sha256, 'hex'))
+    const content = await findScript(this.deps.pool, {
+      scopeId: peer.scopeId,
+      executionIds: [...new Set([...session.tasks.values()].map((task) => task.executionId))],
+      sha256: Buffer.from(sha256, 'hex'),
+    })
     if (!content) throw new PlatformError('not_found', 'there is no such script')
     return content
   }

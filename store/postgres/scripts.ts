@@ -50,11 +50,15 @@ export async function findScriptBytes(db: Db, scopeId: ScopeId, sha256: string):
   return result.rows[0]?.bytes
 }
 
-/** The text of a script, for a gateway to relay: undefined unless an execution without an end was ordered to run it. */
-export async function findScript(db: Db, scopeId: ScopeId, sha256: Buffer): Promise<Buffer | undefined> {
-  const result = await db.query<{ content: Buffer | null }>('select relayed_script($1, $2) as content', [
-    scopeId,
-    sha256,
+/** The text of a script, for a gateway to relay: undefined unless one of these executions, without an end, was ordered to run it. */
+export async function findScript(
+  db: Db,
+  of: { scopeId: ScopeId; executionIds: readonly string[]; sha256: Buffer },
+): Promise<Buffer | undefined> {
+  const result = await db.query<{ content: Buffer | null }>('select relayed_script($1, $2, $3) as content', [
+    of.scopeId,
+    of.executionIds,
+    of.sha256,
   ])
   return result.rows[0]?.content ?? undefined
 }

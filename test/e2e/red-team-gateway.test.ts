@@ -32,6 +32,7 @@ import { connected, startTestPlatform } from '../helpers/platform'
 import { PlayedGateway } from '../helpers/played-gateway'
 import { makeKeyPair } from '../helpers/raw-agent'
 import { RealAgent } from '../helpers/real-agent'
+import { eventually } from '../helpers/scene'
 
 /** What the role `drover_gateway` may do with a table: columns, or all of them. docs/operations/database-roles.md has the reasons. */
 interface Allowed {
@@ -311,15 +312,29 @@ describe('a stolen gateway', () => {
       await expect(other.connect()).rejects.toMatchObject({ code: REFUSED })
     })
 
-    it('reads no script that no open run was ordered to run', async () => {
-      const text = `echo ${randomBytes(8).toString('hex')}`
-      const id = await api.launch({ target: 'name:rack-a-1', plan: { name: 'read', steps: [step(text)] } })
-      await api.ended(id)
-      const hash = createHash('sha256').update(text).digest()
-      const kept = await owner.query('select from script_text where sha256 = $1', [hash])
-      expect(kept.rowCount).toBe(1)
-      const { rows } = await thief.query('select relayed_script(1, $1) as content', [hash])
-      expect(rows).toEqual([{ content: null }])
+    it('reads no script but of an open run that was ordered to run it', async () => {
+      const launch = (text: string) =>
+        api.launch({ target: 'name:rack-a-1', plan: { name: 'read', steps: [step(text)] } })
+      const read = async (execution: string, text: string) => {
+        const hash = createHash('sha256').update(text).digest()
+        const kept = await owner.query('select from script_text where sha256 = $1', [hash])
+        expect(kept.rowCount).toBe(1)
+        const asked = 'select convert_from(relayed_script(1, array[$1::bigint], $2), $3) as text'
+        const { rows } = await thief.query<{ text: string | null }>(asked, [execution, hash, 'UTF8'])
+        return rows[0]?.text
+      }
+      const over = `echo ${randomBytes(8).toString('hex')}`
+      const ended = await launch(over)
+      await api.ended(ended)
+      expect(await read(ended, over)).toBeNull()
+
+      const open = `sleep 60 # ${randomBytes(8).toString('hex')}`
+      const running = await launch(open)
+      await eventually('the text of an open run', async () => (await read(running, open)) ?? undefined)
+      expect(await read(ended, open)).toBeNull()
+      expect(await read(running, over)).toBeNull()
+      await api.operate(running, { kind: 'cancel' })
+      await api.ended(running)
     })
   })
 

@@ -2,8 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { PrincipalId, ScopeId } from '../../domain/id.js'
 import { sortKeys } from '../../domain/sort-keys.js'
-import { type Pool, one } from './pool.js'
-import { transaction } from './transaction.js'
+import type { Db, Pool } from './pool.js'
 
 export interface AuditEntry {
   scopeId: ScopeId
@@ -15,54 +14,29 @@ export interface AuditEntry {
   detail: Record<string, unknown>
 }
 
-// Any constant: the first key of the two-key advisory lock that puts a scope's audit rows in line.
-const AUDIT_LOCK = 0x617564
-
-/** Appends a row in a transaction of its own; when it cannot be written, the caller must not go on. */
-export async function appendAudit(pool: Pool, entry: AuditEntry): Promise<void> {
-  await transaction(pool, async (tx) => {
-    await tx.query('select pg_advisory_xact_lock($1, hashint8($2::bigint))', [AUDIT_LOCK, entry.scopeId])
-    const last = await tx.query<{ at: Date; seq: string | null; hash: Buffer | null }>(
-      `select date_trunc('milliseconds', clock_timestamp()) as at, last.seq, last.hash
-       from (values (1)) as always left join (select seq, hash from audit where scope_id = $1 order by seq desc limit 1) last on true`,
-      [entry.scopeId],
-    )
-    const { at, ...row } = one(last)
-    const seq = BigInt(row.seq ?? 0) + 1n
-    const previous = row.hash ?? Buffer.alloc(32)
-    await tx.query(
-      `insert into audit (scope_id, seq, at, principal_id, action, resource, request_id, detail, previous_hash, hash)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-      [
-        entry.scopeId,
-        seq.toString(),
-        at,
-        entry.principalId ?? null,
-        entry.action,
-        entry.resource,
-        entry.requestId,
-        JSON.stringify(entry.detail),
-        previous,
-        auditHash(entry, seq.toString(), at, previous),
-      ],
-    )
-  })
+/** Appends a row by itself; when it cannot be written, the caller must not go on. */
+export async function appendAudit(db: Db, entry: AuditEntry): Promise<void> {
+  await db.query('select append_audit($1, $2, $3, $4, $5, $6, $7)', [
+    entry.scopeId,
+    entry.principalId ?? null,
+    entry.action,
+    entry.resource,
+    entry.requestId,
+    JSON.stringify(entry.detail),
+    JSON.stringify(saidBy(entry)).slice(1),
+  ])
 }
 
+/** As `append_audit` of the database makes it (migration 0031). */
 function auditHash(entry: AuditEntry, seq: string, at: Date, previous: Buffer): Buffer {
-  const { scopeId, principalId, action, resource, requestId, detail } = entry
-  const facts = [
-    scopeId,
-    seq,
-    at.toISOString(),
-    principalId ?? null,
-    action,
-    resource,
-    requestId,
-    // jsonb does not keep the order of keys: the hash must not depend on it.
-    sortKeys(detail),
-  ]
+  const facts = [entry.scopeId, seq, at.toISOString(), ...saidBy(entry)]
   return createHash('sha256').update(previous).update(JSON.stringify(facts)).digest()
+}
+
+/** What of a row is hashed and known to who writes it. */
+function saidBy({ principalId, action, resource, requestId, detail }: AuditEntry): unknown[] {
+  // jsonb does not keep the order of keys: the hash must not depend on it.
+  return [principalId ?? null, action, resource, requestId, sortKeys(detail)]
 }
 
 interface AuditRow {

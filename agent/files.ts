@@ -3,12 +3,23 @@
  * cache, where a call takes some microseconds; handing it to the thread pool takes ten times that, and a task has a hundred of
  * them. Only flushing waits for a disk, and is left to the pool.
  */
-import { closeSync, fsync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasync,
+  fsync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
 const flush = promisify(fsync)
+const flushData = promisify(fdatasync)
 
 /** Makes a folder and its parents, private to this account. */
 export async function makeFolder(path: string, mode = 0o700): Promise<void> {
@@ -28,6 +39,33 @@ export async function syncFolder(path: string): Promise<void> {
 /** Makes a file that must not be there yet, nor a link of its name. @param mode for its owner alone unless told */
 export function makeFile(path: string, content: string | Uint8Array, mode = 0o600): void {
   writeFileSync(path, content, { flag: 'wx', mode })
+}
+
+/** The same, and resolves when the disk has its content; its name is there at once, and on disk with `syncFolder`. */
+export async function makeDurableFile(path: string, content: string): Promise<void> {
+  const file = openSync(path, 'wx', 0o600)
+  try {
+    writeFileSync(file, content)
+    await flush(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/**
+ * Writes over the begin of a file in place, which needs no free block, and resolves when the disk has it.
+ * @returns false if there is no such file
+ */
+export async function overwriteDurably(path: string, content: string): Promise<boolean> {
+  if (!statSync(path, { throwIfNoEntry: false })) return false
+  const file = openSync(path, 'r+')
+  try {
+    writeSync(file, content, 0)
+    await flushData(file)
+  } finally {
+    closeSync(file)
+  }
+  return true
 }
 
 /**

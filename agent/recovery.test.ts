@@ -301,17 +301,24 @@ describe('after a crash of the agent', () => {
     expect(sequences.every((value, at) => at === 0 || value > (sequences[at - 1] ?? 0))).toBe(true)
   })
 
-  it('a folder that it left half made is taken away and the order is carried out', async () => {
-    const dispatch = makeDispatch(gateway, { text: 'exit 0' })
-    await agent.kill()
-    gateway.drop()
-    mkdirSync(taskFolder(dispatch.id))
-    writeFileSync(join(taskFolder(dispatch.id), 'intent.json.tmp'), '{"ver')
-    agent.start()
-    await gateway.sessionUp()
-    gateway.dispatch(dispatch)
-    expect((await gateway.final(dispatch.id)).exitCode).toBe(0)
-  })
+  it.each([
+    ['nothing', undefined],
+    ['an empty intent', ''],
+    ['half an intent', '{"ver'],
+  ])(
+    'a folder that it left half made, with %s, is taken away and the order is carried out',
+    async (_, intent) => {
+      const dispatch = makeDispatch(gateway, { text: 'exit 0' })
+      await agent.kill()
+      gateway.drop()
+      mkdirSync(taskFolder(dispatch.id))
+      if (intent !== undefined) writeFileSync(join(taskFolder(dispatch.id), 'intent.json'), intent)
+      agent.start()
+      await gateway.sessionUp()
+      gateway.dispatch(dispatch)
+      expect((await gateway.final(dispatch.id)).exitCode).toBe(0)
+    },
+  )
 
   it('a second agent will not share its journal', async () => {
     const twin = await AgentProcess.create(gateway, agent.environment)

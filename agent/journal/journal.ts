@@ -1,9 +1,9 @@
 /** The journal as a whole: its id, its sequence number, and where its tasks live. */
 import { randomUUID } from 'node:crypto'
-import { open, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createLogger } from '../../base/logger.js'
-import { hasErrno, isMissing, makeFolder, readIfPresent, readJson, writeFileAtomic } from '../files.js'
+import { hasErrno, makeFolder, overwriteDurably, readIfPresent, readJson, writeFileAtomic } from '../files.js'
 import { WRAPPER } from '../process/wrapper.js'
 
 const log = createLogger('agent:journal')
@@ -90,21 +90,9 @@ export class Journal {
   private async writeSequence(): Promise<void> {
     const upTo = this.counted
     const file = join(this.folder, 'sequence')
-    const handle = await open(file, 'r+').catch((error: unknown) => {
-      if (!isMissing(error)) throw error
-    })
-    // The disk was full when the agent came up.
-    if (!handle) {
-      await writeFileAtomic(file, sequenceText(upTo), { durable: true })
-      this.saved = upTo
-      return
-    }
-    try {
-      await handle.write(sequenceText(upTo), 0)
-      await handle.datasync()
-    } finally {
-      await handle.close()
-    }
+    // It is missing if the disk was full when the agent came up.
+    const there = await overwriteDurably(file, sequenceText(upTo))
+    if (!there) await writeFileAtomic(file, sequenceText(upTo), { durable: true })
     this.saved = upTo
   }
 

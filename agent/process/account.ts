@@ -1,9 +1,9 @@
 /** Accounts of this host: who they are, and how a command comes to run as one with all its groups. */
 import { execFile } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { basename, delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { readIfPresent } from '../files.js'
 
 export interface Account {
   name: string
@@ -18,19 +18,15 @@ export const STANDARD_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 
 /** The account of that name, from /etc/passwd or whatever else the host asks (LDAP, sssd). */
 export async function findAccount(name: string): Promise<Account | undefined> {
-  const local = parsePasswd(
-    await readFile('/etc/passwd', 'utf8').catch(() => ''),
-    (entry) => entry.name === name,
-  )
-  return local ?? (await askSystem(name, (entry) => entry.name === name))
+  const isNamed = (entry: Account) => entry.name === name
+  return (await findLocal(isNamed)) ?? (await askSystem(name, isNamed))
 }
 
 /** The account that the agent itself runs as. */
 export async function ownAccount(): Promise<Account> {
   const uid = process.getuid?.() ?? 0
   const isOwn = (entry: Account) => entry.uid === uid
-  const local = parsePasswd(await readFile('/etc/passwd', 'utf8').catch(() => ''), isOwn)
-  const found = local ?? (await askSystem(String(uid), isOwn))
+  const found = (await findLocal(isOwn)) ?? (await askSystem(String(uid), isOwn))
   return found ?? { name: String(uid), uid, gid: process.getgid?.() ?? 0, home: '/', shell: '/bin/sh' }
 }
 
@@ -42,6 +38,10 @@ export function parsePasswd(text: string, matches: (entry: Account) => boolean):
     if (matches(entry)) return entry
   }
   return undefined
+}
+
+async function findLocal(matches: (entry: Account) => boolean): Promise<Account | undefined> {
+  return parsePasswd((await readIfPresent('/etc/passwd').catch(() => undefined)) ?? '', matches)
 }
 
 async function askSystem(key: string, matches: (entry: Account) => boolean): Promise<Account | undefined> {

@@ -1,5 +1,6 @@
 /** Taking an order on: every check in its order, then the files, then the intent. Nothing is promised before that is on disk. */
-import { rm, statfs } from 'node:fs/promises'
+import { statfsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Dispatch, type DispatchOrder, sha256 } from '../../proto/index.js'
 import { newScriptFolder, planScript, type ScriptPlan, stageScript } from '../capability/run-script.js'
@@ -73,7 +74,7 @@ async function checkRoom(host: AcceptHost): Promise<Refusal | undefined> {
       "the agent's journal is full; settle or retire old runs, or raise its quota on the host",
     )
   }
-  const disk = await statfs(host.journal.folder)
+  const disk = statfsSync(host.journal.folder)
   const freePercent = disk.blocks === 0 ? 100 : (disk.bavail / disk.blocks) * 100
   if (freePercent >= host.minFreePercent) return undefined
   return diskFull(`only ${freePercent.toFixed(1)} % is free`)

@@ -6,8 +6,25 @@ import type { ExecutionFlags, ShardWork } from '../../store/postgres/shards.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import type { Session, SessionTask } from '../session/session.js'
 
+interface ScriptText {
+  /** Empty when it is fetched by the agent, or there is none. */
+  content: Buffer
+  /** Hex; empty when there is none. */
+  sha256: string
+}
+
 // Texts of the shards that are being sent; a shard's hosts all have the same one.
-const texts = new WeakMap<ShardWork, Promise<{ content: Buffer; sha256: string }>>()
+const texts = new WeakMap<ShardWork, Promise<ScriptText>>()
+
+/** The script's text of a shard, loaded once: asked for early, it comes while its hosts are being marked. */
+export function textOf(deps: GatewayDependencies, work: ShardWork): Promise<ScriptText> {
+  const known = texts.get(work)
+  if (known) return known
+  const text = loadText(deps, work)
+  texts.set(work, text)
+  text.catch(() => texts.delete(work))
+  return text
+}
 
 /** Sends a host its order; false if its session has gone. */
 export async function sendDispatch(
@@ -16,13 +33,7 @@ export async function sendDispatch(
   work: ShardWork,
   host: ShardWork['hosts'][number],
 ): Promise<boolean> {
-  let text = texts.get(work)
-  if (!text) {
-    text = loadText(deps, work)
-    texts.set(work, text)
-    text.catch(() => texts.delete(work))
-  }
-  const { content, sha256 } = await text
+  const { content, sha256 } = await textOf(deps, work)
   // An agent that knows the id answers with its state, and waits to be told where its output goes on.
   const fresh = host.state === 'pending'
   const task = registerTask(session, { ...work, attempt: host.attempt }, fresh ? { 1: 0, 2: 0 } : {})
@@ -70,10 +81,7 @@ export function registerTask(
   return task
 }
 
-async function loadText(
-  deps: GatewayDependencies,
-  work: ShardWork,
-): Promise<{ content: Buffer; sha256: string }> {
+async function loadText(deps: GatewayDependencies, work: ShardWork): Promise<ScriptText> {
   const { task } = TaskSpec.decode(work.spec)
   const script = task?.value
   if (!script) return { content: Buffer.alloc(0), sha256: '' }

@@ -7,7 +7,7 @@ import { type ExecutionFlags, findShardProgress, type ShardWork } from '../../st
 import type { GatewayDependencies } from '../dependencies.js'
 import type { SessionRegistry } from '../session/registry.js'
 import type { Session } from '../session/session.js'
-import { type Hold, holdOf, mayTell, sendCancel, sendDispatch } from './orders.js'
+import { type Hold, holdOf, mayTell, sendCancel, sendDispatch, textOf } from './orders.js'
 
 type WorkHost = ShardWork['hosts'][number]
 
@@ -157,7 +157,10 @@ export class ShardRun {
     }
     if (!batch.length) return
     const hosts = batch.map(({ run, session }) => ({ hostId: run.host.hostId, epoch: session.epoch }))
-    const allowed = await markDispatched(this.deps.pool, this.work, hosts, this.deps.self.name)
+    const [allowed] = await Promise.all([
+      markDispatched(this.deps.pool, this.work, hosts, this.deps.self.name),
+      textOf(this.deps, this.work),
+    ])
     for (const { run, session } of batch) {
       if (!allowed.has(run.host.hostId) || run.phase !== 'ready') continue
       const sent = await sendDispatch(this.deps, session, this.work, run.host)

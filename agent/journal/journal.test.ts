@@ -16,7 +16,7 @@ describe("a journal's sequence", () => {
   it('is told only once it is on disk, however many writes count at the same time', async () => {
     const journal = await open('a')
     const counted = Array.from({ length: 20 }, async () => {
-      await journal.advance()
+      await journal.advance('ab')
       expect(onDisk('a')).toBeGreaterThanOrEqual(journal.sequence)
     })
     await Promise.all(counted)
@@ -25,16 +25,16 @@ describe("a journal's sequence", () => {
 
   it('goes on where it was after a restart, which is no write', async () => {
     const journal = await open('a')
-    await journal.advance()
+    await journal.advance('ab')
     const again = await open('a')
     expect([again.id, again.sequence]).toEqual([journal.id, 1n])
   })
 
   it('shows a copy that lacks a single write', async () => {
     const journal = await open('a')
-    await journal.advance()
+    await journal.advance('ab')
     cpSync(join(folder, 'a'), join(folder, 'copy'), { recursive: true })
-    await journal.advance()
+    await journal.advance('ab')
     const copy = await open('copy')
     expect(copy.id).toBe(journal.id)
     expect(copy.sequence).toBeLessThan(journal.sequence)
@@ -44,7 +44,7 @@ describe("a journal's sequence", () => {
     const journal = await open('a')
     writeFileSync(join(folder, 'a', 'sequence'), '65\n')
     const newer = await open('a')
-    await newer.advance()
+    await newer.advance('ab')
     expect([newer.id, newer.sequence, onDisk('a')]).toEqual([journal.id, 66n, 66n])
   })
 })

@@ -15,6 +15,8 @@ export class Journal {
   readonly id: string
   readonly folder: string
   readonly bootId: string
+  /** Tasks that may hold more than what their ids are remembered by: each that is written to, until it is swept. */
+  readonly full = new Set<string>()
   /** The newest number that was given to a write. */
   private counted: bigint
   /** The newest that is on disk: what is told was never forgotten. */
@@ -72,8 +74,10 @@ export class Journal {
   /**
    * Counts one write that matters, once that is on disk: whoever has heard of the number knows that the write was kept, so
    * that a lower number shows a copy which lacks it. Rejects when the disk cannot take it.
+   * @param taskId of the task that was written to
    */
-  async advance(): Promise<void> {
+  async advance(taskId: string): Promise<void> {
+    this.full.add(taskId)
     this.counted += 1n
     const mine = this.counted
     while (this.saved < mine) await this.save()

@@ -2,14 +2,16 @@
 import { statfs } from 'node:fs/promises'
 import { createLogger } from '../../base/logger.js'
 import type { Journal } from './journal.js'
-import { sweepJournal } from './sweep.js'
+import { Held } from './sweep.js'
 
 const log = createLogger('agent:journal')
 
 const SWEEP_MS = 5 * 60_000
+// Tombstones stay for days: the walk over all of them may be seldom.
+const SWEEPS_AN_EXPIRY = 12
 // A task takes about twenty files while it runs.
 const MIN_FREE_INODES = 1_000
-// Between two refusals the journal is not walked again for each order.
+// Files of tasks are not looked at again for each order.
 const RECHECK_MS = 5_000
 
 export interface QuotaInput {
@@ -22,18 +24,26 @@ export interface QuotaInput {
 export class Quota {
   full = false
   private readonly input: QuotaInput
+  private readonly held: Held
+  private found: Promise<void> | undefined
   private heldBytes = 0
   private checkedAt = Number.NEGATIVE_INFINITY
   private timer: NodeJS.Timeout | undefined
 
   constructor(input: QuotaInput) {
     this.input = input
+    this.held = new Held(input.journal)
   }
 
-  /** Sweeps now and then until stopped. */
+  /** Looks at what there is, and sweeps now and then until stopped. */
   start(): void {
+    void this.check()
+    let sweeps = 0
     const again = () => {
-      this.timer = setTimeout(() => void this.sweep(false).finally(again), SWEEP_MS)
+      this.timer = setTimeout(() => {
+        sweeps++
+        void this.tidy(sweeps % SWEEPS_AN_EXPIRY === 0).finally(again)
+      }, SWEEP_MS)
       this.timer.unref()
     }
     again()
@@ -43,11 +53,12 @@ export class Quota {
     clearTimeout(this.timer)
   }
 
-  /** Walks the journal again when the last answer is old, and frees what may go before it says no. */
+  /** Looks at the disk when the last answer is old, and frees what may go before it says no. */
   async isFull(): Promise<boolean> {
     if (performance.now() - this.checkedAt > RECHECK_MS) {
-      await this.sweep(false)
-      if (this.full) await this.sweep(true)
+      await this.check()
+      if (this.full) await this.attempt(() => this.held.sweep(this.sweepInput(true)))
+      if (this.full) await this.check()
     }
     return this.full
   }
@@ -57,15 +68,36 @@ export class Quota {
     return Math.max(0, Math.min(this.input.quotaBytes - this.heldBytes, disk.bavail * disk.bsize))
   }
 
-  private async sweep(urgent: boolean): Promise<void> {
-    const { journal, quotaBytes, isLive } = this.input
+  private tidy(expire: boolean): Promise<void> {
+    return this.attempt(async () => {
+      await this.held.sweep(this.sweepInput(false))
+      if (expire) await this.held.expire(this.sweepInput(false))
+    }).then(() => this.check())
+  }
+
+  private check(): Promise<void> {
     this.checkedAt = performance.now()
-    try {
-      this.heldBytes = await sweepJournal({ journal, serverNowMs: this.input.serverNowMs(), isLive, urgent })
-      const disk = await statfs(journal.folder)
+    return this.attempt(async () => {
+      this.found ??= this.held.find(this.sweepInput(false))
+      await this.found.catch((error: unknown) => {
+        this.found = undefined
+        throw error
+      })
+      this.heldBytes = this.held.bytes()
+      const disk = await statfs(this.input.journal.folder)
       // Some file systems make inodes as they go and report none.
       const fewInodes = disk.files > 0 && disk.ffree < MIN_FREE_INODES
-      this.full = this.heldBytes >= quotaBytes || fewInodes
+      this.full = this.heldBytes >= this.input.quotaBytes || fewInodes
+    })
+  }
+
+  private sweepInput(urgent: boolean) {
+    return { serverNowMs: this.input.serverNowMs(), isLive: this.input.isLive, urgent }
+  }
+
+  private async attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
     } catch (error) {
       log.warn({ err: error }, 'the journal could not be swept')
     }

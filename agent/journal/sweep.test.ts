@@ -6,7 +6,7 @@ import { Started, TaskState } from '../../proto/index.js'
 import { Journal } from './journal.js'
 import { Quota } from './quota.js'
 import { EMPTY_STREAM, type Result } from './records.js'
-import { sweepJournal, tombstoneUntilMs } from './sweep.js'
+import { Held, type SweepInput, tombstoneUntilMs } from './sweep.js'
 import { TaskFolder } from './task-folder.js'
 
 const HOUR = 3_600_000
@@ -45,8 +45,17 @@ function result(): Result {
   }
 }
 
-const sweep = (serverNowMs: number | undefined, urgent = false) =>
-  sweepJournal({ journal, serverNowMs, isLive: () => false, urgent })
+const input = (more: Partial<SweepInput> = {}): SweepInput => ({
+  serverNowMs: 5_000,
+  isLive: () => false,
+  urgent: false,
+  ...more,
+})
+/** As an agent that has just begun. */
+const sweep = (serverNowMs: number | undefined, urgent = false) => {
+  journal.full.clear()
+  return new Held(journal).find(input({ serverNowMs, urgent }))
+}
 const hasOutput = () => existsSync(join(task.path, 'stdout'))
 
 function settledMinutesAgo(minutes: number): void {
@@ -106,13 +115,62 @@ describe('a journal over its quota', () => {
   })
 })
 
+describe('what a journal holds', () => {
+  const tombstone = 32 * 1024
+  const other = 'cd'.repeat(32)
+  let held: Held
+
+  beforeEach(async () => {
+    await task.writeAcked({ stdout: 5_000, stderr: 0 })
+    await task.markSettled('complete')
+    settledMinutesAgo(11)
+    held = new Held(journal)
+    await held.find(input())
+  })
+
+  it('is a tombstone once the output is gone, and that is not looked at again', async () => {
+    expect(held.bytes()).toBe(tombstone)
+    rmSync(task.path, { recursive: true })
+    await held.sweep(input({ urgent: true }))
+    expect(held.bytes()).toBe(tombstone)
+  })
+
+  it('is all of what was written since, also while nobody has swept', async () => {
+    const running = new TaskFolder(journal.taskFolder(other))
+    await running.createTombstone(result())
+    await journal.advance(other)
+    writeFileSync(join(running.path, 'stdout'), 'x'.repeat(100_000))
+    expect(held.bytes()).toBeGreaterThan(2 * tombstone + 99_000)
+    await running.writeAcked({ stdout: 5_000, stderr: 0 })
+    await running.markSettled('complete')
+    await held.sweep(input({ urgent: true, isLive: () => true }))
+    expect(held.bytes()).toBeGreaterThan(2 * tombstone + 99_000)
+    await held.sweep(input({ urgent: true }))
+    expect(held.bytes()).toBe(2 * tombstone)
+  })
+
+  it('is nothing of an order that could not be taken on', async () => {
+    await journal.advance(other)
+    await held.sweep(input())
+    expect(held.bytes()).toBe(tombstone)
+  })
+
+  it('is nothing of tombstones whose time is over, by the clock of the server', async () => {
+    await held.expire(input({ serverNowMs: undefined }))
+    await held.expire(input({ serverNowMs: 1_000 + 71 * HOUR }))
+    expect(held.bytes()).toBe(tombstone)
+    await held.expire(input({ serverNowMs: 1_000 + 73 * HOUR }))
+    expect([held.bytes(), existsSync(task.path)]).toEqual([0, false])
+  })
+})
+
 describe('the sequence of a journal', () => {
   it('never goes back, however it was closed', async () => {
     let last = journal.sequence
     for (let round = 0; round < 5; round++) {
       const again = await Journal.open(folder, 'boot')
       expect(again.id).toBe(journal.id)
-      for (let n = 0; n < 70; n++) await again.advance()
+      for (let n = 0; n < 70; n++) await again.advance(id)
       expect(again.sequence).toBeGreaterThan(last)
       last = again.sequence
     }

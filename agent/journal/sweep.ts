@@ -1,6 +1,7 @@
 /** Giving space back: output ten minutes after the server has it, tombstones when no late dispatch can come any more. */
-import { stat } from 'node:fs/promises'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Journal } from './journal.js'
 import type { Result } from './records.js'
 import { TaskFolder } from './task-folder.js'
@@ -10,6 +11,8 @@ const AFTER_EXPIRY_MS = 24 * 3_600_000
 const AFTER_END_MS = 72 * 3_600_000
 // What a tombstone takes: a folder and a few small files, each a block.
 const TOMBSTONE_BYTES = 32 * 1024
+// A look at a task takes a tenth of a millisecond, and the agent has other things to do between some of them.
+const TASKS_A_TURN = 20
 
 /** Until when an id must be remembered, ms since the epoch. */
 export function tombstoneUntilMs(result: Pick<Result, 'endedAtMs' | 'expiresAtMs'>): number {
@@ -17,7 +20,6 @@ export function tombstoneUntilMs(result: Pick<Result, 'endedAtMs' | 'expiresAtMs
 }
 
 export interface SweepInput {
-  journal: Journal
   /** The server's clock; undefined until a session has told it, and then no tombstone is dropped. */
   serverNowMs: number | undefined
   /** Ids that somebody works with. */
@@ -26,34 +28,96 @@ export interface SweepInput {
   urgent: boolean
 }
 
-/** One pass over the journal. @returns bytes that it still holds, roughly */
-export async function sweepJournal(input: SweepInput): Promise<number> {
-  let held = 0
-  for (const id of await input.journal.taskIds()) {
-    const folder = new TaskFolder(input.journal.taskFolder(id))
-    if (!input.isLive(id)) await sweepTask(folder, input)
-    held += TOMBSTONE_BYTES + (await sizeOf(folder, 'stdout')) + (await sizeOf(folder, 'stderr'))
+/** What there is of a task: nothing any more, what an id is remembered by, or output and working files too. */
+type Left = 'nothing' | 'tombstone' | 'all'
+
+/**
+ * What the journal holds. Tombstones are counted and not looked at again until they may go: a host that is given a task every
+ * second has a quarter of a million of them.
+ */
+export class Held {
+  private tombstones = 0
+  private readonly journal: Journal
+
+  constructor(journal: Journal) {
+    this.journal = journal
   }
-  return held
+
+  /** Looks at what an earlier life left. Once, before anything else. */
+  async find(input: SweepInput): Promise<void> {
+    let found = 0
+    for await (const id of this.everyOther()) {
+      const left = input.isLive(id) ? 'all' : await this.sweepTask(id, input)
+      if (left === 'tombstone') found++
+      if (left === 'all') this.journal.full.add(id)
+    }
+    this.tombstones += found
+  }
+
+  /** Takes output that is not needed any more. */
+  async sweep(input: SweepInput): Promise<void> {
+    const { full } = this.journal
+    for await (const id of inTurns([...full])) {
+      if (input.isLive(id)) continue
+      const left = await this.sweepTask(id, input)
+      // Unless its dispatch came meanwhile.
+      if (left === 'all' || input.isLive(id)) continue
+      full.delete(id)
+      if (left === 'tombstone') this.tombstones++
+    }
+  }
+
+  /** Drops tombstones whose time is over. */
+  async expire(input: SweepInput): Promise<void> {
+    if (input.serverNowMs === undefined) return
+    for await (const id of this.everyOther())
+      if (!input.isLive(id) && (await this.sweepTask(id, input)) === 'nothing') this.tombstones--
+  }
+
+  /** Bytes, roughly. */
+  bytes(): number {
+    let sum = (this.tombstones + this.journal.full.size) * TOMBSTONE_BYTES
+    for (const id of this.journal.full) {
+      const folder = this.journal.taskFolder(id)
+      sum += sizeOf(join(folder, 'stdout')) + sizeOf(join(folder, 'stderr'))
+    }
+    return sum
+  }
+
+  /** Ids that are not among the full ones. */
+  private async *everyOther(): AsyncIterable<string> {
+    for await (const id of inTurns(await this.journal.taskIds())) if (!this.journal.full.has(id)) yield id
+  }
+
+  private async sweepTask(id: string, input: SweepInput): Promise<Left> {
+    const folder = new TaskFolder(this.journal.taskFolder(id))
+    const result = await folder.readResult()
+    // An order that could not be taken on leaves none.
+    if (!result) return existsSync(folder.path) ? 'all' : 'nothing'
+    const settledAtMs = folder.settledAtMs()
+    // An id that was cancelled before its dispatch came is nobody's to settle.
+    const unclaimed = result.stepExecutionId === '0' && !(await folder.readIntent())
+    if (settledAtMs === undefined && !unclaimed) return 'all'
+    if (input.serverNowMs !== undefined && input.serverNowMs > tombstoneUntilMs(result)) {
+      await folder.remove()
+      return 'nothing'
+    }
+    const acked = await folder.readAcked()
+    const safe = acked.stdout >= result.stdout.bytes && acked.stderr >= result.stderr.bytes
+    const old = input.urgent || Date.now() - (settledAtMs ?? 0) >= OUTPUT_STAYS_MS
+    if (!safe || !old) return 'all'
+    await folder.removeOutput()
+    return 'tombstone'
+  }
 }
 
-async function sweepTask(folder: TaskFolder, input: SweepInput): Promise<void> {
-  const result = await folder.readResult()
-  if (!result) return
-  const settledAtMs = await folder.settledAtMs()
-  // An id that was cancelled before its dispatch came is nobody's to settle.
-  const unclaimed = result.stepExecutionId === '0' && !(await folder.readIntent())
-  if (settledAtMs === undefined && !unclaimed) return
-  if (input.serverNowMs !== undefined && input.serverNowMs > tombstoneUntilMs(result)) return folder.remove()
-  const acked = await folder.readAcked()
-  const safe = acked.stdout >= result.stdout.bytes && acked.stderr >= result.stderr.bytes
-  const old = input.urgent || Date.now() - (settledAtMs ?? 0) >= OUTPUT_STAYS_MS
-  if (safe && old) await folder.removeOutput()
+async function* inTurns(ids: readonly string[]): AsyncIterable<string> {
+  for (const [index, id] of ids.entries()) {
+    if (index % TASKS_A_TURN === TASKS_A_TURN - 1) await nextTurn()
+    yield id
+  }
 }
 
-async function sizeOf(folder: TaskFolder, name: string): Promise<number> {
-  return stat(join(folder.path, name)).then(
-    (entry) => entry.blocks * 512,
-    () => 0,
-  )
+function sizeOf(path: string): number {
+  return (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512
 }

@@ -1,6 +1,6 @@
 /** One task's folder in the spool: reading and writing its records, and the claim that decides who starts it. */
-import { mkdirSync } from 'node:fs'
-import { lstat, mkdir, rename, rm, stat, symlink } from 'node:fs/promises'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { lstat, mkdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   hasErrno,
@@ -147,11 +147,8 @@ export class TaskFolder {
   }
 
   /** When the server settled it, in ms since the epoch by this host's clock. */
-  async settledAtMs(): Promise<number | undefined> {
-    return stat(join(this.path, 'settled')).then(
-      (entry) => entry.mtimeMs,
-      () => undefined,
-    )
+  settledAtMs(): number | undefined {
+    return statSync(join(this.path, 'settled'), { throwIfNoEntry: false })?.mtimeMs
   }
 
   markSettled(how: 'verdict' | 'complete'): Promise<void> {
@@ -189,7 +186,9 @@ export class TaskFolder {
   /** Gives back the space of output and working files; the verdict stays. */
   async removeOutput(): Promise<void> {
     for (const name of [...STREAMS, ...STREAMS.map(copierFile), PIPES]) {
-      await rm(join(this.path, name), { recursive: true, force: true })
+      const path = join(this.path, name)
+      // An agent that begins asks it of all that an earlier life left, and mostly it is done.
+      if (existsSync(path)) await rm(path, { recursive: true, force: true })
     }
   }
 

@@ -1,5 +1,7 @@
 /** Finding processes by what they carry. */
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import {
   carriesMarker,
   findProcessesOfTask,
@@ -10,7 +12,8 @@ import {
   uptimeMs,
 } from './proc.js'
 
-const id = 'c0ffee'.repeat(10)
+// Of this run alone: the whole machine is searched, and another checkout may run the same test.
+const id = randomBytes(32).toString('hex')
 
 describe('a process', () => {
   it.each<[string, Record<string, string>, boolean]>([
@@ -36,6 +39,7 @@ describe('a process', () => {
       expect(await findProcessesOfTask(marker)).toEqual(ours ? [child.pid] : [])
     } finally {
       child.kill('SIGKILL')
+      await once(child, 'exit')
     }
   })
 

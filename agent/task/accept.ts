@@ -145,7 +145,7 @@ async function writeIntent(input: {
     })
     if (captures) intent.captures = true
     await folder.create(intent)
-    await host.journal.advance().catch(async (error: unknown) => {
+    await host.journal.advance(order.dispatchId.toString('hex')).catch(async (error: unknown) => {
       await folder.remove()
       throw error
     })

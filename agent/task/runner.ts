@@ -295,7 +295,7 @@ export class Runner {
     const { task, host } = this
     const taken = await task.output.advance(async (capped) => {
       await task.folder.writeCapped(capped)
-      await host.journal.advance()
+      await host.journal.advance(task.id)
     })
     if (taken > 0) this.events.output(task)
     return taken

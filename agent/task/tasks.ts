@@ -146,7 +146,7 @@ export class Tasks {
 
   private async record(id: string, folder: TaskFolder, result: Result): Promise<void> {
     await folder.createTombstone(result)
-    await this.host.journal.advance()
+    await this.host.journal.advance(id)
     const task = await this.open.find(id)
     if (task) this.open.add(task)
   }
@@ -191,7 +191,7 @@ export class Tasks {
     // A stop may be told again and again: the time of the first one is what an exit is compared with.
     if (!(await task.folder.readCancel())) {
       await task.folder.writeCancel(cancel)
-      await this.host.journal.advance()
+      await this.host.journal.advance(task.id)
     }
     const runner = this.runners.get(task.id)
     if (runner) return runner.stop(cancel)
@@ -215,7 +215,7 @@ export class Tasks {
     }
     const folder = new TaskFolder(this.host.journal.taskFolder(id))
     await folder.createTombstone(result, cancel)
-    await this.host.journal.advance()
+    await this.host.journal.advance(id)
     // The server asked about an id that it knows; there is nothing to repeat until its dispatch comes.
     this.tell(toFinalUpdate(Buffer.from(id, 'hex'), result, { stdout: 0, stderr: 0 }))
   }
@@ -252,7 +252,7 @@ export class Tasks {
   private async persistResult(task: Task): Promise<void> {
     try {
       await Promise.all([
-        this.host.journal.advance(),
+        this.host.journal.advance(task.id),
         task.result ? task.folder.writeResult(task.result) : undefined,
       ])
     } catch (error) {

@@ -141,6 +141,7 @@ async function build(parts: Parts): Promise<Built> {
     serverNowMs: () => clock.now(),
     isStopped,
     isSpoolFull: () => quota.isFull(),
+    makeRoom: () => quota.makeRoom(),
     fetchScript: (sha256, bytes) => connection.fetchScript(sha256, bytes),
   }
   const tasks = new Tasks(host, identity.signingKeys)

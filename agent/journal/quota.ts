@@ -28,6 +28,7 @@ export class Quota {
   private found: Promise<void> | undefined
   private heldBytes = 0
   private checkedAt = Number.NEGATIVE_INFINITY
+  private roomMadeAt = Number.NEGATIVE_INFINITY
   private timer: NodeJS.Timeout | undefined
 
   constructor(input: QuotaInput) {
@@ -61,6 +62,17 @@ export class Quota {
       if (this.full) await this.check()
     }
     return this.full
+  }
+
+  /**
+   * Frees what may go, because the disk is short of room for other reasons than the journal's quota.
+   * @returns false if that was tried a moment ago
+   */
+  async makeRoom(): Promise<boolean> {
+    if (performance.now() - this.roomMadeAt <= RECHECK_MS) return false
+    this.roomMadeAt = performance.now()
+    await this.attempt(() => this.held.sweep(this.sweepInput(true)))
+    return true
   }
 
   async freeBytes(): Promise<number> {

@@ -1,5 +1,5 @@
 /** What leaves the journal, and when. */
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Started, TaskState } from '../../proto/index.js'
@@ -107,16 +107,16 @@ describe('a journal over its quota', () => {
     const quota = (quotaBytes: number) =>
       new Quota({ journal, quotaBytes, serverNowMs: () => 5_000, isLive: () => false })
     expect(await quota(1 << 20).isFull()).toBe(false)
-    expect(await quota(36 * 1024).isFull()).toBe(true)
+    expect(await quota(28 * 1024).isFull()).toBe(true)
     await task.writeAcked({ stdout: 5_000, stderr: 0 })
     await task.markSettled('complete')
-    expect(await quota(36 * 1024).isFull()).toBe(false)
+    expect(await quota(28 * 1024).isFull()).toBe(false)
     expect(hasOutput()).toBe(false)
   })
 })
 
 describe('what a journal holds', () => {
-  const tombstone = 32 * 1024
+  const tombstone = 24 * 1024
   const other = 'cd'.repeat(32)
   let held: Held
 
@@ -161,6 +161,23 @@ describe('what a journal holds', () => {
     expect(held.bytes()).toBe(tombstone)
     await held.expire(input({ serverNowMs: 1_000 + 73 * HOUR }))
     expect([held.bytes(), existsSync(task.path)]).toEqual([0, false])
+  })
+})
+
+describe('a disk that is short of room', () => {
+  it('gets what the server has, at once, and not the order or the verdict; it is not asked again and again', async () => {
+    await task.createTombstone(result())
+    for (const name of ['intent.json', 'pid', 'group', 'exit']) writeFileSync(join(task.path, name), '{}')
+    await journal.advance(id)
+    const quota = new Quota({ journal, quotaBytes: 1e9, serverNowMs: () => 5_000, isLive: () => false })
+    await task.markSettled('complete')
+    expect([await quota.makeRoom(), hasOutput()]).toEqual([true, true])
+
+    await task.writeAcked({ stdout: 5_000, stderr: 0 })
+    expect([await quota.makeRoom(), hasOutput()]).toEqual([false, true])
+    const again = new Quota({ journal, quotaBytes: 1e9, serverNowMs: () => 5_000, isLive: () => false })
+    expect(await again.makeRoom()).toBe(true)
+    expect(readdirSync(task.path).sort()).toEqual(['acked.json', 'intent.json', 'result.json', 'settled'])
   })
 })
 

@@ -9,8 +9,8 @@ import { TaskFolder } from './task-folder.js'
 const OUTPUT_STAYS_MS = 10 * 60_000
 const AFTER_EXPIRY_MS = 24 * 3_600_000
 const AFTER_END_MS = 72 * 3_600_000
-// What a tombstone takes: a folder and a few small files, each a block.
-const TOMBSTONE_BYTES = 32 * 1024
+// What a tombstone takes: its folder, order, verdict, what is acknowledged, that it is settled, and a claim, each a block.
+const TOMBSTONE_BYTES = 24 * 1024
 // A look at a task takes a tenth of a millisecond, and the agent has other things to do between some of them.
 const TASKS_A_TURN = 20
 
@@ -106,7 +106,7 @@ export class Held {
     const safe = acked.stdout >= result.stdout.bytes && acked.stderr >= result.stderr.bytes
     const old = input.urgent || Date.now() - (settledAtMs ?? 0) >= OUTPUT_STAYS_MS
     if (!safe || !old) return 'all'
-    await folder.removeOutput()
+    await folder.reduce()
     return 'tombstone'
   }
 }

@@ -183,9 +183,9 @@ export class TaskFolder {
     }
   }
 
-  /** Gives back the space of output and working files; the verdict stays. */
-  async removeOutput(): Promise<void> {
-    for (const name of [...STREAMS, ...STREAMS.map(copierFile), PIPES]) {
+  /** Gives back the space of output and working files; order, verdict and claims stay, so that the id starts nothing again. */
+  async reduce(): Promise<void> {
+    for (const name of [...STREAMS, ...STREAMS.map(copierFile), PIPES, 'pid', 'group', 'exit']) {
       const path = join(this.path, name)
       // An agent that begins asks it of all that an earlier life left, and mostly it is done.
       if (existsSync(path)) await rm(path, { recursive: true, force: true })

@@ -26,6 +26,8 @@ export interface AcceptHost extends TaskHost {
   isStopped: () => boolean
   /** Whether the journal may not grow any more. */
   isSpoolFull(): Promise<boolean>
+  /** Frees what the journal need not hold; false if nothing was tried. */
+  makeRoom(): Promise<boolean>
   /** Gets a script that was too large for the dispatch; rejects when it cannot be had. */
   fetchScript(sha256: Buffer, bytes: number): Promise<Buffer>
 }
@@ -74,10 +76,14 @@ async function checkRoom(host: AcceptHost): Promise<Refusal | undefined> {
       "the agent's journal is full; settle or retire old runs, or raise its quota on the host",
     )
   }
-  const disk = statfsSync(host.journal.folder)
-  const freePercent = disk.blocks === 0 ? 100 : (disk.bavail / disk.blocks) * 100
-  if (freePercent >= host.minFreePercent) return undefined
-  return diskFull(`only ${freePercent.toFixed(1)} % is free`)
+  const isEnough = () => freePercent(host.journal.folder) >= host.minFreePercent
+  if (isEnough() || ((await host.makeRoom()) && isEnough())) return undefined
+  return diskFull(`only ${freePercent(host.journal.folder).toFixed(1)} % is free`)
+}
+
+function freePercent(folder: string): number {
+  const disk = statfsSync(folder)
+  return disk.blocks === 0 ? 100 : (disk.bavail / disk.blocks) * 100
 }
 
 async function readContent(

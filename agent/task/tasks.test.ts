@@ -25,6 +25,7 @@ const current = { keyPem: generateKey(), certificatePem: '', unproven: false }
 describe('the tasks of a host', () => {
   let state: string
   let tasks: Tasks
+  let host: AcceptHost
   let journal: Journal
   let told: TaskUpdate[]
 
@@ -33,31 +34,30 @@ describe('the tasks of a host', () => {
     await makeStateFolders(state)
     journal = await Journal.open(join(state, 'spool'), 'boot')
     told = []
-    tasks = new Tasks(
-      {
-        journal,
-        names: [],
-        hostId: HOST_ID,
-        scriptsRoot: await makeScriptsRoot(state, journal.id),
-        secretFolders: new SecretFolders(journal.id, join(state, 'scripts')),
-        keys: new HostKeys({ hostId: HOST_ID, caPem: '', current, next: undefined, former: [], signingKeys }),
-        cgroupRoot: undefined,
-        tools: findSwitchTools(),
-        setsid: findProgram('setsid', STANDARD_PATH),
-        program: '',
-        searchPath: STANDARD_PATH,
-        rebootCommand: 'true',
-        marker: '',
-        maxTasks: 8,
-        minFreePercent: 0,
-        policy: () => ({ readable: true, policy: {} }),
-        serverNowMs: () => Date.now(),
-        isStopped: () => false,
-        isSpoolFull: () => Promise.resolve(false),
-        fetchScript: () => Promise.reject(new Error('nothing to fetch')),
-      },
-      signingKeys,
-    )
+    host = {
+      journal,
+      names: [],
+      hostId: HOST_ID,
+      scriptsRoot: await makeScriptsRoot(state, journal.id),
+      secretFolders: new SecretFolders(journal.id, join(state, 'scripts')),
+      keys: new HostKeys({ hostId: HOST_ID, caPem: '', current, next: undefined, former: [], signingKeys }),
+      cgroupRoot: undefined,
+      tools: findSwitchTools(),
+      setsid: findProgram('setsid', STANDARD_PATH),
+      program: '',
+      searchPath: STANDARD_PATH,
+      rebootCommand: 'true',
+      marker: '',
+      maxTasks: 8,
+      minFreePercent: 0,
+      policy: () => ({ readable: true, policy: {} }),
+      serverNowMs: () => Date.now(),
+      isStopped: () => false,
+      isSpoolFull: () => Promise.resolve(false),
+      makeRoom: () => Promise.resolve(false),
+      fetchScript: () => Promise.reject(new Error('nothing to fetch')),
+    }
+    tasks = new Tasks(host, signingKeys)
     tasks.listener = { update: (update) => told.push(update), output: () => undefined }
   })
 
@@ -84,6 +84,23 @@ describe('the tasks of a host', () => {
     signingKey: privateKey,
     blobs: new Map<string, Buffer>(),
     now: () => Date.now(),
+  })
+
+  it('refuses an order for want of disk only after it has made room, and that was not enough', async () => {
+    let rooms = 0
+    host.minFreePercent = 101
+    host.makeRoom = () => {
+      rooms++
+      if (rooms > 1) host.minFreePercent = 0
+      return Promise.resolve(true)
+    }
+    const refused = makeDispatch(orderer(), { text: 'true' })
+    await tasks.dispatch(refused)
+    expect(await final(refused.id)).toMatchObject({ reason: 'agent_disk_full', started: Started.STARTED_NO })
+    const taken = makeDispatch(orderer(), { text: 'true' })
+    await tasks.dispatch(taken)
+    expect(await final(taken.id)).toMatchObject({ state: TaskState.TASK_STATE_EXITED, exitCode: 0 })
+    expect(rooms).toBe(2)
   })
 
   it('cancels what exits while its cancel is being written, as a restart would read it', async () => {

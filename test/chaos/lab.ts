@@ -22,7 +22,8 @@ const GATEWAYS = 2
 const HOST_NAMES = ['a', 'b'].flatMap((rack) => [1, 2, 3, 4].map((n) => `rack-${rack}-${n}`))
 // Agents to gateways, and api, worker and gateways to three stores; with some to spare.
 const RELAYS = HOSTS * GATEWAYS + (GATEWAYS + 2) * 3 + 4
-const SMALL_DISK_MIB = 64
+// A task leaves 24 KiB for three days, and a run of 500 kills gives this host over two thousand.
+const SMALL_DISK_MIB = 256
 
 type Env = Record<string, string | undefined>
 

@@ -1,5 +1,5 @@
-/** What a gateway makes of the hashes that an agent tells of its output. */
-import { sha256, TaskState, TaskUpdate } from '../../proto/index'
+/** What a gateway makes of an agent's word: the hashes of output, and when a script began. */
+import { sha256, Started, TaskState, TaskUpdate } from '../../proto/index'
 import type { Session, SessionTask } from '../session/session'
 import { toHostUpdate } from './task-updates'
 
@@ -50,5 +50,35 @@ describe('output that an agent tells of', () => {
     const update = learn(stdout, stderr)
     expect(update?.normalisedSha256).toBeUndefined()
     expect(update?.outputSha256).toHaveLength(32)
+  })
+})
+
+describe('when a script began', () => {
+  const { TASK_STATE_RUNNING, TASK_STATE_EXITED, TASK_STATE_CANCELLED, TASK_STATE_INTERRUPTED } = TaskState
+  it.each<[string, Partial<TaskUpdate>, number | undefined]>([
+    ['is told while it runs', { state: TASK_STATE_RUNNING, startedAgoMs: 70n }, 70],
+    [
+      'is as long before its end as it ran',
+      { state: TASK_STATE_EXITED, exitCode: 0, durationMs: 1_500n },
+      1_500,
+    ],
+    [
+      'is what an end says of it',
+      { state: TASK_STATE_EXITED, startedAgoMs: 9_000n, durationMs: 1_500n },
+      9_000,
+    ],
+    [
+      'is nothing where it never did',
+      { state: TASK_STATE_CANCELLED, started: Started.STARTED_NO },
+      undefined,
+    ],
+    ['is nothing where its end was not seen', { state: TASK_STATE_INTERRUPTED }, undefined],
+    [
+      'is bounded, whatever an agent says',
+      { state: TASK_STATE_EXITED, durationMs: 2n ** 63n },
+      366 * 86_400_000,
+    ],
+  ])('%s', (_what, update, agoMs) => {
+    expect(toHostUpdate(session, task, TaskUpdate.fromPartial(update), 'g')?.startedAgoMs).toBe(agoMs)
   })
 })

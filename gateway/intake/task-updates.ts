@@ -81,7 +81,7 @@ export function toHostUpdate(
     detail: update.detail ? cleanText(update.detail) : undefined,
     exitCode: update.exitCode,
     signal: update.signal ? cleanText(update.signal).slice(0, 16) : undefined,
-    startedAgoMs: Math.min(number(update.startedAgoMs), AGO_MAX_MS),
+    startedAgoMs: startedAgoOf(update, state),
     durationMs: number(update.durationMs),
     ...outputOf(update),
     ...saidOf(update),
@@ -113,6 +113,16 @@ function startedOf(update: TaskUpdate, state: HostState): HostStarted {
   if (state === 'unknown') return 'maybe'
   if (state === 'rejected') return 'no'
   return update.started === Started.STARTED_NO ? 'no' : 'yes'
+}
+
+/**
+ * How long ago the script began; undefined where nobody can say. An end says how long it ran, and is often the first that is
+ * written of a script: then it began so long before.
+ */
+function startedAgoOf(update: TaskUpdate, state: HostState): number | undefined {
+  const agoMs = Math.max(number(update.startedAgoMs), number(update.durationMs))
+  if (startedOf(update, state) === 'no' || (state === 'unknown' && agoMs === 0)) return undefined
+  return Math.min(agoMs, AGO_MAX_MS)
 }
 
 function outputOf(

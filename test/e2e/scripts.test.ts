@@ -69,6 +69,17 @@ describe('scripts', () => {
     expect(result.stdout.toString()).toBe('done\n')
   })
 
+  it('say when they began, also where that is told with the end', async () => {
+    const short = await run({ script: 'sleep 0.03' })
+    const { startedAt, endedAt, durationMs } = short as unknown as Record<string, string>
+    const took = Date.parse(endedAt!) - Date.parse(startedAt!)
+    expect(Number(durationMs)).toBeGreaterThanOrEqual(20)
+    expect(took).toBeGreaterThanOrEqual(20)
+    expect(took).toBeLessThan(5_000)
+    const never = await run({ script: 'true', account: 'nobody-of-this-name' })
+    expect(never).toMatchObject({ state: 'rejected', started: 'no', startedAt: null })
+  })
+
   it('get their environment, their directory and no standard input', async () => {
     const result = await run({
       script: 'pwd; printf "%s|" "$GREETING"; cat; env | grep -c ^DROVER_GATEWAY',

@@ -1,24 +1,29 @@
 /** An execution as one look shows it: with its steps, their counts, and where it is from. */
-import type { Execution } from '../../store/postgres/executions.js'
-import { listSteps } from '../../store/postgres/executions.js'
+import { type Execution, listSteps } from '../../store/postgres/executions.js'
 import { getOrigin } from '../../store/postgres/plans.js'
+import { snapshot } from '../../store/postgres/transaction.js'
 import type { ScopedCall } from '../operation.js'
 import type { Services } from '../services.js'
 import { mustFindExecution } from './find-execution.js'
 import { executionView, stepView } from './schema.js'
 
-/** @throws PlatformError execution_unknown */
+/** All of it as it was at one moment, that of its `lastSeq`. @throws PlatformError execution_unknown */
 export async function readDetail(
   { services, scope }: Pick<ScopedCall, 'services' | 'scope'>,
   executionId: string,
 ) {
-  const execution = await mustFindExecution(services.pool, scope.id, executionId)
-  const steps = await listSteps(services.pool, scope.id, execution.id)
-  const { job, steps: origins } = await getOrigin(services.pool, scope.id, execution.planHash)
+  const { execution, steps, origin } = await snapshot(services.pool, async (tx) => {
+    const found = await mustFindExecution(tx, scope.id, executionId)
+    return {
+      execution: found,
+      steps: await listSteps(tx, scope.id, found.id),
+      origin: await getOrigin(tx, scope.id, found.planHash),
+    }
+  })
   return {
     ...executionView(execution),
-    job: job && { name: job.job, plan: job.plan },
-    steps: steps.map((step) => stepView(step, origins[step.position])),
+    job: origin.job && { name: origin.job.job, plan: origin.job.plan },
+    steps: steps.map((step) => stepView(step, origin.steps[step.position])),
     links: { temporal: temporalLink(services, execution) },
   }
 }

@@ -1,12 +1,21 @@
-/** Transactions: all of a function's writes, or none. */
+/** Transactions: all of a function's writes, or none; and reads that all see the same moment. */
 import type { Db, Pool } from './pool.js'
 
 /** Runs `work` in one transaction; what it throws rolls everything back and is thrown on. */
-export async function transaction<T>(pool: Pool, work: (tx: Db) => Promise<T>): Promise<T> {
+export function transaction<T>(pool: Pool, work: (tx: Db) => Promise<T>): Promise<T> {
+  return between(pool, 'begin', work)
+}
+
+/** Runs reads that all see what was there at the first of them. */
+export function snapshot<T>(pool: Pool, read: (tx: Db) => Promise<T>): Promise<T> {
+  return between(pool, 'begin isolation level repeatable read, read only', read)
+}
+
+async function between<T>(pool: Pool, begin: string, work: (tx: Db) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
   try {
-    await client.query('begin')
+    await client.query(begin)
     const result = await work(client)
     await client.query('commit')
     return result

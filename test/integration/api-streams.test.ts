@@ -7,6 +7,7 @@ import { createDrover, type OutputEvent } from '../../sdk/index'
 import { dispatchKey } from '../../store/log/dispatch-key'
 import { appendEvents } from '../../store/postgres/events'
 import { transaction } from '../../store/postgres/transaction'
+import { untilLockWait } from '../helpers/lock-waits'
 import { dispatchId } from '../../proto/dispatch-id'
 import { type ApiFixture, type Call, startApiFixture } from './api-fixture'
 import { PlayedRun, playSessions } from './played-run'
@@ -65,6 +66,42 @@ describe('events', () => {
     expect(JSON.parse(events.at(-1)!.data)).toEqual(shown)
     expect(shown).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 1 } }] })
   })
+
+  it.each(['when it is shown', 'at the end of its events'])(
+    'have the run as it was at one moment, %s',
+    async (where) => {
+      const run = await play()
+      await run.host(0, 'unknown', { started: 'maybe' })
+      await run.end('failed')
+      const path = `/executions/${run.id}`
+      const before = (await api.call(path)).body
+      const read = async () =>
+        where === 'when it is shown'
+          ? (await api.call(path)).body
+          : (JSON.parse(
+              (await take(await api.open(`${path}/events`, sse), atEnd)).at(-1)!.data,
+            ) as typeof before)
+      // Something becomes known of it after its row was read, and before its hosts are counted.
+      const { reading } = await transaction(api.pool, async (tx) => {
+        await tx.query('lock table host_result in access exclusive mode')
+        const going = read()
+        await untilLockWait(
+          api.pool,
+          '%from step_execution s where s.scope_id = $1 and s.execution_id = $2 order%',
+        )
+        await tx.query(
+          `update host_result set state = 'succeeded' where execution_id = $1 and state = 'unknown'`,
+          [run.id],
+        )
+        await appendEvents(tx, run.key.scopeId, run.id, [{ type: 'hosts', body: {} }])
+        return { reading: going }
+      })
+      const shown = await reading
+      const after = (await api.call(path)).body
+      expect(after).not.toEqual(before)
+      expect(shown).toEqual(shown['lastSeq'] === before['lastSeq'] ? before : after)
+    },
+  )
 
   it('end at once where the last of them fills a page', async () => {
     const run = await play()

@@ -56,7 +56,7 @@ const SEQUENCES = [
 
 /**
  * Holds every run without an end as `paused: recovered`, moves the ids ahead, and holds new launches until it is released.
- * All of it in the caller's transaction.
+ * All of it in the caller's transaction, which waits for launches that are being written, and lets new ones wait.
  * @returns undefined if it was done already: under this name, or after `since`
  */
 export async function recoverLedger(tx: Db, request: RecoveryRequest): Promise<Recovery | undefined> {
@@ -66,6 +66,9 @@ export async function recoverLedger(tx: Db, request: RecoveryRequest): Promise<R
     request.since ?? null,
   ])
   if (done.rowCount) return undefined
+  // A launch, or a run that is taken up again, is either seen below, with the ids of before, or sees this recovery and is held.
+  // The strongest that lets readers through: who has a row of it locked already must be waited for, not met in the middle.
+  await tx.query('lock table execution in exclusive mode')
   // A database of another machine may have another clock: what is told of before this moment must all be before it.
   const { id: scopeId } = await firstScope(tx)
   const tag = randomBytes(4).toString('hex')

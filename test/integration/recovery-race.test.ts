@@ -1,0 +1,118 @@
+/** A database that is found to have been put back in the moment in which something is launched or taken up: nothing slips past. */
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { ExecutionId, HostId, PrincipalId, ScopeId } from '../../domain/id'
+import { compilePlan } from '../../domain/plan'
+import { planSchema } from '../../domain/plan.schema'
+import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
+import {
+  type Execution,
+  getExecution,
+  lockExecution,
+  setExecutionState,
+} from '../../store/postgres/executions'
+import { insertHost } from '../../store/postgres/hosts'
+import { insertLaunch } from '../../store/postgres/launches'
+import { migrate } from '../../store/postgres/migrate'
+import { reopenExecution } from '../../store/postgres/operate'
+import { createPool, type Db, type Pool } from '../../store/postgres/pool'
+import { insertPrincipal } from '../../store/postgres/principals'
+import { recoverLedger, releaseLaunches } from '../../store/postgres/recoveries'
+import { transaction } from '../../store/postgres/transaction'
+import { untilLockWait } from '../helpers/lock-waits'
+
+const scopeId = '1' as ScopeId
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const HELD = { state: 'paused', reason: 'recovered', pause: 'soft' }
+
+describe('a recovery', () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'drover-recovery-'))
+  let embedded: Embedded
+  let pool: Pool
+  let principalId: PrincipalId
+  let hostId: HostId
+
+  beforeAll(async () => {
+    embedded = await startEmbedded({
+      data,
+      prefix: 'DROVER_TEST_',
+      servers: ['postgres'],
+      fsync: false,
+      temporary: true,
+    })
+    pool = createPool(embedded.urls.postgres, 6)
+    await migrate(pool)
+    principalId = await insertPrincipal(pool, { scopeId, kind: 'person', name: 'alice' })
+    hostId = (await insertHost(pool, scopeId, 'web-1'))!
+  }, 120_000)
+
+  afterAll(async () => {
+    await pool?.end()
+    await embedded?.close()
+    rmSync(data, { recursive: true, force: true })
+  }, 60_000)
+
+  // What one recovery holds is let go, so that each test has one of its own.
+  afterEach(() => releaseLaunches(pool, scopeId, principalId))
+
+  const launch = (tx: Db): Promise<Execution> =>
+    insertLaunch(tx, {
+      scopeId,
+      scopeName: 'default',
+      principalId,
+      trigger: 'api',
+      compilation: compilePlan(planSchema.parse({ name: 'race', steps: [{ name: 'one', script: 'true' }] }), {
+        sha256,
+      }),
+      target: '*',
+      targets: { hosts: [{ id: hostId, name: 'web-1' }], steps: [[0]], lists: {} },
+      expiresInMs: 3_600_000,
+    })
+  const recover = (tx: Db) => recoverLedger(tx, { cause: 'operator', detail: {} })
+  const shown = (id: ExecutionId) => getExecution(pool, scopeId, id)
+
+  it('holds a launch that is being written when it is found', async () => {
+    const { id, recovering } = await transaction(pool, async (tx) => {
+      const made = await launch(tx)
+      expect(made.state).toBe('pending')
+      const going = transaction(pool, recover)
+      await untilLockWait(pool, 'lock table execution%')
+      return { id: made.id, recovering: going }
+    })
+    expect(await recovering).toBeDefined()
+    expect(await shown(id)).toMatchObject(HELD)
+  })
+
+  it('holds a launch that comes while it is being written, under an id of after it', async () => {
+    const { before, launching } = await transaction(pool, async (tx) => {
+      await recover(tx)
+      const last = await pool.query<{ id: string }>(
+        `select pg_sequence_last_value(pg_get_serial_sequence('execution', 'id')::regclass) as id`,
+      )
+      const going = transaction(pool, launch)
+      await untilLockWait(pool, '%insert into execution %')
+      return { before: BigInt(last.rows[0]!.id), launching: going }
+    })
+    const made = await launching
+    expect(made).toMatchObject(HELD)
+    expect(await shown(made.id)).toMatchObject(HELD)
+    expect(BigInt(made.id)).toBeGreaterThan(before)
+  })
+
+  it('holds a run that is being taken up again when it is found', async () => {
+    const { id } = await transaction(pool, launch)
+    const key = { scopeId, executionId: id }
+    await setExecutionState(pool, key, 'failed')
+    const { recovering } = await transaction(pool, async (tx) => {
+      await lockExecution(tx, scopeId, id)
+      await reopenExecution(tx, key, 'default', 1)
+      const going = transaction(pool, recover)
+      await untilLockWait(pool, 'lock table execution%')
+      return { recovering: going }
+    })
+    expect(await recovering).toBeDefined()
+    expect(await shown(id)).toMatchObject(HELD)
+  })
+})

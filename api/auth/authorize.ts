@@ -1,7 +1,7 @@
 /** Who asks, and whether they may: decided before anything of the request's body is read. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { PlatformError } from '../../domain/errors.js'
-import { canDo, isOfPlatform } from '../../domain/role.js'
+import { type Action, canDo, isOfPlatform, type Role } from '../../domain/role.js'
 import type { Pool } from '../../store/postgres/pool.js'
 import { type Caller, findCaller } from '../../store/postgres/principals.js'
 import { firstScope, type Scope } from '../../store/postgres/scopes.js'
@@ -34,23 +34,35 @@ export async function authorize(
       `there is no scope ${JSON.stringify((scopeName ?? '').slice(0, 100))} that you have a role in; see: drover whoami`,
     )
   }
-  if (!canDo(held, policy)) {
-    throw new PlatformError(
-      'permission_denied',
-      `your role in scope ${scope.name} (${held.join(', ')}) does not allow ${policy}; ask an admin of the scope`,
-      {
-        details: { action: policy },
-      },
-    )
-  }
-  if (isOfPlatform(policy) && scope.id !== (await firstScope(pool)).id) {
-    throw new PlatformError(
-      'permission_denied',
-      `${policy} is for all scopes, and not possible from scope ${scope.name}; ask an admin of the platform`,
-      { details: { action: policy } },
-    )
-  }
+  await mustAllow(pool, { caller, scope }, policy)
   return { caller, scope }
+}
+
+/**
+ * What more than its operation's policy a part of a request asks for.
+ * @throws PlatformError permission_denied
+ */
+export async function mustAllow(pool: Pool, access: Required<Access>, action: Action): Promise<void> {
+  const why = await whyNotAllowed(pool, access, action)
+  if (why !== undefined) throw new PlatformError('permission_denied', why, { details: { action } })
+}
+
+/** Whether a part of an answer is for the caller, which the policy of its operation does not say. */
+export async function isAllowed(pool: Pool, access: Required<Access>, action: Action): Promise<boolean> {
+  return (await whyNotAllowed(pool, access, action)) === undefined
+}
+
+async function whyNotAllowed(
+  pool: Pool,
+  { caller, scope }: Required<Access>,
+  action: Action,
+): Promise<string | undefined> {
+  const held: readonly Role[] = caller.roles.get(scope.id) ?? []
+  if (!canDo(held, action))
+    return `your role in scope ${scope.name} (${held.join(', ')}) does not allow ${action}; ask an admin of the scope`
+  if (isOfPlatform(action) && scope.id !== (await firstScope(pool)).id)
+    return `${action} is for all scopes, and not possible from scope ${scope.name}; ask an admin of the platform`
+  return undefined
 }
 
 async function authenticate(pool: Pool, headers: IncomingHttpHeaders): Promise<Caller> {

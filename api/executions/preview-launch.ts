@@ -14,6 +14,7 @@ import { valueSchema, variableTypeField } from '../../domain/variable.schema.js'
 import { countAway, groupShares, listSuccesses, type PastRun } from '../../store/postgres/launch-history.js'
 import { findPlan, hashPlan } from '../../store/postgres/plans.js'
 import { labelShares } from '../../store/postgres/targets.js'
+import { mustAllow } from '../auth/authorize.js'
 import { signInSchema } from '../db-accounts/schema.js'
 import { idField, timeField, toTime } from '../fields.js'
 import { operation } from '../operation.js'
@@ -113,11 +114,12 @@ export const previewLaunch = operation({
   policy: 'execution.read',
   summary: 'Preview a launch',
   description:
-    'Takes what a launch takes and starts nothing. It refuses what the launch would refuse, but for `confirm` and `digest`, which it tells.',
+    'Takes what a launch takes and starts nothing. It refuses what the launch would refuse, but for `confirm` and `digest`, which it tells. `secretsOf` is for those who may launch: it shows the versions that the run was given.',
   body: launchSchema,
   response: previewSchema,
   errors: launchErrors,
-  async compute({ services: { pool }, scope, body }) {
+  async compute({ services: { pool }, caller, scope, body }) {
+    if (body.secretsOf !== undefined) await mustAllow(pool, { caller, scope }, 'execution.launch')
     const launch = await compileLaunch(pool, scope.id, body)
     const { compilation, targets } = launch
     const { hosts } = targets

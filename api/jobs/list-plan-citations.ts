@@ -1,11 +1,10 @@
 /** GET /jobs/{job}/plans/{plan}/citations: which steps bring a plan. */
 import { z } from 'zod'
 import { listPlanCitations as readCitations } from '../../store/postgres/plan-revisions.js'
+import { CITATIONS_READ, cutCitations } from '../citations.js'
 import { operation } from '../operation.js'
 import { mustFindPlan } from './find-job.js'
 import { planParams } from './schema.js'
-
-const MOST_SHOWN = 1_000
 
 export const listPlanCitations = operation({
   name: 'list-plan-citations',
@@ -33,7 +32,6 @@ export const listPlanCitations = operation({
   async handler({ services, scope, params }) {
     const key = { scopeId: scope.id, ...params }
     await mustFindPlan(services.pool, key)
-    const found = await readCitations(services.pool, key, MOST_SHOWN + 1)
-    return { items: found.slice(0, MOST_SHOWN), more: found.length > MOST_SHOWN }
+    return cutCitations(await readCitations(services.pool, key, CITATIONS_READ))
   },
 })

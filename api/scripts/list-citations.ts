@@ -1,12 +1,12 @@
 /** GET /scripts/{script}/citations: which steps of jobs and plans use a script. */
 import { z } from 'zod'
 import { versionStates } from '../../domain/script-library.js'
+import { isAllowed } from '../auth/authorize.js'
+import { CITATIONS_READ, cutCitations } from '../citations.js'
 import { operation } from '../operation.js'
 import { findCitations, keyOf, mustFindScript } from './find-script.js'
 import type { Library } from './library.js'
 import { scriptParams } from './schema.js'
-
-const MOST_SHOWN = 1_000
 
 const response = z
   .object({
@@ -23,8 +23,9 @@ const response = z
     more: z.boolean(),
     elsewhere: z
       .int()
+      .nullable()
       .describe(
-        'How many steps in other scopes use it, if it is a public script: which ones, those scopes are told.',
+        'How many steps in other scopes use it, if it is a public script: which ones, those scopes are told. Null for who may not change it.',
       ),
   })
   .meta({ id: 'ScriptCitations' })
@@ -41,10 +42,11 @@ export const listCitations = (library: Library) =>
     params: scriptParams,
     response,
     errors: ['script_unknown'],
-    async handler({ services: { pool }, scope, params }) {
+    async handler({ services: { pool }, caller, scope, params }) {
       const key = await keyOf(pool, scope, library.used(params.script))
       await mustFindScript(pool, key)
-      const { items, elsewhere } = await findCitations(pool, scope, key, { limit: MOST_SHOWN + 1 })
-      return { items: items.slice(0, MOST_SHOWN), more: items.length > MOST_SHOWN, elsewhere }
+      const { items, elsewhere } = await findCitations(pool, scope, key, { limit: CITATIONS_READ })
+      const isTold = key.scopeId === scope.id || (await isAllowed(pool, { caller, scope }, library.write))
+      return { ...cutCitations(items), elsewhere: isTold ? elsewhere : null }
     },
   })

@@ -2,11 +2,10 @@
 import { z } from 'zod'
 import { listDbAccountsWith } from '../../store/postgres/db-accounts.js'
 import { listSecretCitations as readCitations } from '../../store/postgres/secrets.js'
+import { CITATIONS_READ, cutCitations } from '../citations.js'
 import { operation } from '../operation.js'
 import { keyOf, mustFindSecret } from './find-secret.js'
 import { secretParams } from './schema.js'
-
-const MOST_SHOWN = 1_000
 
 export const listSecretCitations = operation({
   name: 'list-secret-citations',
@@ -37,12 +36,8 @@ export const listSecretCitations = operation({
     const key = keyOf(scope, params)
     await mustFindSecret(services.pool, key)
     const cited = { scopeId: scope.id, secret: key.name }
-    const found = await readCitations(services.pool, cited, MOST_SHOWN + 1)
-    const accounts = await listDbAccountsWith(services.pool, cited, MOST_SHOWN + 1)
-    return {
-      items: found.slice(0, MOST_SHOWN),
-      dbAccounts: accounts.slice(0, MOST_SHOWN),
-      more: Math.max(found.length, accounts.length) > MOST_SHOWN,
-    }
+    const found = cutCitations(await readCitations(services.pool, cited, CITATIONS_READ))
+    const accounts = cutCitations(await listDbAccountsWith(services.pool, cited, CITATIONS_READ))
+    return { items: found.items, dbAccounts: accounts.items, more: found.more || accounts.more }
   },
 })

@@ -934,7 +934,7 @@ export interface paths {
         put?: never;
         /**
          * Preview a launch
-         * @description Takes what a launch takes and starts nothing. It refuses what the launch would refuse, but for `confirm` and `digest`, which it tells.
+         * @description Takes what a launch takes and starts nothing. It refuses what the launch would refuse, but for `confirm` and `digest`, which it tells. `secretsOf` is for those who may launch: it shows the versions that the run was given.
          */
         post: operations["preview-launch"];
         delete?: never;
@@ -3681,8 +3681,8 @@ export interface components {
                 state: ("draft" | "online" | "offline" | "disabled") | null;
             }[];
             more: boolean;
-            /** @description How many steps in other scopes use it, if it is a public script: which ones, those scopes are told. */
-            elsewhere: number;
+            /** @description How many steps in other scopes use it, if it is a public script: which ones, those scopes are told. Null for who may not change it. */
+            elsewhere: number | null;
         };
         ScriptVersion: {
             version: number;

@@ -228,7 +228,7 @@ describe('a public script in a nested plan', () => {
     await must(theirs('PUT', '/jobs/base', { steps: [script('else')], revision: 1 }))
     await must(theirs('POST', '/jobs/base/sync', { revision: 2 }))
     const cited = (await theirs('GET', `/public-scripts/${name}/citations`)).body
-    expect(cited).toMatchObject({ items: [{ job: 'base', plan: 'p@1', step: 'one' }], elsewhere: 0 })
+    expect(cited).toMatchObject({ items: [{ job: 'base', plan: 'p@1', step: 'one' }], elsewhere: null })
     expect((await get(`/public-scripts/${name}/citations`)).body).toMatchObject({ items: [], elsewhere: 1 })
     await must(call('POST', `/public-scripts/${name}/versions/1/disable`))
     expect(says(await call('DELETE', `/public-scripts/${name}`))).toEqual([409, 'script_in_use'])

@@ -140,7 +140,7 @@ describe('a public script', () => {
     expect(says(await theirs('POST', '/executions', ofJob))).toEqual([409, 'script_version_refused'])
   })
 
-  it('tells each scope who uses it there, and of others only how many', async () => {
+  it('tells each scope who uses it there, and who may change it how many others do', async () => {
     const name = await make()
     await ask('PUT', `/jobs/ours-${name}`, usedBy(name))
     await theirs('PUT', `/jobs/theirs-${name}`, usedBy(name))
@@ -161,8 +161,11 @@ describe('a public script', () => {
     expect(there.body).toEqual({
       items: [citation(`theirs-${name}`, null), citation(`theirs-${name}`, 'hidden')],
       more: false,
-      elsewhere: 1,
+      elsewhere: null,
     })
+    const viewer = await api.principal(`viewer-${name}`, api.scopeId, ['viewer', 'operator'])
+    const seen = await api.call(`/public-scripts/${name}/citations`, { token: viewer })
+    expect(seen.body).toEqual({ ...here.body, elsewhere: null })
     await ask('POST', `/public-scripts/${name}/versions/1/disable`)
     const refused = await ask('DELETE', `/public-scripts/${name}`)
     expect([...says(refused), refused.body.detail]).toEqual([
@@ -178,6 +181,14 @@ describe('a public script', () => {
     await theirs('DELETE', `/jobs/theirs-${name}/plans/hidden`)
     await theirs('DELETE', `/jobs/theirs-${name}`)
     expect((await ask('DELETE', `/public-scripts/${name}`)).status).toBe(200)
+  })
+
+  it('leaves nobody in doubt about a script of their own scope, which is used nowhere else', async () => {
+    const name = await make()
+    await ask('POST', '/scripts', { name, content: 'true', publish: true })
+    const viewer = await api.principal(`own-${name}`, api.scopeId, ['viewer'])
+    const { body } = await api.call(`/scripts/${name}/citations`, { token: viewer })
+    expect(body).toEqual({ items: [], more: false, elsewhere: 0 })
   })
 
   it('is moved to another version in the jobs of the scope that asks, and in no other', async () => {

@@ -283,7 +283,9 @@ function mustName(text: string): { name: string; version: number } {
 export async function usesOfScript(terminal: Terminal, name: string, options: Json): Promise<void> {
   const { items, more, elsewhere } = await connect().scriptCitations(name)
   if (options.json) return terminal.json({ items, more, elsewhere })
-  if (!items.length && !elsewhere) return terminal.talk(`no job and no plan uses ${name}`)
+  // Who may not change a public script is not told of other scopes.
+  const here = elsewhere === null ? ' of this scope' : ''
+  if (!items.length && !elsewhere) return terminal.talk(`no job and no plan${here} uses ${name}`)
   const rows = items.map(({ job, plan, step, uses, version, state }) => [
     plan === null ? job : `${job}/${plan}`,
     step,

@@ -5,7 +5,7 @@
 import { PlatformError } from './errors.js'
 import type { JobSteps } from './job.schema.js'
 import { parseUse } from './script-library.js'
-import { isOwnValue, secretUseOf } from './secret-variable.js'
+import { isSecret } from './secret-variable.js'
 import { hasText } from './step/step.js'
 import { valueFault } from './variable.js'
 import type { Values, VariableInput } from './variable.schema.js'
@@ -40,23 +40,22 @@ export function syncChosen(steps: JobSteps, chosen: readonly string[] | null): S
 }
 
 /**
- * What a plan keeps of its own values when it is synced.
+ * What a plan keeps of its own values when it is synced. What named a secret names none of a variable that is a map by now, and
+ * what a map held is no name of a secret.
+ * @param own with the names of those that were of secrets when they were given
  * @returns the values, and the names of those that the job has no more, or whose type is another one by now
  */
 export function syncValues(
   variables: readonly VariableInput[],
-  own: Values,
+  own: { values: Values; secret: readonly string[] },
 ): { values: Values; droppedValues: string[] } {
-  const kept = Object.entries(own).filter(([name, value]) => {
+  const kept = Object.entries(own.values).filter(([name, value]) => {
     const variable = variables.find((one) => one.name === name)
-    if (variable === undefined) return false
-    if (variable.type === 'secret') return secretUseOf(value) !== undefined
-    const use = secretUseOf(value)
-    // What was kept of a secret is none of a variable that has become a map.
-    return valueFault(variable.type, value) === undefined && !(use !== undefined && isOwnValue(use))
+    if (variable === undefined || isSecret(variable) !== own.secret.includes(name)) return false
+    return variable.type === 'secret' || valueFault(variable.type, value) === undefined
   })
   const values = Object.fromEntries(kept)
-  return { values, droppedValues: Object.keys(own).filter((name) => !Object.hasOwn(values, name)) }
+  return { values, droppedValues: Object.keys(own.values).filter((name) => !Object.hasOwn(values, name)) }
 }
 
 /**

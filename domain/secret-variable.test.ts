@@ -6,6 +6,7 @@ import { digestText } from './launch-digest.js'
 import { compilePlan, type LaunchValues, withKept } from './plan.js'
 import { planSchema } from './plan.schema.js'
 import {
+  checkNoneKept,
   citedByValues,
   ownValueName,
   settleSecrets,
@@ -14,7 +15,7 @@ import {
   showValues,
   UNCHANGED,
 } from './secret-variable.js'
-import { variablesSchema } from './variable.schema.js'
+import { type Value, type VariableInput, variablesSchema } from './variable.schema.js'
 
 const own = ownValueName('11111111-1111-4111-8111-111111111111')
 const password = (fields: object = {}) =>
@@ -94,20 +95,36 @@ describe('the value of a secret variable', () => {
   it('is shown as stars if it is an own one, and by its name if the store has it', () => {
     const kept = [{ ...password()[0]!, value: { secret: own } }]
     expect(showVariables(kept)[0]?.value).toBe(UNCHANGED)
-    expect(showValues({ A: { secret: own }, B: { secret: 'db@3' }, C: 'text' })).toEqual({
-      A: UNCHANGED,
-      B: { secret: 'db@3' },
-      C: 'text',
-    })
+    const values = { A: { secret: own }, B: { secret: 'db@3' }, C: 'text', MAP: { secret: own } }
+    expect(showValues(values, ['A', 'B'])).toEqual({ ...values, A: UNCHANGED })
+    const map = variablesSchema.parse([{ name: 'MAP', type: 'map', value: { secret: own } }])
+    expect(showVariables(map)).toEqual(map)
     expect([showFrozen(frozen), showFrozen({ ...frozen, secret: own })]).toEqual(['db@3', UNCHANGED])
   })
 
   it('is lost by a sync where the variable is no secret any more, and no plain one becomes a secret', () => {
     const plain = (type: string) => variablesSchema.parse([{ name: 'PASSWORD', type }])
-    expect(syncValues(password(), { PASSWORD: { secret: own } }).droppedValues).toEqual([])
-    expect(syncValues(password(), { PASSWORD: 'plain' }).droppedValues).toEqual(['PASSWORD'])
-    for (const type of ['string', 'map'])
-      expect(syncValues(plain(type), { PASSWORD: { secret: own } }).droppedValues).toEqual(['PASSWORD'])
+    const dropped = (variables: VariableInput[], value: Value, secret: string[]) =>
+      syncValues(variables, { values: { PASSWORD: value }, secret }).droppedValues
+    for (const value of [{ secret: own }, { secret: 'db' }]) {
+      expect(dropped(password(), value, ['PASSWORD'])).toEqual([])
+      expect(dropped(plain('map'), value, ['PASSWORD'])).toEqual(['PASSWORD'])
+      expect(dropped(plain('string'), value, ['PASSWORD'])).toEqual(['PASSWORD'])
+      expect(dropped(password(), value, [])).toEqual(['PASSWORD'])
+      expect(dropped(plain('map'), value, [])).toEqual([])
+    }
+    expect(dropped(password(), 'plain', [])).toEqual(['PASSWORD'])
+  })
+
+  it('names nothing that is kept of somebody, and a map may hold what looks like its name', () => {
+    const given = { PASSWORD: { secret: own } }
+    expect(fault(() => checkNoneKept(password(), given))).toEqual([
+      'plan_invalid',
+      expect.stringContaining('the value of PASSWORD names no secret of the store'),
+    ])
+    const map = variablesSchema.parse([{ name: 'PASSWORD', type: 'map', value: given.PASSWORD }])
+    expect(fault(() => checkNoneKept(map, given))).toBeUndefined()
+    expect(fault(() => checkNoneKept(password(), { PASSWORD: { secret: 'db' } }))).toBeUndefined()
   })
 
   it('cites the secret that it names, whatever version', () => {
@@ -152,6 +169,16 @@ describe('a plan with a secret variable', () => {
   ])('is refused beside %s', (_what, fields) => {
     const steps = [{ name: 'a', script: 'true', ...fields }]
     expect(fault(() => compile({ variables, steps }))).toEqual(['plan_invalid', expect.anything()])
+  })
+
+  it.each([
+    ['a secret of the step', { secrets: { PASSWORD: 'db' } }],
+    ['the environment', { environment: { PASSWORD: 'x' } }],
+    ['the name of its file', { environment: { PASSWORD_FILE: 'x' } }],
+  ])('has its name for itself, where it has no value yet, too: not %s', (_what, fields) => {
+    const steps = [{ name: 'a', script: 'true', ...fields }]
+    const named = [{ name: 'PASSWORD', type: 'secret' }]
+    expect(fault(() => compile({ variables: named, steps }))).toEqual(['plan_invalid', expect.anything()])
   })
 
   it('holds no value that came with the launch: it is named, and kept in its place', () => {

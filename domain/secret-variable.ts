@@ -37,20 +37,26 @@ export function showFrozenValue(frozen: FrozenSecret): Value {
   return shown === UNCHANGED ? shown : { secret: shown }
 }
 
-/** A value as it is shown: `******` for one of its own. */
-export function showValue(value: Value): Value {
-  const use = secretUseOf(value)
-  return use !== undefined && isOwnValue(use) ? UNCHANGED : value
+/** The value of a secret variable as it is shown: `******` for one of its own. */
+function showValue(value: Value): Value {
+  return ownValueIn(value) === undefined ? value : UNCHANGED
 }
 
-export function showValues(values: Values): Values {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, showValue(value)]))
+/** Values as they are shown. @param secret names of the variables that are secrets: what a map holds is no name of one */
+export function showValues(values: Values, secret: readonly string[]): Values {
+  const shown = Object.entries(values).map(([name, value]) => [
+    name,
+    secret.includes(name) ? showValue(value) : value,
+  ])
+  return Object.fromEntries(shown) as Values
 }
 
 /** Definitions as they are shown. */
 export function showVariables(variables: readonly VariableInput[]): VariableInput[] {
   return variables.map((variable) =>
-    variable.value === undefined ? variable : { ...variable, value: showValue(variable.value) },
+    isSecret(variable) && variable.value !== undefined
+      ? { ...variable, value: showValue(variable.value) }
+      : variable,
   )
 }
 
@@ -59,6 +65,23 @@ export function secretUseOf(value: Value): string | undefined {
   if (typeof value === 'string' || Array.isArray(value)) return undefined
   const [name, ...others] = Object.keys(value)
   return name === 'secret' && !others.length ? value['secret'] : undefined
+}
+
+/** What is kept of somebody's value, if it names that. */
+export function ownValueIn(value: Value): string | undefined {
+  const use = secretUseOf(value)
+  return use !== undefined && isOwnValue(use) ? use : undefined
+}
+
+export const NO_SECRET_OF_STORE =
+  'names no secret of the store: give a text, or name one as {secret: db-password}'
+
+/** Refuses values that name what is kept of somebody's: nobody says its name. @throws PlatformError plan_invalid */
+export function checkNoneKept(variables: readonly VariableInput[], given: Values): void {
+  for (const { name } of variables.filter(isSecret)) {
+    if (!Object.hasOwn(given, name) || ownValueIn(given[name] ?? '') === undefined) continue
+    throw new PlatformError('plan_invalid', `the value of ${name} ${NO_SECRET_OF_STORE}`)
+  }
 }
 
 /** Whether the value is one that must be kept before anything of it is: a text, and not what stands for one. */
@@ -140,12 +163,19 @@ export function nothingKept(name: string): PlatformError {
   )
 }
 
-/** How values of secret variables name secrets: `db-password`, `db-password@3`. */
-export function usesIn(variables: readonly VariableInput[], values: Values): string[] {
-  return variables
-    .filter(isSecret)
-    .flatMap(({ name }) => (Object.hasOwn(values, name) ? (secretUseOf(values[name] ?? '') ?? []) : []))
+/** How values of secret variables name secrets (`db-password`, `db-password@3`), with the variables. */
+export function secretUses(
+  variables: readonly VariableInput[],
+  values: Values,
+): { use: string; variable: string }[] {
+  return variables.filter(isSecret).flatMap(({ name }) => {
+    const use = Object.hasOwn(values, name) ? secretUseOf(values[name] ?? '') : undefined
+    return use === undefined ? [] : [{ use, variable: name }]
+  })
 }
+
+const usesIn = (variables: readonly VariableInput[], values: Values): string[] =>
+  secretUses(variables, values).map(({ use }) => use)
 
 /** The same of values whose definitions are elsewhere: whether one names a secret stands there, here it counts in any case. */
 export const usesInValues = (values: Values): string[] =>

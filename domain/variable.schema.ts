@@ -1,6 +1,6 @@
 /** The shape of a variable as a person writes it, and of the values that plans and launches give. */
 import { z } from 'zod'
-import { isOwnValue } from './secret-variable.js'
+import { NO_SECRET_OF_STORE, ownValueIn } from './secret-variable.js'
 import { VALUE_MAX_BYTES, VALUE_MAX_ITEMS, VARIABLES_MAX, whyNotName } from './variable-name.js'
 
 // A character is at least a byte.
@@ -17,9 +17,7 @@ export const valueSchema = z.union([
   z.array(text).max(VALUE_MAX_ITEMS),
   z
     .record(text, text)
-    .refine((map) => Object.keys(map).length <= VALUE_MAX_ITEMS, `has more than ${VALUE_MAX_ITEMS} keys`)
-    // What is kept of somebody's value is named by nobody.
-    .refine((map) => !isOwnValue(map['secret'] ?? ''), 'names no secret of the store'),
+    .refine((map) => Object.keys(map).length <= VALUE_MAX_ITEMS, `has more than ${VALUE_MAX_ITEMS} keys`),
 ])
 
 export const variableTypeField = z
@@ -48,10 +46,16 @@ const variableFields = z.strictObject({
     ),
 })
 
-export const variableSchema = variableFields.refine(
-  ({ type, changeable }) => type !== 'secret' || !changeable,
-  { path: ['changeable'], message: 'a secret is not changeable: scripts cannot set it' },
-)
+export const variableSchema = variableFields
+  .refine(({ type, changeable }) => type !== 'secret' || !changeable, {
+    path: ['changeable'],
+    message: 'a secret is not changeable: scripts cannot set it',
+  })
+  // Of values that come apart from their definitions: checkNoneKept.
+  .refine(({ type, value = '' }) => type !== 'secret' || ownValueIn(value) === undefined, {
+    path: ['value'],
+    message: NO_SECRET_OF_STORE,
+  })
 
 export const variablesSchema = z
   .array(variableSchema)

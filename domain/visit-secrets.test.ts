@@ -165,8 +165,8 @@ describe('a secret variable of a nested plan', () => {
   it('is looked up where it counts: not where another one is named, or followed', () => {
     const nested = new Map([['base/p@1', nestable([secret('PW', { value: { secret: 'db' } })])]])
     const uses = (more: object) => usesInVisit(jobStepsSchema.parse([brings(more)])[0]!, nested)
-    expect(uses({})).toEqual(['db'])
-    expect(uses({ values: { PW: { secret: 'db@2' } } })).toEqual(['db@2'])
+    expect(uses({})).toEqual([{ use: 'db', variable: 'PW' }])
+    expect(uses({ values: { PW: { secret: 'db@2' } } })).toEqual([{ use: 'db@2', variable: 'PW' }])
     expect(uses({ follows: { PW: 'S' } })).toEqual([])
     const [step] = jobStepsSchema.parse([brings({ values: { PW: { secret: 'db@2' }, A: 'x' } })])
     expect(usesGiven(step!)).toEqual(['db@2'])

@@ -32,13 +32,17 @@ export function secretsForVisit(
   }
 }
 
-/** How the values of a step's visit name secrets; none of those that it follows. @throws PlatformError plan_invalid */
-export function usesInVisit(step: StepInput, nested: ReadonlyMap<string, NestablePlan>): string[] {
+/** How the values of a step's visit name secrets, with its variables; none of those that it follows. @throws PlatformError plan_invalid */
+export function usesInVisit(
+  step: StepInput,
+  nested: ReadonlyMap<string, NestablePlan>,
+): { use: string; variable: string }[] {
   const plan = step.type === 'plan' ? nested.get(step.plan) : undefined
   if (step.type !== 'plan' || !plan) return []
-  return [...settleVisit(step, plan, `step "${step.name}"`).values()].flatMap(
-    (value) => secretUseOf(value) ?? [],
-  )
+  return [...settleVisit(step, plan, `step "${step.name}"`)].flatMap(([variable, value]) => {
+    const use = secretUseOf(value)
+    return use === undefined ? [] : [{ use, variable }]
+  })
 }
 
 /** What a step that brings a plan says of secrets. */

@@ -49,7 +49,7 @@ export async function findNamed(
   const whole = withNested(plan, nested)
   const used = await findUsed(db, scopeId, whole)
   const dbAccounts = await findNamedDbAccounts(db, scopeId, whole)
-  const secrets = await findSecrets(db, scopeId, namedSecrets(whole, { dbAccounts, nested, values }))
+  const secrets = await findSecrets(db, scopeId, namedSecrets(plan, { dbAccounts, nested, values }))
   return { nested, used, dbAccounts, secrets, importing: await findImporting(db, scopeId, used) }
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { ScopeId } from '../../domain/id.js'
 import { chooseSteps, type PlanName } from '../../domain/job.js'
 import type { FrozenTargets } from '../../domain/frozen-targets.js'
+import { checkNoneKept } from '../../domain/secret-variable.js'
 import { checkSize } from '../../domain/launch.js'
 import { digestText } from '../../domain/launch-digest.js'
 import { type Compilation, compilePlan, type Found } from '../../domain/plan.js'
@@ -93,6 +94,7 @@ export interface CompiledLaunch {
 export async function compileLaunch(db: Db, scopeId: ScopeId, body: LaunchBody): Promise<CompiledLaunch> {
   const plan = await planOf(db, scopeId, body)
   const values = { own: plan.own, launch: body.variables ?? {} }
+  checkNoneKept(plan.variables ?? [], values.launch)
   const found = await findNamed(db, scopeId, plan, values)
   const compilation = compilePlan(plan, { sha256, ...found }, values)
   checkWaits(compilation.plan.steps, new Date(), body.expiresInMs)

@@ -5,7 +5,7 @@ import { revisionUnknown } from '../executions/find-nested.js'
 import { operation } from '../operation.js'
 import { queryInteger } from '../paging.js'
 import { mustFindPlan } from './find-job.js'
-import { definitionView, planParams, planSchema, planView } from './schema.js'
+import { definitionView, planAt, planParams, planSchema, planView } from './schema.js'
 
 export const getPlan = operation({
   name: 'get-plan',
@@ -27,6 +27,6 @@ export const getPlan = operation({
     const use = { ...params, revision }
     const kept = await getRevision(pool, scope.id, use)
     if (!kept) throw revisionUnknown(use)
-    return planView(definitionView({ ...plan, ...kept, revision }))
+    return planView(definitionView(planAt(plan, { ...kept, revision })))
   },
 })

@@ -4,11 +4,11 @@ import { auditedSecrets } from '../../domain/audited-secrets.js'
 import { PlatformError } from '../../domain/errors.js'
 import { chooseSteps } from '../../domain/job.js'
 import { chosenSchema } from '../../domain/job.schema.js'
-import { citedByValues, usesIn } from '../../domain/secret-variable.js'
+import { checkNoneKept, citedByValues } from '../../domain/secret-variable.js'
 import { compileVariables } from '../../domain/variable.js'
-import { valuesSchema } from '../../domain/variable.schema.js'
-import { getPlan, insertPlan, syncPlan, updatePlan } from '../../store/postgres/job-plans.js'
-import { findSecrets, holdFrozen } from '../executions/find-secrets.js'
+import { type Values, valuesSchema } from '../../domain/variable.schema.js'
+import { getPlan, insertPlan, type JobPlan, syncPlan, updatePlan } from '../../store/postgres/job-plans.js'
+import { findSecrets, holdFrozen, namedByValues } from '../executions/find-secrets.js'
 import { keepRevision } from '../../store/postgres/plan-revisions.js'
 import { descriptionField, revisionField } from '../fields.js'
 import { operation } from '../operation.js'
@@ -74,16 +74,21 @@ export const putPlan = operation({
     const { steps, variables } = before && jobRevision === undefined ? before : job
     chooseSteps(steps, chosen)
     compileVariables(variables, [body.values], false)
+    checkNoneKept(variables, body.values)
     const keeper = { scopeId: scope.id, by: caller.principalId }
-    const given = { values: body.values, before: before?.values ?? {} }
+    const given = { values: body.values, before: before ? keptValues(before) : {} }
     const values = await keepValues(tx, keeper, variables, given)
     const ownSecrets = citedByValues(variables, values)
     const content = { description, chosen, values, ownSecrets, by: caller.principalId }
     if (before) await updatePlan(tx, key, content)
     else await insertPlan(tx, key, content)
     if (before && jobRevision !== undefined) await syncPlan(tx, key, content)
-    await holdFrozen(tx, scope.id, await findSecrets(tx, scope.id, usesIn(variables, values)))
+    await holdFrozen(tx, scope.id, await findSecrets(tx, scope.id, namedByValues(variables, values)))
     await keepRevision(tx, key)
     return planView(withoutSteps(await mustFindPlan(tx, key)))
   },
 })
+
+/** What `******` may stand for: a map that a variable was is nothing that was kept of a secret. */
+const keptValues = ({ values, secretVariables }: JobPlan): Values =>
+  Object.fromEntries(Object.entries(values).filter(([name]) => secretVariables.includes(name)))

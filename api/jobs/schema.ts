@@ -1,10 +1,11 @@
 /** Jobs and their plans, as the API shows them. */
 import { z } from 'zod'
 import { chosenSchema, jobStepsSchema } from '../../domain/job.schema.js'
-import { showValues, showVariables } from '../../domain/secret-variable.js'
+import { isSecret, showValues, showVariables } from '../../domain/secret-variable.js'
 import { type VariableInput, valuesSchema, variablesSchema } from '../../domain/variable.schema.js'
 import type { JobSummary } from '../../store/postgres/jobs.js'
-import type { PlanSummary } from '../../store/postgres/job-plans.js'
+import type { JobPlan, PlanSummary } from '../../store/postgres/job-plans.js'
+import type { PlanRevision } from '../../store/postgres/plan-revisions.js'
 import { descriptionField, nameField, revisionField, timeField, toTimes } from '../fields.js'
 
 export const jobParams = z.object({ job: nameField })
@@ -60,9 +61,9 @@ export const planSchema = z
   .meta({ id: 'Plan' })
 
 export const jobView = <J extends JobSummary>(job: J) => ({ ...job, ...toTimes(job) })
-export const planView = <P extends PlanSummary>(plan: P) => ({
+export const planView = <P extends PlanSummary>({ secretVariables, ...plan }: P) => ({
   ...plan,
-  values: showValues(plan.values),
+  values: showValues(plan.values, secretVariables),
   ...toTimes(plan),
 })
 
@@ -70,6 +71,17 @@ export const planView = <P extends PlanSummary>(plan: P) => ({
 export const definitionView = <D extends { variables: VariableInput[] }>(whole: D) => ({
   ...whole,
   variables: showVariables(whole.variables),
+})
+
+/** A plan as it was kept at a revision. */
+export const planAt = (
+  plan: JobPlan,
+  { revision, ...kept }: PlanRevision & { revision: number },
+): JobPlan => ({
+  ...plan,
+  ...kept,
+  revision,
+  secretVariables: kept.variables.filter(isSecret).map(({ name }) => name),
 })
 
 /** What a change answers: the steps are the caller's own, and an answer is kept for days. */

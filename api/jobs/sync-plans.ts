@@ -70,7 +70,10 @@ export const syncPlans = operation({
         continue
       }
       const { chosen, dropped } = now
-      const { values, droppedValues } = syncValues(job.variables, plan.values)
+      const { values, droppedValues } = syncValues(job.variables, {
+        values: plan.values,
+        secret: plan.secretVariables,
+      })
       const ownSecrets = citedByValues(job.variables, values)
       const planKey = { ...key, plan: plan.name }
       await syncPlan(tx, planKey, { chosen, values, ownSecrets, by: caller.principalId })

@@ -43,15 +43,19 @@ function known(secret: Secret | undefined, { name }: SecretKey): Secret {
   throw secretUnknown(name)
 }
 
-export function secretUnknown(name: string): PlatformError {
-  return new PlatformError('secret_unknown', `there is no secret ${name}; see: drover secrets ls`)
+/** @param by what names it, if it is not the caller */
+export function secretUnknown(name: string, by?: string): PlatformError {
+  const what = `there is no secret ${name}; see: drover secrets ls`
+  return new PlatformError(
+    'secret_unknown',
+    by === undefined ? what : `${by}: ${what}, or keep it with: drover secrets set ${name}`,
+  )
 }
 
-export function versionUnknown(name: string, version: number): PlatformError {
-  return new PlatformError(
-    'secret_version_unknown',
-    `secret ${name} has no version ${version}; see: drover secrets show ${name}`,
-  )
+/** @param by what names it, if it is not the caller */
+export function versionUnknown(name: string, version: number, by?: string): PlatformError {
+  const what = `secret ${name} has no version ${version}; see: drover secrets show ${name}`
+  return new PlatformError('secret_version_unknown', by === undefined ? what : `${by}: ${what}`)
 }
 
 /** @throws PlatformError secret_unknown, secret_version_unknown */

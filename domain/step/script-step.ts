@@ -211,23 +211,28 @@ export function checkAccount(account: string, where: string): void {
   if (fault) throw new PlatformError('plan_invalid', `${where}: ${fault}`)
 }
 
-/** A name means one thing: that of a secret is no variable beside it, nor is the one of its file. */
+/**
+ * A name means one thing: that of a secret is no variable beside it, nor is the one of its file. So it is also of a secret
+ * variable that has no value yet: another launch gives it one.
+ */
 function checkSecretNames(
   { secrets = {}, environment }: ScriptStepInput,
-  { variables, shared }: ScriptSources,
+  { variables, shared, named }: ScriptSources,
   where: string,
 ): void {
-  const names = [...Object.keys(secrets), ...Object.keys(shared)]
+  const own = Object.keys(secrets)
+  const names = [...own, ...named.flatMap(({ name, type }) => (type === 'secret' ? name : []))]
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined)
     throw new PlatformError(
       'plan_invalid',
       `${where}: ${twice} is a secret of the step and a variable; give one of them another name`,
     )
-  if (names.length > STEP_SECRETS_MAX)
+  const given = own.length + Object.keys(shared).length
+  if (given > STEP_SECRETS_MAX)
     throw new PlatformError(
       'plan_invalid',
-      `${where}: it would be given ${names.length} secrets with those of the run, at most ${STEP_SECRETS_MAX} are possible`,
+      `${where}: it would be given ${given} secrets with those of the run, at most ${STEP_SECRETS_MAX} are possible`,
     )
   const givers = [
     { by: 'environment', names: new Set(Object.keys(environment)) },

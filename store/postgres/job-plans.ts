@@ -16,6 +16,8 @@ export interface PlanSummary {
   chosen: string[] | null
   /** Its own, of variables; those that it does not name have the job's as they were frozen. */
   values: Values
+  /** Names of its variables that are secrets. */
+  secretVariables: string[]
   /** Whether the job has others by now. */
   needsSync: boolean
   /** Plans that its steps bring, and that have changed since. */
@@ -34,7 +36,8 @@ export interface PlanKey extends JobKey {
   plan: string
 }
 
-const columns = `p.job_name as job, p.name, p.description, p.chosen, p.own_values as values, p.sha256 <> j.sha256 as "needsSync", ${changedNested('p')} as "changedPlans", p.revision,
+const columns = `p.job_name as job, p.name, p.description, p.chosen, p.own_values as values,
+  array(select v->>'name' from jsonb_array_elements(p.variables) as v where v->>'type' = 'secret') as "secretVariables", p.sha256 <> j.sha256 as "needsSync", ${changedNested('p')} as "changedPlans", p.revision,
   c.name as "createdBy", p.created_at as "createdAt", u.name as "updatedBy", p.updated_at as "updatedAt"`
 const source = `job_plan p join job j on j.scope_id = p.scope_id and j.name = p.job_name
   join principal c on c.id = p.created_by join principal u on u.id = p.updated_by`

@@ -137,6 +137,19 @@ describe('a secret variable of a job', () => {
     expect(await kept()).toEqual(before)
   })
 
+  it('is no secret of a step beside it, and no variable of one, also as long as it has no value', async () => {
+    for (const fields of [{ secrets: { PASSWORD: 'any' } }, { environment: { PASSWORD_FILE: 'x' } }]) {
+      await call('POST', '/secrets', { name: 'any', value: 'x' })
+      const steps = [{ name: 'one', script: 'true', ...fields }]
+      const refused = await call('PUT', '/jobs/twice', job(undefined, { steps }))
+      expect([...says(refused), refused.body.detail]).toEqual([
+        400,
+        'plan_invalid',
+        expect.stringContaining('give one of them another name'),
+      ])
+    }
+  })
+
   it('is not changeable, and stands in no argument', async () => {
     const changeable = { ...job(), variables: [secret('x', { changeable: true })] }
     expect(says(await call('PUT', '/jobs/wrong', changeable))).toEqual([400, 'request_invalid'])
@@ -200,6 +213,138 @@ describe('the own value of a plan', () => {
     expect(says(await call('PUT', `/jobs/${name}/plans/all`, wrong))).toEqual([404, 'secret_unknown'])
     await call('PUT', `/jobs/${name}/plans/all`, { values: {}, revision: 2 })
     expect((await call('DELETE', `/secrets/${db}`)).status).toBe(200)
+  })
+})
+
+describe('a secret that is not there, or not to be given', () => {
+  const refusedBy = async (method: string, path: string, body: object) => {
+    const refused = await call(method, path, body)
+    return [refused.body.code, refused.body.detail]
+  }
+  const PLACES: [string, (secret: string) => Promise<unknown[]>, string][] = [
+    [
+      'the variable of a job',
+      (secret) => refusedBy('PUT', '/jobs/none', job({ secret })),
+      'variable PASSWORD',
+    ],
+    [
+      'a step of a job',
+      (named) =>
+        refusedBy('PUT', '/jobs/none', {
+          steps: [{ name: 'deploy', script: 'true', secrets: { PW: named } }],
+        }),
+      'step "deploy"',
+    ],
+    [
+      'the own value of a plan',
+      async (named) =>
+        refusedBy('PUT', `/jobs/${await makeJob()}/plans/more`, { values: { PASSWORD: { secret: named } } }),
+      'variable PASSWORD',
+    ],
+    [
+      'a launch',
+      async (named) =>
+        refusedBy('POST', '/executions', {
+          target: '*',
+          job: { name: await makeJob(), plan: 'all' },
+          variables: { PASSWORD: { secret: named } },
+        }),
+      'variable PASSWORD',
+    ],
+    [
+      'a step that brings a plan',
+      async (named) => {
+        const plan = `${await makeJob()}/all@1`
+        const step = { name: 'in', type: 'plan', plan, values: { PASSWORD: { secret: named } } }
+        return refusedBy('PUT', '/jobs/none', { steps: [step] })
+      },
+      'step "in": variable PASSWORD of the plan that it brings',
+    ],
+  ]
+
+  it.each(PLACES)('is told with %s, and what to do', async (_what, refusal, place) => {
+    expect(await refusal('nobody')).toEqual([
+      'secret_unknown',
+      `${place}: there is no secret nobody; see: drover secrets ls, or keep it with: drover secrets set nobody`,
+    ])
+    const name = await makeSecret('one')
+    expect(await refusal(`${name}@2`)).toEqual([
+      'secret_version_unknown',
+      `${place}: secret ${name} has no version 2; see: drover secrets show ${name}`,
+    ])
+    await call('POST', `/secrets/${name}/versions/1/disable`)
+    expect(await refusal(`${name}@1`)).toEqual([
+      'secret_version_refused',
+      `${place}: version 1 of secret ${name} is disabled: enable it, or use another version`,
+    ])
+  })
+
+  it('is told with the plan that a step brings, where that one names it', async () => {
+    const db = await makeSecret('one')
+    const base = `base-${++count}`
+    await call('PUT', `/jobs/${base}`, { steps: [{ name: 'sign', script: 'true', secrets: { PW: db } }] })
+    await call('PUT', `/jobs/${base}/plans/all`, {})
+    await call('POST', `/secrets/${db}/versions/1/disable`)
+    const steps = [{ name: 'in', type: 'plan', plan: `${base}/all@1` }]
+    expect(await refusedBy('PUT', '/jobs/none', { steps })).toEqual([
+      'secret_version_refused',
+      `plan ${base}/all@1: step "sign": no version of secret ${db} is enabled: give it a value with: drover secrets rotate ${db}`,
+    ])
+  })
+})
+
+describe('a map that looks like the name of a secret', () => {
+  const map = (value?: unknown) => ({ name: 'M', type: 'map', ...(value === undefined ? {} : { value }) })
+  const script = [{ name: 'one', script: 'true' }]
+
+  it('is a map, in definitions, in plans and at launches', async () => {
+    const name = `map-${++count}`
+    const [first, second, third] = [1, 2, 3].map((n) => ({ secret: `value/${n}` }))
+    expect(says(await call('PUT', `/jobs/${name}`, { steps: script, variables: [map(first)] }))).toEqual([
+      200,
+      undefined,
+    ])
+    expect(await shown(name)).toEqual(first)
+    expect(says(await call('PUT', `/jobs/${name}/plans/all`, { values: { M: second } }))).toEqual([
+      200,
+      undefined,
+    ])
+    for (const path of [`/jobs/${name}/plans/all`, `/jobs/${name}/plans/all?revision=1`])
+      expect((await get(path)).body['values']).toEqual({ M: second })
+    expect((await get(`/jobs/${name}/plans`)).body['items']).toMatchObject([{ values: { M: second } }])
+    const initial = async (more: object) =>
+      (await get(`/executions/${await launchJob(name, more)}/variables`)).body['items']
+    expect(await initial({})).toMatchObject([{ name: 'M', type: 'map', initial: second }])
+    expect(await initial({ variables: { M: third } })).toMatchObject([{ initial: third }])
+  })
+
+  it('names nothing that is kept of somebody when its variable becomes a secret', async () => {
+    await makeJob('of somebody else')
+    const { rows } = await api.pool.query<{ name: string }>(
+      `select name from secret where own_value order by created_at desc limit 1`,
+    )
+    const kept = { secret: rows[0]!.name }
+    const name = `turned-${++count}`
+    await call('PUT', `/jobs/${name}`, { steps: script, variables: [map()] })
+    for (const plan of ['synced', 'edited'])
+      expect(says(await call('PUT', `/jobs/${name}/plans/${plan}`, { values: { M: kept } }))).toEqual([
+        200,
+        undefined,
+      ])
+    const turned = { steps: script, variables: [{ ...secret(), name: 'M' }], revision: 1 }
+    expect(says(await call('PUT', `/jobs/${name}`, turned))).toEqual([200, undefined])
+    const edit = (value: unknown) =>
+      call('PUT', `/jobs/${name}/plans/edited`, { values: { M: value }, revision: 1, jobRevision: 2 })
+    for (const value of ['******', kept]) expect(says(await edit(value))).toEqual([400, 'plan_invalid'])
+    const synced = await call('POST', `/jobs/${name}/sync`, { revision: 2, plans: ['synced'] })
+    expect(synced.body['synced']).toEqual([{ plan: 'synced', dropped: [], droppedValues: ['M'] }])
+    const launched = await launch({ job: { name, plan: 'synced' }, variables: { M: kept } })
+    expect(says(launched)).toEqual([400, 'plan_invalid'])
+    const variables = [{ ...secret(kept), name: 'M' }]
+    const adHoc = await launch({ plan: { name: 'x', steps: script, variables } })
+    expect(says(adHoc)).toEqual([400, 'request_invalid'])
+    const clean = await launch({ job: { name, plan: 'synced' } })
+    expect(await givenIn(String(clean.body['id']), 'M')).toBe('nothing')
   })
 })
 
@@ -295,6 +440,31 @@ describe('the value of a launch', () => {
   })
 })
 
+describe('a preview with the values of a run', () => {
+  it('tells which versions it had to those who may launch, and to no viewer', async () => {
+    const db = await makeSecret('one')
+    const name = await makeJob({ secret: db })
+    const id = await launchJob(name)
+    await call('POST', `/secrets/${db}/versions`, { value: 'two' })
+    const variables = [secret('******')]
+    const asked = { target: 'name:web-1', secretsOf: id, plan: { name: 'x', variables, steps: job().steps } }
+    const by = async (role: 'viewer' | 'operator') =>
+      call('POST', '/executions/preview', asked, {
+        token: await api.principal(`${role}-${++count}`, api.scopeId, [role]),
+      })
+    expect((await by('operator')).body['variables']).toMatchObject([{ value: { secret: `${db}@1` } }])
+    const refused = await by('viewer')
+    expect([...says(refused), refused.body.detail]).toEqual([
+      403,
+      'permission_denied',
+      expect.stringContaining('does not allow execution.launch'),
+    ])
+    const { secretsOf: _run, ...plain } = { ...asked, plan: { ...asked.plan, variables: [] } }
+    const token = await api.principal(`looks-${++count}`, api.scopeId, ['viewer'])
+    expect((await call('POST', '/executions/preview', plain, { token })).status).toBe(200)
+  })
+})
+
 describe('the audit', () => {
   const last = async (action: string) =>
     (
@@ -366,7 +536,9 @@ describe('a value that was given', () => {
     expect([...says(gone), gone.body.detail]).toEqual([
       409,
       'secret_version_refused',
-      expect.stringContaining('give it anew'),
+      expect.stringContaining(
+        'variable PASSWORD: the value that was given for it is not kept any more: give another',
+      ),
     ])
     await call('DELETE', `/jobs/${name}/plans/all`)
     await call('DELETE', `/jobs/${name}`)

@@ -1,7 +1,8 @@
 /** The load: so many script starts a second, held back when the platform falls behind, and what is done to runs meanwhile. */
 import { pause, type TestApi } from '../helpers/api'
+import { makePlan } from '../helpers/nested-plans'
 import type { EffectFiles } from './effects'
-import type { Shape } from './shapes'
+import { planOf, type Shape } from './shapes'
 import { afterFailure, steer } from './steering'
 
 // Requests under way at once: a platform that stands still must not be buried under what waits for it.
@@ -78,7 +79,10 @@ export class Load {
     this.launching++
     this.open++
     try {
-      const request = { plan: shape.plan, target: shape.target }
+      const plan = await planOf(shape, (steps, variables) =>
+        makePlan(this.api, steps, variables, PATIENCE_MS),
+      )
+      const request = { plan, target: shape.target }
       const answer = await this.api.insist<{ id: string }>('POST', '/executions', request, PATIENCE_MS)
       if (answer.status !== 201) throw new Error(`launch: ${answer.status} ${JSON.stringify(answer.body)}`)
       const run: Run = {

@@ -32,6 +32,8 @@ export interface Shape {
   steps: StepShape[]
   /** Whether each of its tasks sets the variables of `handedOn`, and tells what it saw of them. */
   handsOn?: boolean
+  /** Position of the step that comes with a plan of its own, which has the same variables. */
+  nested?: number
   followUp: FollowUp
 }
 
@@ -104,6 +106,7 @@ RUN_LAST=$DROVER_TASK HOST_LAST=$DROVER_TASK`,
 interface Made {
   steps: Step[]
   handsOn?: boolean
+  nested?: number
   followUp?: FollowUp
 }
 
@@ -131,6 +134,11 @@ const makers: Record<string, (context: Context) => Made> = {
   }),
   ignored: (context) => ({ steps: [failsFirst(context), well('echo after')], followUp: 'ignore' }),
   variables: (context) => ({ steps: [handOn(context), handOn(context), handOn(context)], handsOn: true }),
+  nested: (context) => ({
+    steps: [handOn(context), handOn(context), handOn(context)],
+    handsOn: true,
+    nested: whole(context.random, 0, 2),
+  }),
   cancelled: ({ random }) => ({
     steps: [well(stubborn, { graceMs: 500 }), well('true')].slice(0, random() < 0.5 ? 1 : 2),
     followUp: 'cancel',
@@ -166,7 +174,8 @@ const deck: [string, number][] = [
   ['forking', 2],
   ['leaving', 1],
   ['steps', 2],
-  ['variables', 3],
+  ['variables', 2],
+  ['nested', 2],
   ['retried', 2],
   ['ignored', 1],
   ['cancelled', 1],
@@ -215,7 +224,7 @@ function finish(
   name: string,
   target: Pick<Shape, 'target' | 'hosts'>,
   effects: EffectFiles,
-  { steps, handsOn = false, followUp = 'none' }: Made,
+  { steps, handsOn = false, nested, followUp = 'none' }: Made,
 ): Shape {
   return {
     name,
@@ -232,6 +241,29 @@ function finish(
     },
     steps: steps.map(({ ends, stdoutSha256 }) => ({ ends, ...(stdoutSha256 ? { stdoutSha256 } : {}) })),
     ...(handsOn ? { handsOn } : {}),
+    ...(nested === undefined ? {} : { nested }),
     followUp,
   }
+}
+
+/**
+ * What is launched of a shape: where a step of it comes with a plan, the step that brings that one.
+ * @param keep makes a plan of steps and variables, and says how steps name it
+ */
+export async function planOf(
+  { plan, nested }: Shape,
+  keep: (steps: object[], variables: object[]) => Promise<string>,
+): Promise<Shape['plan']> {
+  const step = nested === undefined ? undefined : plan.steps[nested]
+  if (!step) return plan
+  const variables = plan.variables ?? []
+  const same = Object.fromEntries(variables.map(({ name }) => [name, name]))
+  const bringing = {
+    type: 'plan',
+    name: step['name'],
+    plan: await keep([step], variables),
+    follows: same,
+    handsBack: same,
+  }
+  return { ...plan, steps: plan.steps.map((one) => (one === step ? bringing : one)) }
 }

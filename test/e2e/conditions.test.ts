@@ -1,46 +1,28 @@
 /** Conditions of steps on a real platform: what is not met is skipped, and no script of it starts. */
-import type { Platform } from '../../stack/platform/platform'
-import { TestApi } from '../helpers/api'
-import { Effects } from '../helpers/effects'
-import { startTestPlatform } from '../helpers/platform'
 import { record } from '../helpers/record'
+import { useStage } from '../helpers/stage'
 
 describe('conditions', () => {
-  let platform: Platform
-  let api: TestApi
-  const effects = new Effects()
+  const stage = useStage({ agents: 4 })
+  const { step, starts } = stage
 
-  beforeAll(async () => {
-    platform = await startTestPlatform({ agents: 4 })
-    api = new TestApi(platform)
-  }, 120_000)
-
-  afterAll(async () => {
-    await platform?.close()
-    effects.remove()
-  }, 60_000)
-
-  const step = (name: string, body: string, more: object = {}) => ({
-    name,
-    language: 'sh',
-    script: `${effects.line('start')}\n${body}`,
-    ...more,
-  })
-  const launch = (...steps: object[]) => api.launch({ target: '*', plan: { name: 'conditions', steps } })
+  const launch = (...steps: object[]) =>
+    stage.api.launch({ target: '*', plan: { name: 'conditions', steps } })
   const states = async (id: string) =>
-    (await api.get(id)).steps.map(({ state, reason }) => `${state} ${reason}`)
-  const starts = (id: string) => [...effects.count(id).values()].reduce((sum, n) => sum + n, 0)
+    (await stage.api.get(id)).steps.map(({ state, reason }) => `${state} ${reason}`)
 
   it('run a step only after what it asks for, first and last ones too', async () => {
     const id = await launch(
       step('never', 'true', { when: 'false' }),
       step('deploy', '[ $DROVER_HOST != 1 ]', { onFailure: 'ignore' }),
       step('all well', 'true', { when: 'steps.deploy.failed == 0' }),
-      step('repair', 'true', { when: 'steps.deploy.failed > 0 && steps["all well"].state == "skipped"' }),
+      step('repair', 'true', {
+        when: 'steps.deploy.failed > 0 && steps["all well"].state == "skipped"',
+      }),
       step('last', 'true', { when: 'steps.repair.succeeded == 0' }),
     )
-    expect(await api.ended(id)).toMatchObject({ state: 'succeeded' })
-    await record(platform, id, 'conditions')
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'succeeded' })
+    await record(stage.platform, id, 'conditions')
     expect(await states(id)).toEqual([
       'skipped condition_not_met',
       'ignored null',
@@ -49,18 +31,18 @@ describe('conditions', () => {
       'skipped condition_not_met',
     ])
     expect(starts(id)).toBe(8)
-    expect((await api.hosts(id, 2)).every((host) => host.state === 'skipped' && host.started === 'no')).toBe(
-      true,
-    )
+    expect(
+      (await stage.api.hosts(id, 2)).every((host) => host.state === 'skipped' && host.started === 'no'),
+    ).toBe(true)
   })
 
   it('that cannot be told fail their step, and say why; a skip goes past it', async () => {
     const when = '10 / steps.one.failed > 1'
     const id = await launch(step('one', 'true'), step('two', 'true', { when }), step('three', 'true'))
-    expect(await api.ended(id)).toMatchObject({ state: 'failed' })
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'failed' })
     expect(await states(id)).toEqual(['succeeded null', 'failed condition_failed', 'pending null'])
-    expect((await api.operate(id, { kind: 'skip', step: 1 })).status).toBeLessThan(300)
-    await api.until(id, (view) => view.continuation === 1 && view.state === 'succeeded')
+    expect((await stage.api.operate(id, { kind: 'skip', step: 1 })).status).toBeLessThan(300)
+    await stage.api.until(id, (view) => view.continuation === 1 && view.state === 'succeeded')
     expect(starts(id)).toBe(8)
   })
 
@@ -69,7 +51,7 @@ describe('conditions', () => {
       name: 'conditions',
       steps: [step('one', 'true', { when: 'steps.two.failed > 0' }), step('two', 'true')],
     }
-    const answer = await api.call<{ code: string; detail: string }>('POST', '/executions', {
+    const answer = await stage.api.call<{ code: string; detail: string }>('POST', '/executions', {
       target: '*',
       plan,
     })

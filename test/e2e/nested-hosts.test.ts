@@ -1,54 +1,36 @@
 /** Nested plans on a real platform whose steps take hosts, are taken back, and are given secrets of their visit. */
 import { readFileSync } from 'node:fs'
-import type { Platform } from '../../stack/platform/platform'
-import { TestApi } from '../helpers/api'
-import { Effects } from '../helpers/effects'
 import { brings, makePlan } from '../helpers/nested-plans'
-import { startTestPlatform } from '../helpers/platform'
 import { record } from '../helpers/record'
+import { useStage } from '../helpers/stage'
 
 describe('a nested plan', () => {
-  let platform: Platform
-  let api: TestApi
-  const effects = new Effects()
+  const stage = useStage({ agents: 3 })
+  const { effects, step: sh } = stage
 
-  beforeAll(async () => {
-    platform = await startTestPlatform({ agents: 3 })
-    api = new TestApi(platform)
-  }, 120_000)
-
-  afterAll(async () => {
-    await platform?.close()
-    effects.remove()
-  }, 60_000)
-
-  const sh = (name: string, body: string, more: object = {}) => ({
-    name,
-    language: 'sh',
-    script: `${effects.line(name)}\n${body}`,
-    ...more,
-  })
   const undo = (name: string, body: string) => {
     const { language, script } = sh(`undo-${name}`, body)
     return { undo: { language, script } }
   }
   const launch = (steps: object[], variables: object[] = []) =>
-    api.launch({ target: '*', plan: { name: 'outer', steps, variables } })
+    stage.api.launch({ target: '*', plan: { name: 'outer', steps, variables } })
   const hostIds = async () =>
-    (await api.insist<{ items: { id: string }[] }>('GET', '/hosts?limit=1000')).body.items.map(({ id }) => id)
+    (await stage.api.insist<{ items: { id: string }[] }>('GET', '/hosts?limit=1000')).body.items.map(
+      ({ id }) => id,
+    )
   const order = (id: string) =>
     readFileSync(`${effects.folder}/${id}`, 'utf8')
       .trim()
       .split('\n')
       .map((line) => line.split(' ')[0] ?? '')
   const on = async (id: string, position: number) =>
-    (await api.hosts(id, position)).map(({ hostId }) => hostId).sort()
+    (await stage.api.hosts(id, position)).map(({ hostId }) => hostId).sort()
 
   it('is undone step by step, newest first, with the values and secrets of its visit, masked', async () => {
     const value = 'hunter2-of-the-launch'
     const show = 'printf "%s|%s|%s" "$BUILD" "$(wc -c < "$PW_FILE" | tr -d " ")" "$(cat "$PW_FILE")"'
     const inner = await makePlan(
-      api,
+      stage.api,
       [
         sh('one', 'BUILD=made', undo('one', show)),
         sh('two', 'BUILD=later', undo('two', show)),
@@ -71,11 +53,11 @@ describe('a nested plan', () => {
         { name: 'MINE', type: 'secret', value },
       ],
     )
-    expect(await api.ended(id)).toMatchObject({ state: 'failed' })
-    expect((await api.operate(id, { kind: 'undo' })).body).toMatchObject({ state: 'accepted' })
-    await api.until(id, (now) => now.state === 'cancelled' && now.reason === 'undone')
-    await record(platform, id, 'nested-plan-undone')
-    const { steps } = await api.get(id)
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'failed' })
+    expect((await stage.api.operate(id, { kind: 'undo' })).body).toMatchObject({ state: 'accepted' })
+    await stage.api.until(id, (now) => now.state === 'cancelled' && now.reason === 'undone')
+    await record(stage.platform, id, 'nested-plan-undone')
+    const { steps } = await stage.api.get(id)
     expect(steps.map(({ name, state, reason }) => [name, state, reason])).toEqual([
       ['first', 'succeeded', null],
       ['in/one', 'succeeded', null],
@@ -90,16 +72,16 @@ describe('a nested plan', () => {
     const undone = order(id).filter((word) => word.startsWith('undo-'))
     expect(undone).toEqual(['two', 'one', 'first'].flatMap((name) => Array(3).fill(`undo-${name}`)))
     const stars = `${value.length}|${'*'.repeat(value.length)}`
-    for (const { hostId } of await api.hosts(id, 0)) {
-      expect((await api.output(id, hostId, 'stdout', 6)).toString()).toBe(`later|${stars}`)
-      expect((await api.output(id, hostId, 'stdout', 7)).toString()).toBe(`made|${stars}`)
+    for (const { hostId } of await stage.api.hosts(id, 0)) {
+      expect((await stage.api.output(id, hostId, 'stdout', 6)).toString()).toBe(`later|${stars}`)
+      expect((await stage.api.output(id, hostId, 'stdout', 7)).toString()).toBe(`made|${stars}`)
     }
   })
 
   it('goes to hosts of its own, takes those of its earlier steps, and is left where it must have some and there are none', async () => {
     const [first = '', ...others] = (await hostIds()).sort()
     const inner = await makePlan(
-      api,
+      stage.api,
       [
         sh('try', `[ $DROVER_HOST != ${first} ]`, { onFailure: 'ignore' }),
         sh('mend', 'printf "%s" "$JOB_LAST_FAIL" > /dev/null', { target: 'last:failed' }),
@@ -117,8 +99,8 @@ describe('a nested plan', () => {
       ],
       [{ name: 'MINE', type: 'hostList', value: `id:${others[0]}` }],
     )
-    expect(await api.ended(id)).toMatchObject({ state: 'succeeded' })
-    const { steps } = await api.get(id)
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'succeeded' })
+    const { steps } = await stage.api.get(id)
     expect(steps.map(({ name, state, reason }) => [name, state, reason])).toEqual([
       ['before', 'succeeded', null],
       ['in/try', 'ignored', null],

@@ -1,57 +1,37 @@
 /** Plans as steps on a real platform: what runs, what its variables hold, and what becomes of the run where a part of it fails. */
-import type { Platform } from '../../stack/platform/platform'
-import { TestApi } from '../helpers/api'
-import { Effects } from '../helpers/effects'
 import { brings, makePlan } from '../helpers/nested-plans'
-import { startTestPlatform } from '../helpers/platform'
 import { record } from '../helpers/record'
+import { useStage } from '../helpers/stage'
 
 describe('a plan as a step', () => {
-  let platform: Platform
-  let api: TestApi
-  const effects = new Effects()
+  const stage = useStage({ agents: 2 })
+  const { effects, starts } = stage
 
-  beforeAll(async () => {
-    platform = await startTestPlatform({ agents: 2 })
-    api = new TestApi(platform)
-  }, 120_000)
-
-  afterAll(async () => {
-    await platform?.close()
-    effects.remove()
-  }, 60_000)
-
-  const step = (name: string, body: string, more: object = {}) => ({
-    name,
-    language: 'bash',
-    script: `${effects.line(name)}\n${body}`,
-    ...more,
-  })
+  const step = (name: string, body: string, more: object = {}) =>
+    stage.step(name, body, { language: 'bash', ...more })
   const launch = (steps: object[], variables: object[] = []) =>
-    api.launch({ target: '*', plan: { name: 'outer', steps, variables } })
+    stage.api.launch({ target: '*', plan: { name: 'outer', steps, variables } })
   const states = async (id: string) =>
     Object.fromEntries(
-      (await api.get(id)).steps.map(({ name, state, reason }) => [
+      (await stage.api.get(id)).steps.map(({ name, state, reason }) => [
         name,
         reason ? `${state} ${reason}` : state,
       ]),
     )
-  const starts = (id: string, name: string) =>
-    [...effects.count(id)].filter(([line]) => line.startsWith(`${name} `)).reduce((sum, [, n]) => sum + n, 0)
   const output = async (id: string, position: number) => {
-    const [host] = await api.hosts(id, position)
-    return (await api.output(id, host?.hostId ?? '', 'stdout', position)).toString()
+    const [host] = await stage.api.hosts(id, position)
+    return (await stage.api.output(id, host?.hostId ?? '', 'stdout', position)).toString()
   }
 
   it('runs its steps with names of their own: values come in and go out where they are mapped, and nowhere else', async () => {
     const show = 'printf "%s|%s|%s" "${A-none}" "${BUILD-none}" "${SECRET-none}"'
     const deep = await makePlan(
-      api,
+      stage.api,
       [step('deep', `${show}\nBUILD=from-deep`)],
       [{ name: 'A' }, { name: 'BUILD', changeable: true }],
     )
     const middle = await makePlan(
-      api,
+      stage.api,
       [
         step('before', `${show}\nBUILD=from-middle\nA=changed`),
         brings('in', deep, { follows: { A: 'BUILD' }, handsBack: { BUILD: 'BUILD' } }),
@@ -77,8 +57,8 @@ describe('a plan as a step', () => {
         { name: 'SECRET', value: 'of-the-run' },
       ],
     )
-    expect(await api.ended(id)).toMatchObject({ state: 'succeeded' })
-    await record(platform, id, 'nested-plan')
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'succeeded' })
+    await record(stage.platform, id, 'nested-plan')
     expect(await states(id)).toEqual({
       first: 'succeeded',
       'prepare/before': 'succeeded',
@@ -90,7 +70,7 @@ describe('a plan as a step', () => {
     expect(await output(id, 2)).toBe('from-middle||none')
     expect(await output(id, 3)).toBe('changed|from-deep|none')
     expect(await output(id, 4)).toBe('of-the-run|from-first|from-deep|of-the-run')
-    const { body } = await api.insist<{
+    const { body } = await stage.api.insist<{
       items: { name: string; in: { step: string } | null; values: { position: number }[] }[]
     }>('GET', `/executions/${id}/variables`)
     const set = body.items.map(({ name, in: visit, values }) => [
@@ -106,7 +86,7 @@ describe('a plan as a step', () => {
 
   it('gives hosts of their own values back to the same hosts', async () => {
     const inner = await makePlan(
-      api,
+      stage.api,
       [step('in', 'SLOT="$SLOT+$DROVER_HOST"')],
       [{ name: 'SLOT', type: 'perHost' }],
     )
@@ -119,12 +99,12 @@ describe('a plan as a step', () => {
       ],
       [{ name: 'MINE', type: 'perHost' }],
     )
-    expect(await api.ended(id)).toMatchObject({ state: 'succeeded' })
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'succeeded' })
   })
 
   it('is skipped as a whole by its condition, told as it was when it began', async () => {
     const inner = await makePlan(
-      api,
+      stage.api,
       [step('one', 'N=2'), step('two', 'true')],
       [{ name: 'N', changeable: true }],
     )
@@ -138,7 +118,7 @@ describe('a plan as a step', () => {
       ],
       variables,
     )
-    expect(await api.ended(id)).toMatchObject({ state: 'succeeded' })
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'succeeded' })
     expect(await states(id)).toEqual({
       'runs/one': 'succeeded',
       'runs/two': 'succeeded',
@@ -151,13 +131,13 @@ describe('a plan as a step', () => {
 
   it('whose failures are ignored is left where one fails, and the run goes on; a retry comes back to the rest', async () => {
     const flag = `${effects.folder}/well-$DROVER_EXECUTION`
-    const inner = await makePlan(api, [
+    const inner = await makePlan(stage.api, [
       step('one', 'true'),
       step('two', `[ -e ${flag} ]`),
       step('three', 'true'),
     ])
     const id = await launch([brings('s', inner, { onFailure: 'ignore' }), step('last', `touch ${flag}`)])
-    expect(await api.ended(id)).toMatchObject({ state: 'succeeded' })
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'succeeded' })
     expect(await states(id)).toEqual({
       's/one': 'succeeded',
       's/two': 'ignored',
@@ -165,8 +145,8 @@ describe('a plan as a step', () => {
       last: 'succeeded',
     })
     expect(starts(id, 'three')).toBe(0)
-    expect((await api.operate(id, { kind: 'retry', step: 1 })).status).toBeLessThan(300)
-    await api.until(id, (view) => view.continuation === 1 && view.state === 'succeeded')
+    expect((await stage.api.operate(id, { kind: 'retry', step: 1 })).status).toBeLessThan(300)
+    await stage.api.until(id, (view) => view.continuation === 1 && view.state === 'succeeded')
     expect(await states(id)).toMatchObject({
       's/two': 'succeeded',
       's/three': 'succeeded',
@@ -178,23 +158,23 @@ describe('a plan as a step', () => {
   })
 
   it('whose failures are not ignored ends the run, which operations on its steps take up again', async () => {
-    const inner = await makePlan(api, [step('one', 'false'), step('two', 'true')])
+    const inner = await makePlan(stage.api, [step('one', 'false'), step('two', 'true')])
     const id = await launch([brings('s', inner), step('last', 'true')])
-    expect(await api.ended(id)).toMatchObject({ state: 'failed' })
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'failed' })
     expect(await states(id)).toEqual({ 's/one': 'failed', 's/two': 'pending', last: 'pending' })
-    expect((await api.operate(id, { kind: 'ignore', step: 0 })).status).toBeLessThan(300)
-    await api.until(id, (view) => view.continuation === 1 && view.state === 'succeeded')
+    expect((await stage.api.operate(id, { kind: 'ignore', step: 0 })).status).toBeLessThan(300)
+    await stage.api.until(id, (view) => view.continuation === 1 && view.state === 'succeeded')
     expect(await states(id)).toMatchObject({ 's/two': 'succeeded', last: 'succeeded' })
   })
 
   it('gives its steps no more time than it says', async () => {
     const inner = await makePlan(
-      api,
+      stage.api,
       [step('one', 'sleep 60', { timeoutMs: '${LIMIT}' })],
       [{ name: 'LIMIT', value: '50000' }],
     )
     const id = await launch([brings('s', inner, { stepTimeoutMs: 1_000 })])
-    expect(await api.ended(id)).toMatchObject({ state: 'failed' })
-    expect((await api.hosts(id)).map(({ state }) => state)).toEqual(['timed_out', 'timed_out'])
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'failed' })
+    expect((await stage.api.hosts(id)).map(({ state }) => state)).toEqual(['timed_out', 'timed_out'])
   })
 })

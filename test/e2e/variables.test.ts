@@ -1,10 +1,7 @@
 /** Variables on a real platform: from the launch through scripts to the steps after them, and what is recorded of it. */
 import { existsSync, writeFileSync } from 'node:fs'
-import type { Platform } from '../../stack/platform/platform'
-import { TestApi } from '../helpers/api'
-import { Effects } from '../helpers/effects'
-import { startTestPlatform } from '../helpers/platform'
 import { record } from '../helpers/record'
+import { useStage } from '../helpers/stage'
 
 interface RunVariable {
   name: string
@@ -14,47 +11,35 @@ interface RunVariable {
 }
 
 describe('variables', () => {
-  let platform: Platform
-  let api: TestApi
-  const effects = new Effects()
-
-  beforeAll(async () => {
-    platform = await startTestPlatform({ agents: 4 })
-    api = new TestApi(platform)
-  }, 120_000)
-
-  afterAll(async () => {
-    await platform?.close()
-    effects.remove()
-  }, 60_000)
+  const stage = useStage({ agents: 4 })
+  const { effects } = stage
 
   /** A step that leaves what `print` prints among the effects. */
-  const show = (name: string, print: string, more: object = {}) => ({
-    name,
-    language: 'bash',
-    script: `${effects.line(name)}\n${print}`,
-    ...more,
-  })
+  const show = (name: string, print: string, more: object = {}) =>
+    stage.step(name, print, { language: 'bash', ...more })
   const launch = (variables: object[], ...steps: object[]) =>
-    api.launch({ target: '*', plan: { name: 'variables', variables, steps } })
+    stage.api.launch({ target: '*', plan: { name: 'variables', variables, steps } })
   const run = async (variables: object[], ...steps: object[]) => {
     const id = await launch(variables, ...steps)
-    const ended = await api.ended(id)
+    const ended = await stage.api.ended(id)
     return { id, state: ended.state, steps: ended.steps }
   }
   const output = async (id: string, step: number) =>
     Promise.all(
-      (await api.hosts(id, step)).map(async ({ hostId }) =>
-        (await api.output(id, hostId, 'stdout', step)).toString(),
+      (await stage.api.hosts(id, step)).map(async ({ hostId }) =>
+        (await stage.api.output(id, hostId, 'stdout', step)).toString(),
       ),
     )
   const variablesOf = async (id: string) => {
-    const { body } = await api.insist<{ items: RunVariable[] }>('GET', `/executions/${id}/variables`)
+    const { body } = await stage.api.insist<{ items: RunVariable[] }>('GET', `/executions/${id}/variables`)
     return Object.fromEntries(body.items.map((item) => [item.name, item]))
   }
   const notes = async (id: string) => {
     const path = `/executions/${id}/events?limit=1000`
-    const { body } = await api.insist<{ items: { type: string; body: { text?: string } }[] }>('GET', path)
+    const { body } = await stage.api.insist<{ items: { type: string; body: { text?: string } }[] }>(
+      'GET',
+      path,
+    )
     return body.items.filter(({ type }) => type === 'note').map((event) => event.body.text)
   }
 
@@ -92,7 +77,7 @@ describe('variables', () => {
       show('use', 'printf %s "$BYTES" | od -An -tx1; echo "${#L[@]} ${L[1]} ${M[a]}${M[b]} $SAME"'),
     )
     expect(state).toBe('succeeded')
-    await record(platform, id, 'variables')
+    await record(stage.platform, id, 'variables')
     expect((await output(id, 1))[0]).toBe(' ff 0a\n2 y z 12 fixed\n')
     expect(await variablesOf(id)).toMatchObject({
       L: {
@@ -124,13 +109,13 @@ describe('variables', () => {
     expect((await output(id, 0))[0]).toBe('/usr/bin\na usr ${WHERE}\n')
     expect(state).toBe('failed')
     expect(steps[1]?.counts).toEqual({ rejected: 4 })
-    expect((await api.hosts(id, 1))[0]).toMatchObject({ reason: 'variable_invalid', started: 'no' })
+    expect((await stage.api.hosts(id, 1))[0]).toMatchObject({ reason: 'variable_invalid', started: 'no' })
     expect(await notes(id)).toContainEqual(expect.stringContaining('the time limit ${LIMIT} is "soon"'))
   })
 
   it('scenario 25: are those of the first host that succeeded; a retry later changes nothing that was used', async () => {
     const flag = `${effects.folder}/mended`
-    const [first, second, , fourth] = await api.hosts((await run([], show('look', 'true'))).id)
+    const [first, second, , fourth] = await stage.api.hosts((await run([], show('look', 'true'))).id)
     const id = await launch(
       [{ name: 'A', changeable: true, value: 'none' }],
       show('set', `[ $DROVER_HOST != ${first?.hostId} ] || [ -e ${flag} ] || exit 1; A="from $DROVER_HOST"`, {
@@ -139,16 +124,16 @@ describe('variables', () => {
       show('use', `echo "$A"; [ $DROVER_HOST != ${fourth?.hostId} ] || [ -e ${flag} ]`),
       show('last', 'echo "$A"'),
     )
-    await api.ended(id)
-    expect((await api.hosts(id, 0))[0]).toMatchObject({ state: 'failed' })
+    await stage.api.ended(id)
+    expect((await stage.api.hosts(id, 0))[0]).toMatchObject({ state: 'failed' })
     expect((await variablesOf(id))['A']?.values).toEqual([
       expect.objectContaining({ position: 0, hostName: second?.hostName, hosts: 3, agreed: false }),
     ])
     const used = (await output(id, 1))[0]
     expect(used).toBe(`from ${second?.hostId}\n`)
     writeFileSync(flag, '')
-    expect((await api.operate(id, { kind: 'retry' })).status).toBeLessThan(300)
-    await api.until(id, (view) => view.continuation === 1 && view.state === 'succeeded')
+    expect((await stage.api.operate(id, { kind: 'retry' })).status).toBeLessThan(300)
+    await stage.api.until(id, (view) => view.continuation === 1 && view.state === 'succeeded')
     // The step that had begun keeps what it began with, in its second attempt, too; the one after it gets the new value.
     expect(await output(id, 1)).toEqual([used, used, used, used])
     expect((await output(id, 2))[0]).toBe(`from ${first?.hostId}\n`)
@@ -175,7 +160,7 @@ describe('variables', () => {
       show('use', 'echo "$SLOT"'),
     )
     expect(state).toBe('succeeded')
-    const hosts = await api.hosts(id, 1)
+    const hosts = await stage.api.hosts(id, 1)
     const expected = hosts.map(({ hostId }) => (hostId === '2' ? 'none\n' : `of ${hostId}\n`))
     expect(await output(id, 1)).toEqual(expected)
   })
@@ -189,14 +174,14 @@ describe('variables', () => {
       )
     const failed = await lost({})
     expect(failed.state).toBe('failed')
-    expect((await api.hosts(failed.id, 0))[0]).toMatchObject({
+    expect((await stage.api.hosts(failed.id, 0))[0]).toMatchObject({
       state: 'failed',
       exitCode: 0,
       reason: 'variable_not_captured',
     })
     const kept = await lost({ onUncaptured: 'keep' })
     expect(kept.state).toBe('succeeded')
-    expect((await api.hosts(kept.id, 0))[0]).toMatchObject({
+    expect((await stage.api.hosts(kept.id, 0))[0]).toMatchObject({
       state: 'succeeded',
       reason: 'variable_not_captured',
     })
@@ -219,10 +204,11 @@ describe('variables', () => {
       show('set', 'A="new $DROVER_HOST"; drover-tag "slot $((DROVER_HOST % 2))"; sleep 2'),
       show('use', 'echo "$A"'),
     )
-    await api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
-    for (const name of ['rack-a-1', 'rack-a-2', 'rack-b-1', 'rack-b-2']) platform.child(name).kill('SIGKILL')
-    expect(await api.ended(id)).toMatchObject({ state: 'succeeded' })
-    const hosts = await api.hosts(id, 0)
+    await stage.api.until(id, (view) => view.steps[0]?.counts['running'] === 4)
+    for (const name of ['rack-a-1', 'rack-a-2', 'rack-b-1', 'rack-b-2'])
+      stage.platform.child(name).kill('SIGKILL')
+    expect(await stage.api.ended(id)).toMatchObject({ state: 'succeeded' })
+    const hosts = await stage.api.hosts(id, 0)
     expect(hosts.map(({ tag }) => tag)).toEqual(hosts.map(({ hostId }) => `slot ${Number(hostId) % 2}`))
     expect((await output(id, 1))[0]).toBe(`new ${hosts[0]?.hostId}\n`)
   })

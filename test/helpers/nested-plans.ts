@@ -11,14 +11,19 @@ export const brings = (name: string, plan: string, more: object = {}) => ({
   ...more,
 })
 
-/** Makes a job with a plan of all its steps. @returns how a step names it */
-export async function makePlan(api: TestApi, steps: object[], variables: object[] = []): Promise<string> {
+/** Makes a job with a plan of all its steps. @param forMs patience with an API that is away @returns how a step names it */
+export async function makePlan(
+  api: TestApi,
+  steps: object[],
+  variables: object[] = [],
+  forMs?: number,
+): Promise<string> {
   const job = `nested-${++made}`
   for (const [path, body] of [
     [`/jobs/${job}`, { steps, variables }],
     [`/jobs/${job}/plans/p`, {}],
   ] as const) {
-    const { status, body: answer } = await api.insist('PUT', path, body)
+    const { status, body: answer } = await api.insist('PUT', path, body, forMs)
     if (status !== 200) throw new Error(JSON.stringify(answer))
   }
   return `${job}/p@1`

@@ -185,7 +185,7 @@ function takeUp(
   for (const step of [...retried, ...resumed]) step.state = 'pending'
   if (asked.length) askAgain(run, askedAfter)
   if (past && how === 'skip') skipPending(past)
-  else if (past) past.state = 'ignored'
+  else if (past) Object.assign(past, { state: 'ignored', isPassed: true })
   run.state = 'running'
   return true
 }

@@ -2,9 +2,10 @@
 import { constants, existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { pause, type TestApi } from '../helpers/api'
+import { brings, makePlan } from '../helpers/nested-plans'
 import { operate, type Operation } from './operate'
-import { adopt, finish, type Host, makeRun, type Run, type StepPlan } from './run'
-import { type Command, HOSTS, type Scenario } from './scenario'
+import { adopt, finish, type Host, makeRun, type Run, type StepPlan, type When } from './run'
+import { BRINGS, type Command, HOSTS, type Scenario } from './scenario'
 
 /** Far more than anything takes that the model says comes at once, on a machine with much else to do. */
 const PATIENCE_MS = 60_000
@@ -34,7 +35,7 @@ export class PlayedScenario {
 
   /** Plays it to its end; throws where engine and model differ. @param folder where scripts wait for their end */
   static async play(api: TestApi, folder: string, { plan, commands }: Scenario): Promise<void> {
-    const steps = plan.map((step, at) => toStep(step, at, folder))
+    const steps = await toSteps(api, plan, folder)
     const id = await api.launch({ target: '*', plan: { name: 'model', steps } })
     const played = new PlayedScenario(api, folder, { id, plan })
     const told: string[] = []
@@ -151,9 +152,23 @@ export class PlayedScenario {
 
 const shown = ({ state, attempt }: Pick<Host, 'attempt'> & { state: string }) => `${state} ${attempt}`
 
+/** Steps of a run; those that come with a plan are kept as one, and brought by a step. */
+async function toSteps(api: TestApi, plan: readonly StepPlan[], folder: string): Promise<object[]> {
+  const steps = plan.map((step, at) => toStep(step, at, folder))
+  const visit = plan.find((step) => step.visit)?.visit
+  if (!visit) return steps
+  const { first, end, ignore, when } = visit
+  const kept = await makePlan(api, steps.slice(first, end))
+  const more = { ...conditionOf(when), ...(ignore ? { onFailure: 'ignore' } : {}) }
+  return [...steps.slice(0, first), brings(BRINGS, kept, more), ...steps.slice(end)]
+}
+
+const conditionOf = (when: When | undefined) =>
+  when ? { when: `steps["${when.name}"].${when.ask} ${when.any ? '> 0' : '== 0'}` } : {}
+
 /** A script waits at its gate, a pipe of its own for each start, until it is told how to end. */
 function toStep({ kind, retries, ignore, limit, when }: StepPlan, at: number, folder: string): object {
-  const condition = when ? { when: `steps.s${when.step}.${when.ask} ${when.any ? '> 0' : '== 0'}` } : {}
+  const condition = conditionOf(when)
   const name = `s${at}`
   if (kind !== 'script')
     return { type: 'wait', name, durationMs: kind === 'nap' ? 1_000 : 3_600_000, ...condition }

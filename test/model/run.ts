@@ -6,11 +6,22 @@ export type HostState = 'pending' | 'running' | 'succeeded' | 'failed' | 'cancel
 type StepState = HostState | 'waiting' | 'paused' | 'ignored'
 type RunState = 'running' | 'waiting' | 'paused' | 'succeeded' | 'failed' | 'cancelled'
 
-/** `steps.s<step>.<ask> > 0`, or `== 0`. */
+/** `steps.<name>.<ask> > 0`, or `== 0`. */
 export interface When {
-  step: number
+  name: string
+  /** Steps whose hosts are added up: the one of that name, or all of the nested plan. */
+  of: readonly number[]
   ask: 'failed' | 'succeeded' | 'skipped'
   any: boolean
+}
+
+/** Steps that come with a plan, which a step of the run brings. */
+export interface Visit {
+  first: number
+  end: number
+  /** Where a step of it fails, the rest of it is left out. */
+  ignore: boolean
+  when: When | undefined
 }
 
 export interface StepPlan {
@@ -20,6 +31,7 @@ export interface StepPlan {
   ignore: boolean
   limit: number | undefined
   when: When | undefined
+  visit: Visit | undefined
 }
 
 export interface Host {
@@ -36,7 +48,9 @@ export interface Step {
   state: StepState
   hosts: Host[]
   failuresIgnored: boolean
-  /** It was skipped because its condition was not met. */
+  /** An operator made it `ignored`, by word or by going past it. */
+  isPassed: boolean
+  /** It was skipped because a condition was not met, or because its plan was left. */
   notMet: boolean
   /** The same, of hosts. */
   notMetHosts: Set<Host>
@@ -61,6 +75,7 @@ function makeStep(plan: StepPlan, hosts: number): Step {
     state: 'pending',
     hosts: Array.from({ length: all }, () => ({ state: 'pending', attempt: 1, begun: 0, started: false })),
     failuresIgnored: false,
+    isPassed: false,
     notMet: false,
     notMetHosts: new Set(),
   }
@@ -104,14 +119,22 @@ export function goOn(run: Run): void {
     const step = run.steps.find(({ state }) => !done.includes(state))
     if (!step) run.state = 'succeeded'
     else if (step.state === 'failed' || step.state === 'cancelled') run.state = step.state
-    else if (step.state === 'pending' && !isMet(run, step)) skipPending(step, true)
+    else if (step.state === 'pending' && isLeftOut(run, step)) skipPending(step, true)
     else if (!advance(run, step)) return
   }
 }
 
-function isMet(run: Run, { plan: { when } }: Step): boolean {
+function isLeftOut(run: Run, { plan: { when, visit } }: Step): boolean {
+  const isLeft = visit?.ignore && run.steps.slice(visit.first, visit.end).some(leaves)
+  return isLeft || !isMet(run, visit?.when) || !isMet(run, when)
+}
+
+/** Whether the plan that ignores failures is left here: unless the step does so itself, or an operator went past it. */
+const leaves = ({ state, plan, isPassed }: Step) => state === 'ignored' && !plan.ignore && !isPassed
+
+function isMet(run: Run, when: When | undefined): boolean {
   if (!when) return true
-  const hosts = run.steps[when.step]?.hosts.filter(({ state }) => state === when.ask) ?? []
+  const hosts = when.of.flatMap((at) => run.steps[at]?.hosts.filter(({ state }) => state === when.ask) ?? [])
   return hosts.length > 0 === when.any
 }
 
@@ -143,7 +166,9 @@ function begin(host: Host): void {
 
 /** The verdict of a step without open hosts. */
 export function judge(step: Step, bad: 'failed' | 'cancelled' | 'ignored'): void {
-  const isForgiven = step.plan.ignore || step.failuresIgnored
+  const { ignore, visit } = step.plan
+  const isForgiven = ignore || visit?.ignore || step.failuresIgnored
+  step.isPassed = bad === 'ignored' || step.failuresIgnored
   const failed = bad === 'failed' && isForgiven ? 'ignored' : bad
   step.state = step.hosts.some(isBad) ? failed : 'succeeded'
 }

@@ -1,7 +1,7 @@
 /** Random plans, and what random people and scripts do to their runs. */
 import fc from 'fast-check'
 import type { Operation } from './operate'
-import type { StepPlan } from './run'
+import type { StepPlan, Visit, When } from './run'
 
 /** Places are taken modulo what there is when their time comes. */
 export type Command =
@@ -22,13 +22,14 @@ const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined, 
 const rarely = <T>(value: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value })
 
+/** `which` of the steps that it may ask for, modulo what there is. */
 const when = fc.record({
-  step: fc.nat(STEPS_MAX - 1),
+  which: fc.nat(STEPS_MAX - 1),
   ask: fc.constantFrom('failed' as const, 'succeeded' as const, 'skipped' as const),
   any: fc.boolean(),
 })
 
-const step: fc.Arbitrary<StepPlan> = fc.record({
+const step = fc.record({
   kind: fc.oneof(
     { weight: 9, arbitrary: fc.constant('script' as const) },
     { weight: 1, arbitrary: fc.constant('nap' as const) },
@@ -40,13 +41,51 @@ const step: fc.Arbitrary<StepPlan> = fc.record({
   when: maybe(when),
 })
 
-// A condition asks of steps before its own.
-const plan = fc.array(step, { minLength: 1, maxLength: STEPS_MAX }).map((steps) =>
-  steps.map((one, at) => ({
-    ...one,
-    when: one.when && at > 0 ? { ...one.when, step: one.when.step % at } : undefined,
-  })),
-)
+/** Some of the steps, side by side, come with a plan that a step brings. */
+const nested = fc.record({
+  first: fc.nat(STEPS_MAX - 1),
+  more: fc.nat(STEPS_MAX - 1),
+  ignore: fc.boolean(),
+  when: maybe(when),
+})
+
+/** What the step is called that brings a plan. */
+export const BRINGS = 'in'
+
+const plan = fc
+  .tuple(fc.array(step, { minLength: 1, maxLength: STEPS_MAX }), maybe(nested))
+  .map(([steps, draft]): StepPlan[] => {
+    const first = (draft?.first ?? 0) % steps.length
+    const end = first + 1 + ((draft?.more ?? 0) % (steps.length - first))
+    const isInside = (at: number) => draft !== undefined && at >= first && at < end
+    // A condition asks of what stands before it and has its names: a plan's steps see each other, out there they are one.
+    const known = (before: number, inside: boolean): Named[] => {
+      const alone = steps.flatMap((_, at) =>
+        at < before && isInside(at) === inside ? [{ name: `s${at}`, of: [at] }] : [],
+      )
+      const of = steps.flatMap((_, at) => (isInside(at) ? [at] : []))
+      return draft && !inside && end <= before ? [...alone, { name: BRINGS, of }] : alone
+    }
+    const visit: Visit | undefined = draft && {
+      first,
+      end,
+      ignore: draft.ignore,
+      when: asking(draft.when, known(first, false)),
+    }
+    return steps.map((one, at) => ({
+      ...one,
+      when: asking(one.when, known(at, isInside(at))),
+      visit: isInside(at) ? visit : undefined,
+    }))
+  })
+
+type Named = Pick<When, 'name' | 'of'>
+type Asked = Pick<When, 'ask' | 'any'> & { which: number }
+
+function asking(asked: Asked | undefined, known: readonly Named[]): When | undefined {
+  const named = asked && known[asked.which % known.length]
+  return named && { ...named, ask: asked.ask, any: asked.any }
+}
 
 // More often one of the first: those that a run has been at.
 const place = fc.tuple(fc.nat(STEPS_MAX), fc.nat(STEPS_MAX)).map(([a, b]) => Math.min(a, b))

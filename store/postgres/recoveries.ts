@@ -67,7 +67,8 @@ export async function recoverLedger(tx: Db, request: RecoveryRequest): Promise<R
   ])
   if (done.rowCount) return undefined
   // A launch, or a run that is taken up again, is either seen below, with the ids of before, or sees this recovery and is held.
-  // The strongest that lets readers through: who has a row of it locked already must be waited for, not met in the middle.
+  // The strongest lock that lets readers through, and before any other: who holds a row is waited for, not met in the middle, and
+  // no launch is given an id before the partitions for it are there.
   await tx.query('lock table execution in exclusive mode')
   // A database of another machine may have another clock: what is told of before this moment must all be before it.
   const { id: scopeId } = await firstScope(tx)

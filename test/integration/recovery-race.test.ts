@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionId, HostId, PrincipalId, ScopeId } from '../../domain/id'
 import { compilePlan } from '../../domain/plan'
 import { planSchema } from '../../domain/plan.schema'
@@ -10,8 +11,10 @@ import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
 import {
   type Execution,
   getExecution,
+  listSteps,
   lockExecution,
   setExecutionState,
+  setStepState,
 } from '../../store/postgres/executions'
 import { insertHost } from '../../store/postgres/hosts'
 import { insertLaunch } from '../../store/postgres/launches'
@@ -114,5 +117,38 @@ describe('a recovery', () => {
     })
     expect(await recovering).toBeDefined()
     expect(await shown(id)).toMatchObject(HELD)
+  })
+
+  it('refuses no launch and no news of runs while it comes, again and again', async () => {
+    const wide = createPool(embedded.urls.postgres, 8)
+    const faults: unknown[] = []
+    const noted = <T>(work: Promise<T>) => work.catch((error: unknown) => void faults.push(error))
+    let isOver = false
+    let moved = 0
+    const launchAndEnd = async () => {
+      while (!isOver) {
+        const made = await noted(transaction(wide, launch))
+        if (!made) continue
+        const key = { scopeId, executionId: made.id }
+        const ended = transaction(wide, async (tx) => {
+          await lockExecution(tx, scopeId, made.id)
+          const [step] = await listSteps(tx, scopeId, made.id)
+          await setStepState(tx, { ...key, stepExecutionId: step!.id }, 'succeeded')
+          return setExecutionState(tx, key, 'succeeded')
+        })
+        if (await noted(ended)) moved++
+      }
+    }
+    const load = Array.from({ length: 6 }, launchAndEnd)
+    for (let n = 0; n < 5; n++) {
+      await sleep(100)
+      await noted(transaction(wide, recover))
+      await releaseLaunches(wide, scopeId, principalId)
+    }
+    isOver = true
+    await Promise.all(load)
+    await wide.end()
+    expect(faults).toEqual([])
+    expect(moved).toBeGreaterThan(0)
   })
 })

@@ -22,6 +22,12 @@ const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined, 
 const rarely = <T>(value: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value })
 
+const mostly = <T, U>(value: fc.Arbitrary<T>, otherwise: U) =>
+  fc.oneof(
+    { weight: 3, arbitrary: value as fc.Arbitrary<T | U> },
+    { weight: 1, arbitrary: fc.constant(otherwise) },
+  )
+
 /** `which` of the steps that it may ask for, modulo what there is. */
 const when = fc.record({
   which: fc.nat(STEPS_MAX - 1),
@@ -43,9 +49,9 @@ const step = fc.record({
 
 /** Some of the steps, side by side, come with a plan that a step brings. */
 const nested = fc.record({
-  first: fc.nat(STEPS_MAX - 1),
-  more: fc.nat(STEPS_MAX - 1),
-  ignore: fc.boolean(),
+  first: maybe(fc.nat(STEPS_MAX - 1)).map((first = 0) => first),
+  more: mostly(fc.constant(STEPS_MAX - 1), 0),
+  ignore: mostly(fc.constant(true), false),
   when: maybe(when),
 })
 
@@ -53,10 +59,10 @@ const nested = fc.record({
 export const BRINGS = 'in'
 
 const plan = fc
-  .tuple(fc.array(step, { minLength: 1, maxLength: STEPS_MAX }), maybe(nested))
+  .tuple(fc.array(step, { minLength: 1, maxLength: STEPS_MAX }), mostly(nested, undefined))
   .map(([steps, draft]): StepPlan[] => {
     const first = (draft?.first ?? 0) % steps.length
-    const end = first + 1 + ((draft?.more ?? 0) % (steps.length - first))
+    const end = Math.min(first + 1 + (draft?.more ?? 0), steps.length)
     const isInside = (at: number) => draft !== undefined && at >= first && at < end
     // A condition asks of what stands before it and has its names: a plan's steps see each other, out there they are one.
     const known = (before: number, inside: boolean): Named[] => {

@@ -3,15 +3,15 @@ import type { Db, Pool } from './pool.js'
 
 /** Runs `work` in one transaction; what it throws rolls everything back and is thrown on. */
 export function transaction<T>(pool: Pool, work: (tx: Db) => Promise<T>): Promise<T> {
-  return between(pool, 'begin', work)
+  return inTransaction(pool, 'begin', work)
 }
 
 /** Runs reads that all see what was there at the first of them. */
 export function snapshot<T>(pool: Pool, read: (tx: Db) => Promise<T>): Promise<T> {
-  return between(pool, 'begin isolation level repeatable read, read only', read)
+  return inTransaction(pool, 'begin isolation level repeatable read, read only', read)
 }
 
-async function between<T>(pool: Pool, begin: string, work: (tx: Db) => Promise<T>): Promise<T> {
+async function inTransaction<T>(pool: Pool, begin: string, work: (tx: Db) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
   try {

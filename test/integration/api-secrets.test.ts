@@ -5,6 +5,7 @@ import { transaction } from '../../store/postgres/transaction'
 import { listHostKeys, markProven } from '../../store/postgres/certificates'
 import { listGivenSecrets } from '../../store/postgres/secrets'
 import { openEnvelope } from '../../store/secret-envelope'
+import { untilLockWait } from '../helpers/lock-waits'
 import { addSecretsKey } from '../helpers/two-scopes'
 import { type Answer, type ApiFixture, type Call, startApiFixture } from './api-fixture'
 
@@ -408,9 +409,7 @@ describe('a step with secrets', () => {
     await transaction(api.pool, async (tx) => {
       await tx.query('select from secret where name = $1 for no key update', [name])
       launching = launch({ A: name })
-      const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%from secret%for share%'`
-      for (let n = 0; n < 200 && !(await api.pool.query(waits)).rowCount; n++)
-        await new Promise((done) => setTimeout(done, 20))
+      await untilLockWait(api.pool, '%from secret%for share%')
       await tx.query(
         `update secret_version set state = 'destroyed', sealed_key = null, sealed_value = null where secret_name = $1`,
         [name],

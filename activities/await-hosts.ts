@@ -8,7 +8,7 @@ import { placeHost, rebootRules } from '../domain/placement.js'
 import { isFinalStepState } from '../domain/step-execution.js'
 import { type Execution, findStepStanding, getExecution, readClock } from '../store/postgres/executions.js'
 import { listRetryHosts } from '../store/postgres/retries.js'
-import { listOpenHosts } from '../store/postgres/shards.js'
+import { listOpenHosts, sumOpenLimits } from '../store/postgres/shards.js'
 import type { ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { isOwner } from './owner.js'
@@ -33,6 +33,7 @@ export function createAwaitHosts(deps: ControlDependencies): ControlActivities['
     const beganAt = Date.now()
     const before = await getExecution(pool, key.scopeId, key.executionId)
     let held: ReadonlySet<string> | undefined
+    let takenAtFirst: number | undefined
     for (;;) {
       const execution = await getExecution(pool, key.scopeId, key.executionId)
       if (!execution || !isOwner(execution, input) || execution.pause !== before?.pause) return
@@ -43,7 +44,12 @@ export function createAwaitHosts(deps: ControlDependencies): ControlActivities['
       const known = held
       if (found.isOver || found.ends || found.ready.some((id) => !known.has(id))) return
       if (found.due && waited >= GATHER_MS) return
-      if (known.size && waited >= HELD_MS) return
+      if (known.size) {
+        const taken = await sumOpenLimits(pool, key)
+        takenAtFirst ??= taken
+        // Less is taken: a shard that goes on has given a place back.
+        if (waited >= (taken < takenAtFirst ? GATHER_MS : HELD_MS)) return
+      }
       heartbeat({ missing: found.missing, retrying: found.retrying })
       await sleep(found.missing ? LOOK_EVERY_MS : WATCH_EVERY_MS)
     }

@@ -71,7 +71,7 @@ export interface Look {
   retrying?: number
   /** Of a step that waits: until when, and how long that is, ms. */
   wake?: { at: string; inMs: number }
-  /** Whether hosts that fail get another attempt by themselves: then somebody must watch for it. */
+  /** Whether somebody must watch while shards go on: hosts that fail get another attempt by themselves, or such attempts wait for a place. */
   watch?: true
 }
 

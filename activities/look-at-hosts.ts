@@ -122,7 +122,7 @@ async function makeShards(
   tx: Db,
   deps: ControlDependencies,
   making: Making,
-): Promise<{ shards: ShardRef[]; held: number }> {
+): Promise<Pick<Look, 'shards' | 'held' | 'watch'>> {
   const { key, execution, standing, at } = making
   const { position } = standing
   const asked = making.ready.map(({ host }) => host)
@@ -155,11 +155,11 @@ async function makeShards(
     split.map((shard) => shard.hostIds.length),
   )
   const shards: ShardRef[] = []
-  let held = 0
+  const held: HostId[] = []
   for (const [index, { gateway, hostIds }] of split.entries()) {
     const hostLimit = limits[index] ?? 0
     if (hostLimit === 0 || room <= 0) {
-      held += hostIds.length
+      held.push(...hostIds)
       continue
     }
     room -= hostIds.length
@@ -170,7 +170,9 @@ async function makeShards(
       hosts: hosts.length,
     })
   }
-  return { shards, held }
+  // The first attempts wait for their turn after others, the next ones for the first place that is free.
+  const isAgain = held.some((id) => (byId.get(id)?.attempt ?? 1) > 1)
+  return { shards, held: held.length, ...(isAgain ? { watch: true } : {}) }
 }
 
 const isPending = (state: HostState) => state === 'pending'

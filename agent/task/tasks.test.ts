@@ -15,6 +15,7 @@ import { findProcessesOfTask, taskMarker } from '../process/proc'
 import { WRAPPER } from '../process/wrapper'
 import { makeScriptsRoot, makeStateFolders } from '../state-folder'
 import { makeCancel, makeDispatch } from '../testing/orders'
+import type { AcceptHost } from './accept'
 import { Tasks } from './tasks'
 
 const HOST_ID = '7'

@@ -96,6 +96,30 @@ describe('operations on steps', () => {
       expect((await api.hosts(id)).map((host) => host.attempt)).toEqual([2, 2, 2, 2])
     })
 
+    it('gives a host the first place that is free, while others of the step run on', async () => {
+      const [one = '', two = '', ...rest] = await hostIds()
+      const [broken, freed, over] = [flag(), flag(), flag()]
+      const again = `[ -e ${broken} ] || exit 3; while [ ! -e ${over} ]; do [ "$DROVER_HOST" = ${one} ] && [ -e ${freed} ] && exit 0; sleep 0.1; done`
+      const id = await launch({ name: 'two at once', concurrency: 2, body: on([one, two], again) })
+      expect((await api.ended(id)).steps[0]?.counts).toEqual({ failed: 2, succeeded: 2 })
+      writeFileSync(broken, '')
+      expect(await api.operate(id, { kind: 'retry' })).toMatchObject(accepted)
+      await api.until(id, (now) => now.steps[0]?.counts.running === 2)
+      expect(await api.operate(id, { kind: 'retry', all: true, step: 0 })).toMatchObject(accepted)
+      await api.until(id, (now) => now.steps[0]?.counts.pending === 2)
+      writeFileSync(freed, '')
+      await api.until(id, (now) => now.steps[0]?.counts.succeeded === 3)
+      expect((await api.get(id)).steps[0]?.counts).toEqual({ running: 1, succeeded: 3 })
+      writeFileSync(over, '')
+      await api.until(id, (now) => now.state === 'succeeded')
+      const ids = new Set(rest)
+      const attempts = (await api.hosts(id))
+        .filter((host) => ids.has(host.hostId))
+        .map((host) => host.attempt)
+      expect(attempts).toEqual([2, 2])
+      expect(await starts(id)).toEqual([8])
+    })
+
     it('runs a named step of a good run again, and nothing after it', async () => {
       const id = await launch({ name: 'first', body: 'true' }, { name: 'second', body: 'true' })
       await api.ended(id)

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { pause, type TestApi } from '../helpers/api'
 import { brings, makePlan } from '../helpers/nested-plans'
 import { operate, type Operation } from './operate'
-import { adopt, begunStep, finish, type Host, makeRun, type Run, type StepPlan, type When } from './run'
+import { adopt, finish, type Host, makeRun, type Run, type StepPlan, type When } from './run'
 import { BRINGS, type Command, HOSTS, type Scenario } from './scenario'
 
 /** Far more than anything takes that the model says comes at once, on a machine with much else to do. */
@@ -78,7 +78,6 @@ export class PlayedScenario {
     const step = operation.step === undefined ? undefined : operation.step % (count + 1)
     const named = step === undefined ? operation : { ...operation, step }
     const hosts = steps.find((one) => one.hosts.length)?.hosts ?? []
-    if (this.waitsForItsRound(operation)) return `left out: ${JSON.stringify(named)}`
     const names = host === undefined ? {} : { hosts: [hosts[host]?.id ?? '1'] }
     const answer = await this.api.operate(this.id, { ...named, ...names })
     const accepted = operate(this.model, host === undefined ? named : { ...named, host })
@@ -86,16 +85,6 @@ export class PlayedScenario {
     if (answer.status < 300 !== accepted || (!accepted && answer.body.code !== 'operation_refused'))
       throw new Error(`the model ${accepted ? 'takes' : 'refuses'} ${text}`)
     return text
-  }
-
-  /**
-   * Hosts that get a new attempt while others run under the limit of their step: the engine may let them wait until all of those are
-   * over, though there is room before. When they begin is promised nowhere, so that there is nothing to compare.
-   */
-  private waitsForItsRound({ kind }: Operation): boolean {
-    const begun = begunStep(this.model)
-    const isAtLimit = begun?.plan.limit !== undefined && begun.hosts.some(({ state }) => state === 'running')
-    return kind === 'retry' && isAtLimit && !begun.plan.retries
   }
 
   /** Resolves when the engine is where the model is. */

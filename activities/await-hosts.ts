@@ -63,7 +63,7 @@ interface Found {
   ends: number
   /** Hosts that an order could be sent to. */
   ready: string[]
-  /** Hosts that are away. */
+  /** Hosts that are away, or have something to stop first. */
   missing: number
   /** Hosts that wait for their next attempt, and whether that of one is due. */
   retrying: number
@@ -80,7 +80,7 @@ async function lookAt(
   const expired = execution.expiresAt <= (await readClock(pool))
   const step = await findStepStanding(pool, key)
   const open = await listOpenHosts(pool, key)
-  const lost = rebootRules({ awayMs: step?.awayMs ?? null, isWanted: !cancelled }, lostAfterMs)
+  const lost = rebootRules({ awayMs: step?.awayMs ?? null, isWanted: !cancelled && !ending }, lostAfterMs)
   const placed = open.map((host) => ({
     host,
     placement: placeHost(host, { cancelled, ending, expired, ...lost }),

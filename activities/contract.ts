@@ -63,7 +63,7 @@ export interface Known {
 /** A look at a step's hosts: the shards that were made for those that are ready, and what is still waited for. */
 export interface Look {
   shards: ShardRef[]
-  /** Hosts without a session that are still waited for. */
+  /** Hosts that are still waited for: they have no session, or are to stop something of the run first. */
   missing: number
   /** Hosts that wait for the step's concurrency limit. */
   held: number

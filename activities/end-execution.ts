@@ -5,7 +5,7 @@ import { endOfUndo, isUndoing } from '../domain/undo.js'
 import { setExecutionState, setStepState, type StepExecution } from '../store/postgres/executions.js'
 import { cancelPendingHosts } from '../store/postgres/operate.js'
 import type { Db } from '../store/postgres/pool.js'
-import { keepStops } from '../store/postgres/step-ends.js'
+import { stopGivenUp } from '../store/postgres/stops.js'
 import type { Key } from './owner.js'
 
 /**
@@ -21,7 +21,7 @@ export async function endExecution(
   const left = [...states]
   if (state === 'cancelled') {
     await cancelPendingHosts(tx, key, 'cancelled_by_operator')
-    await keepStops(tx, key)
+    await stopGivenUp(tx, key)
     for (const [position, step] of steps.entries()) {
       if (isFinalStepState(left[position] ?? 'pending')) continue
       await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'cancelled_by_operator')

@@ -62,7 +62,7 @@ export async function lookAtHosts(
     cancelled,
     ending,
     expired: execution.expiresAt <= at,
-    ...rebootRules({ awayMs: step.awayMs, isWanted: !cancelled }, deps.lostAfterMs),
+    ...rebootRules({ awayMs: step.awayMs, isWanted: !cancelled && !ending }, deps.lostAfterMs),
   }
   const retries = step.retryDelaysMs.length > 0 && !cancelled && !paused && !ending && !rules.expired
   const retrying = retries ? await retryDue(tx, key, step.retryDelaysMs, isNew) : {}

@@ -3,7 +3,7 @@
  *
  *   pending → dispatched → running → succeeded | failed | timed_out | cancelled | rejected | unknown
  *      └→ skipped | offline | cancelled | rejected
- *   unknown → (amended once, when the journal answers) succeeded | failed | timed_out | cancelled | rejected
+ *   unknown → (amended once, when the journal answers) succeeded | failed | timed_out | cancelled | rejected, or unknown for good
  */
 
 export const hostStates = [

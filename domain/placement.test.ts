@@ -16,6 +16,7 @@ const host: PlacedHost = {
   hostJournalId: 'j',
   gateway: 'gateway-1',
   awayMs: 0,
+  isStopping: false,
 }
 const away = { gateway: null }
 
@@ -28,6 +29,19 @@ describe('the placement of a host', () => {
       { ...away, awayMs: OFFLINE_AFTER_MS },
       {},
       { state: 'offline', started: 'no' },
+    ],
+    ['starts nothing beside what is to stop', { isStopping: true }, {}, { do: 'wait' }],
+    [
+      'waits for what is to stop no longer than for a host',
+      { ...away, isStopping: true, awayMs: OFFLINE_AFTER_MS },
+      {},
+      { state: 'offline', started: 'no' },
+    ],
+    [
+      'asks a host that was sent an order whatever it is to stop',
+      { state: 'dispatched', journalId: 'j', isStopping: true },
+      {},
+      { do: 'dispatch' },
     ],
     ['starts nothing after a cancel', {}, { cancelled: true }, { state: 'cancelled', started: 'no' }],
     [
@@ -123,8 +137,8 @@ describe('a host that restarts', () => {
       lostAfterMs: 900,
       lost: 'reboot_overdue',
     })
-    expect(rebootRules({ awayMs: 900, isWanted: false }, 300)).toMatchObject({ lostAfterMs: 300 })
-    expect(rebootRules({ awayMs: 100, isWanted: false }, 300)).toMatchObject({ lostAfterMs: 100 })
+    expect(rebootRules({ awayMs: 900, isWanted: false }, 300)).toEqual({ lostAfterMs: 300 })
+    expect(rebootRules({ awayMs: 100, isWanted: false }, 300)).toEqual({ lostAfterMs: 100 })
     const rebooting = { ...host, ...away, state: 'running' as const, awayMs: 500 }
     const placed = (awayMs: number) =>
       placeHost(rebooting, { ...rules, ...rebootRules({ awayMs, isWanted: true }, 300) })

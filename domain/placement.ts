@@ -24,6 +24,8 @@ export interface PlacedHost {
   hostJournalId: string | null
   gateway: string | null
   awayMs: number
+  /** It may still run something of its run that it is told to stop. */
+  isStopping: boolean
 }
 
 export interface PlacementRules {
@@ -58,7 +60,8 @@ function placePending(host: PlacedHost, rules: PlacementRules): Placement {
   if (rules.expired) return never('rejected', 'execution_expired')
   if (host.hostState === 'revoked') return never('rejected', 'host_revoked')
   if (host.hostState === 'quarantined') return never('rejected', quarantineCode(host))
-  if (host.gateway) return { do: 'dispatch', gateway: host.gateway }
+  // Two scripts of a run, one of which may undo what the other does, are never at work on a host at once.
+  if (host.gateway) return host.isStopping ? { do: 'wait' } : { do: 'dispatch', gateway: host.gateway }
   return host.awayMs >= OFFLINE_AFTER_MS ? never('offline', 'agent_offline') : { do: 'wait' }
 }
 
@@ -78,13 +81,15 @@ function placeSent(host: PlacedHost, rules: PlacementRules): Placement {
   return host.awayMs >= lostAfterMs ? unknown(rules.lost ?? 'agent_lost') : { do: 'wait' }
 }
 
-/** How a host that restarts is waited for: for the time of its step, unless nobody wants that any more. */
+/** How a host that restarts is waited for: for the time of its step; one whose restart nobody wants any more is lost like any other. */
 export function rebootRules(
   { awayMs, isWanted }: { awayMs: number | null; isWanted: boolean },
   lostAfterMs: number,
 ): Pick<PlacementRules, 'lostAfterMs' | 'lost'> {
   if (awayMs === null) return { lostAfterMs }
-  return { lostAfterMs: isWanted ? awayMs : Math.min(awayMs, lostAfterMs), lost: 'reboot_overdue' }
+  return isWanted
+    ? { lostAfterMs: awayMs, lost: 'reboot_overdue' }
+    : { lostAfterMs: Math.min(awayMs, lostAfterMs) }
 }
 
 function quarantineCode(host: PlacedHost): ErrorCode {

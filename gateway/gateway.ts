@@ -69,8 +69,8 @@ export class Gateway implements Fleet {
     const hints = new HintSender(deps.pool, deps.logger)
     this.flags = new FlagWatch(deps.pool, deps.hints, deps.logger)
     this.beats = new Beats(deps, this.sessions)
-    this.stranded = new StrandedWatch(deps, this.sessions, ({ stepExecutionId, hostId }) =>
-      [...this.runs].some((run) => run.carries(stepExecutionId, hostId)),
+    this.stranded = new StrandedWatch(deps, this.sessions, (task) =>
+      [...this.runs].some((run) => run.carries(task)),
     )
     this.upgrades = new UpgradeRelay(deps, this.sessions)
     this.recovered = new RecoveredWatch(deps, this.sessions)

@@ -77,7 +77,8 @@ export class RunState {
     if (claimed?.state === 'cancelling') return 'an operator goes past the step: waiting for scripts to stop'
     if (this.paused) return 'paused by an operator: resume or cancel it'
     if (step?.wake) return `${claimed?.name}: waiting for its time, ${step.wake.at}`
-    if (step?.missing) return `waiting for ${hostsText(step.missing)} to reconnect`
+    if (step?.missing)
+      return `waiting for ${hostsText(step.missing)} to reconnect, or to stop what they still run`
     if (step?.retrying && !step.shards.length)
       return `waiting until ${hostsText(step.retrying)} that failed may run again`
     return undefined

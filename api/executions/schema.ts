@@ -132,7 +132,7 @@ export const hostResultSchema = z
       .string()
       .nullable()
       .describe('What the script said its outcome is called, by `drover-tag` or job_success and job_fail.'),
-    resolvedAt: timeField.nullable().describe('When an unknown outcome became known.'),
+    resolvedAt: timeField.nullable().describe('When the host told of an outcome that was unknown.'),
     scriptSha256: scriptField,
   })
   .meta({ id: 'HostResult' })

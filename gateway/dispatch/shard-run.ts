@@ -72,10 +72,18 @@ export class ShardRun {
     return stepExecutionId === other.stepExecutionId && BigInt(shardId) < BigInt(other.work.shardId)
   }
 
-  /** Whether this run tells a host of a step what to do. */
-  carries(stepExecutionId: string, hostId: HostId): boolean {
+  /** Whether this run tells a host what to do about an attempt of a step. */
+  carries({
+    stepExecutionId,
+    hostId,
+    attempt,
+  }: {
+    stepExecutionId: string
+    hostId: HostId
+    attempt: number
+  }): boolean {
     const run = this.stepExecutionId === stepExecutionId ? this.runs.get(hostId) : undefined
-    return run?.phase === 'ready' || run?.phase === 'sent'
+    return run?.host.attempt === attempt && (run.phase === 'ready' || run.phase === 'sent')
   }
 
   /** Another shard has these hosts now: nothing more is sent to them from here. */

@@ -1565,7 +1565,7 @@ export interface components {
             truncated: boolean;
             /** @description What the script said its outcome is called, by `drover-tag` or job_success and job_fail. */
             tag: string | null;
-            /** @description When an unknown outcome became known. */
+            /** @description When the host told of an outcome that was unknown. */
             resolvedAt: string | null;
             /** @description sha256 (hex) of the text that the attempt runs: that of the plan, or one that an operation brought. */
             scriptSha256: string;

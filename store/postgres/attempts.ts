@@ -125,7 +125,7 @@ const paramsOf = (key: Key, step: Step, { states, started, hostIds, reasons }: W
 ]
 
 const kept = `attempt, started, detail, exit_code, signal, gateway, dispatched_at, started_at, duration_ms, stdout_bytes, stderr_bytes,
-  output_sha256, normalised_sha256, truncated, resolved_at, unknown_at, unknown_reason, script_sha256, tag`
+  output_sha256, normalised_sha256, truncated, resolved_at, unknown_at, unknown_reason, script_sha256, tag, journal_id`
 
 /** One that was sent nothing and will not be ends as left out: its script was edited. */
 async function keepAttempts(tx: Db, key: Key, step: Step, which: Which): Promise<void> {

@@ -53,16 +53,19 @@ export const returningChanged = `returning r.scope_id as "scopeId", r.execution_
 /**
  * Writes what was learned, with events. News that would move a state back, or that comes from an older attempt or from a
  * session that is not its host's newest, changes nothing; but an `unknown` end of an attempt that a later one has replaced
- * becomes the one that the journal tells. All of it or nothing, in one statement: each part sees what the one before it wrote.
+ * becomes the one that the journal tells, and a journal that knows no end either says so. All of it or nothing, in one statement:
+ * each part sees what the one before it wrote.
  * @returns how many rows changed
  */
 export async function writeHostUpdates(db: Db, updates: readonly HostUpdate[]): Promise<number> {
   const ends = updates.filter(({ state }) => isFinalHostState(state))
+  const unknown = ends.filter(({ state }) => state === 'unknown')
   const result = await db.query<{ n: string }>(
     `with news as (select write_host_news($1) as n),
      said as (select n, case when $2::jsonb is not null then write_host_said($2)::text end from news)
-     select n + case when $3::jsonb is null then 0 else amend_attempts($3) end as n from said`,
-    [newsOf(updates), saidOf(updates), ends.length ? newsOf(ends) : null],
+     select n + case when $3::jsonb is null then 0 else amend_attempts($3) end
+       + case when $4::jsonb is null then 0 else confirm_unknown($4) end as n from said`,
+    [newsOf(updates), saidOf(updates), ...[ends, unknown].map((some) => (some.length ? newsOf(some) : null))],
   )
   return Number(one(result).n)
 }

@@ -6,23 +6,26 @@ import { appendEvents } from './events.js'
 import { listSteps, overrideStepState, setStepState, type StepExecution } from './executions.js'
 import { appendHostEvents, type ChangedHost, returningChanged } from './ledger.js'
 import type { Db } from './pool.js'
+import { stopGivenUp } from './stops.js'
 
 interface Key {
   scopeId: ScopeId
   executionId: ExecutionId
 }
 
-/** Asks for the end: from now on no gateway sends an order of this execution, and what runs is to be stopped. */
+/**
+ * Asks for the end: from now on no gateway sends an order of this execution, and what runs, or may still run on hosts that were
+ * given up, is to be stopped.
+ */
 export async function requestCancel(tx: Db, key: Key): Promise<void> {
   const result = await tx.query(
     `update execution set cancel_requested_at = now(), state = 'cancelling', ${askForStop}
      where scope_id = $1 and id = $2 and cancel_requested_at is null and state not in ('succeeded', 'failed', 'cancelled')`,
     [key.scopeId, key.executionId],
   )
-  if (result.rowCount)
-    await appendEvents(tx, key.scopeId, key.executionId, [
-      { type: 'execution', body: { state: 'cancelling' } },
-    ])
+  if (!result.rowCount) return
+  await stopGivenUp(tx, key)
+  await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'execution', body: { state: 'cancelling' } }])
 }
 
 // Neither the API nor a gateway can order a stop: a worker answers with a signed one (stops.ts).
@@ -76,7 +79,7 @@ export async function cancelPendingHosts(tx: Db, key: Key, reason: string): Prom
 
 /**
  * Ends what a workflow left that was ended from outside: hosts that were sent nothing are cancelled, the others are
- * unknown until their agents tell (the gateways take their word whether a workflow lives or not).
+ * unknown until their agents tell (the gateways take their word whether a workflow lives or not), and are told to stop.
  */
 export async function endStrandedHosts(tx: Db, key: Key): Promise<void> {
   const stranded = await tx.query<ChangedHost>(
@@ -86,6 +89,7 @@ export async function endStrandedHosts(tx: Db, key: Key): Promise<void> {
     [key.scopeId, key.executionId],
   )
   await appendHostEvents(tx, stranded.rows)
+  await stopGivenUp(tx, key)
   for (const step of await listSteps(tx, key.scopeId, key.executionId)) {
     if (!isFinalStepState(step.state))
       await setStepState(tx, { ...key, stepExecutionId: step.id }, 'cancelled', 'engine_terminated')

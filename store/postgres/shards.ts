@@ -21,6 +21,8 @@ export interface OpenHost {
   gateway: string | null
   /** Since when it has had none, ms; 0 if it has one. */
   awayMs: number
+  /** It may still run something of this execution that it is told to stop, and can tell the end of. */
+  isStopping: boolean
 }
 
 // How long agents have had a door to knock at, s: while no gateway was up, or the database that gateways tell of sessions
@@ -40,7 +42,9 @@ export async function listOpenHosts(
        case when ${liveSession} then 0 else coalesce(least(
          extract(epoch from now() - coalesce(greatest(h.last_seen_at, s.disconnected_at,
            case when s.disconnected_at is null and g.boot_id = s.gateway_boot then g.last_seen_at end), h.created_at)),
-         ${openFor}), 0) * 1000 end::float8 as "awayMs"
+         ${openFor}), 0) * 1000 end::float8 as "awayMs",
+       coalesce((r.host_id, h.journal_id) in (
+         select host_id, journal_id from step_stop_task where scope_id = $1 and execution_id = $2), false) as "isStopping"
      from host_result r
      join host h on h.scope_id = r.scope_id and h.id = r.host_id
      left join agent_session s on s.scope_id = r.scope_id and s.host_id = r.host_id

@@ -5,6 +5,7 @@ import { setExecutionState, setStepState } from './executions.js'
 import { appendHostEvents, type ChangedHost, returningChanged } from './ledger.js'
 import { clearPause } from './operate.js'
 import type { Db } from './pool.js'
+import { mayStillRun } from './stops.js'
 
 interface StepKey {
   scopeId: ScopeId
@@ -32,7 +33,8 @@ export async function endStep(tx: Db, key: StepKey, by: string): Promise<void> {
   await appendHostEvents(tx, cancelled.rows)
   await tx.query(
     `insert into step_stop (scope_id, execution_id, step_execution_id)
-     select $1, $2, $3 where exists (select from host_result where ${where} and state in ('dispatched', 'running', 'unknown'))
+     select $1, $2, s.id from step_execution s where s.scope_id = $1 and s.id = $3 and (${mayStillRun}
+       or exists (select from host_result where ${where} and state in ('dispatched', 'running')))
      on conflict (scope_id, step_execution_id) do update
        set requested_at = clock_timestamp(), stop_order = null, stop_signature = null, stop_key_id = null`,
     paramsOf(key),
@@ -48,28 +50,10 @@ export async function closeEndedStep(tx: Db, key: StepKey): Promise<void> {
     paramsOf(key),
   )
   await tx.query(
-    `delete from step_stop where scope_id = $1 and step_execution_id = $3
-       and not exists (select from host_result where ${where} and state = 'unknown')`,
+    `delete from step_stop t using step_execution s
+     where t.scope_id = $1 and t.execution_id = $2 and t.step_execution_id = $3 and s.scope_id = $1 and s.id = $3
+       and not (${mayStillRun})`,
     paramsOf(key),
-  )
-}
-
-/**
- * Keeps the stop of a cancelled run for hosts that are away and may still run: it is told to them when they come back, whatever
- * has become of the run by then.
- */
-export async function keepStops(
-  tx: Db,
-  { scopeId, executionId }: Omit<StepKey, 'stepExecutionId'>,
-): Promise<void> {
-  await tx.query(
-    `insert into step_stop (scope_id, execution_id, step_execution_id, requested_at, stop_order, stop_signature, stop_key_id)
-     select distinct e.scope_id, e.id, r.step_execution_id, e.cancel_requested_at, e.stop_order, e.stop_signature, e.stop_key_id
-     from execution e join host_result r on r.scope_id = e.scope_id and r.execution_id = e.id
-     where e.scope_id = $1 and e.id = $2 and e.cancel_requested_at is not null and r.state = 'unknown' and r.reason = 'agent_lost'
-     on conflict (scope_id, step_execution_id) do update set requested_at = excluded.requested_at,
-       stop_order = excluded.stop_order, stop_signature = excluded.stop_signature, stop_key_id = excluded.stop_key_id`,
-    [scopeId, executionId],
   )
 }
 

@@ -9,6 +9,7 @@ import { overrideStepState, type StepExecution } from './executions.js'
 import { fieldsOf } from './launches.js'
 import { skipStep } from './operate.js'
 import { type Db, one } from './pool.js'
+import { stopGivenUp } from './stops.js'
 
 interface Key {
   scopeId: ScopeId
@@ -66,7 +67,7 @@ export async function beginUndo(
       await skipStep(tx, key, step, { state: 'skipped', reason: RUN_UNDONE })
   await insertUndoSteps(tx, key, plan)
   if (!isUndoing(steps)) await tellWhatStays(tx, key, { plan, steps })
-  if (includeUnknown) await stopLostHosts(tx, key, undone(plan))
+  await stopGivenUp(tx, key, { undo: false })
   for (const stepExecutionId of await giveHosts(tx, key, { positions: undone(plan), includeUnknown }))
     await overrideStepState(tx, { ...key, stepExecutionId }, 'pending')
   await endEmptySteps(tx, key)
@@ -154,18 +155,4 @@ async function endEmptySteps(tx: Db, key: Key): Promise<void> {
   )
   for (const { id } of empty.rows)
     await overrideStepState(tx, { ...key, stepExecutionId: id }, 'skipped', NOTHING_TO_UNDO)
-}
-
-/** A host that was away and is undone must not go on with what is undone when it comes back: it is told to stop that. */
-async function stopLostHosts(tx: Db, key: Key, positions: readonly number[]): Promise<void> {
-  await tx.query(
-    `insert into step_stop (scope_id, execution_id, step_execution_id)
-     select s.scope_id, s.execution_id, s.id from step_execution s
-     where s.scope_id = $1 and s.execution_id = $2 and s.position = any($3) and s.undoes is null and exists (
-       select from host_result r where r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id
-         and r.state = 'unknown' and r.reason = 'agent_lost')
-     on conflict (scope_id, step_execution_id) do update
-       set requested_at = clock_timestamp(), stop_order = null, stop_signature = null, stop_key_id = null`,
-    [key.scopeId, key.executionId, positions],
-  )
 }

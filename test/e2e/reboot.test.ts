@@ -1,6 +1,7 @@
 /** Steps that restart hosts: real agents, a command that only says that it was given, and boot ids that change when the test says. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { dispatchId } from '../../proto/index'
 import { pause } from '../helpers/api'
 import type { RealAgent } from '../helpers/real-agent'
 import { record } from '../helpers/record'
@@ -94,6 +95,28 @@ describe('a reboot', () => {
     expect(orders('cut')).toBe(1)
   }, 60_000)
 
+  it('is waited for although its wrapper was killed before the host went down, and ordered once', async () => {
+    const host = await agent('orphaned', 'sleep 600')
+    const id = await launch('orphaned')
+    await given('orphaned')
+    host.killScripts()
+    await pause(2_000)
+    expect((await scene.api.get(id)).steps[0]?.counts).toEqual({ running: 1 })
+    await restart(host)
+    expect(await scene.api.ended(id, 30_000)).toMatchObject({ state: 'succeeded' })
+    expect([orders('orphaned'), scene.starts(id)]).toEqual([1, 1])
+  }, 60_000)
+
+  it('is waited for no longer than its time when its wrapper was killed and the host stays up', async () => {
+    const host = await agent('orphaned-up', 'sleep 600')
+    const id = await launch('orphaned-up', { timeoutMs: 10_000 })
+    await given('orphaned-up')
+    host.killScripts()
+    expect(await scene.api.ended(id, 40_000)).toMatchObject({ state: 'failed' })
+    expect(await scene.api.hosts(id)).toMatchObject([{ state: 'timed_out', started: 'yes' }])
+    expect([orders('orphaned-up'), scene.starts(id)]).toEqual([1, 0])
+  }, 60_000)
+
   it('has failed when the host did not go down in time', async () => {
     await agent('stays')
     const id = await launch('stays', { timeoutMs: 10_000 })
@@ -139,6 +162,56 @@ describe('a reboot', () => {
     await scene.connected('cancelled')
     expect([orders('cancelled'), scene.starts(id)]).toEqual([1, 0])
   }, 60_000)
+
+  it('is not given any more by a host that comes back after its run was cancelled', async () => {
+    const host = await agent('returned', 'true', { DROVER_AGENT_MAX_TASKS: '1' })
+    const go = path.join(scene.effects.folder, 'returned-go')
+    const before = await scene.launch('name:returned', `while [ ! -e ${go} ]; do sleep 0.1; done`)
+    await scene.api.until(before, ({ steps: [step] }) => step?.counts['running'] === 1)
+    const id = await launch('returned')
+    const view = await scene.api.until(id, ({ steps: [step] }) => step?.counts['dispatched'] === 1)
+    // Journalled, and behind another script: it would begin with the end of that.
+    const folder = host.task(dispatchId(view.steps[0]?.id ?? '', 1, await scene.hostId('returned')))
+    await eventually('intent', () => (existsSync(path.join(folder, 'intent.json')) ? true : undefined))
+    await host.kill()
+    await scene.connected('returned', false)
+    await scene.api.operate(id, { kind: 'cancel' })
+    // Nobody waits for the restart any more, so it is lost as soon as any other host.
+    expect(await scene.api.ended(id, 40_000)).toMatchObject({ state: 'cancelled' })
+    expect(await scene.api.hosts(id)).toMatchObject([{ state: 'unknown', reason: 'agent_lost' }])
+    host.start()
+    await scene.api.until(id, ({ steps: [step] }) => step?.counts['cancelled'] === 1, 30_000)
+    expect(await scene.api.hosts(id)).toMatchObject([{ state: 'cancelled', started: 'no' }])
+    writeFileSync(go, '')
+    await eventually('the end of the other script', () => (scene.ends(before) ? true : undefined))
+    await pause(1_500)
+    expect(orders('returned')).toBe(0)
+  }, 120_000)
+
+  it('is told to stop, too, when its host was given up before its run goes past the step', async () => {
+    const go = path.join(scene.effects.folder, 'passed-go')
+    const late = await agent('late-1', 'true', { DROVER_AGENT_MAX_TASKS: '1' })
+    await agent('late-2', 'true', { DROVER_AGENT_MAX_TASKS: '1' })
+    const before = await scene.launch('name:late-[1-2]', `while [ ! -e ${go} ]; do sleep 0.1; done`)
+    await scene.api.until(before, ({ steps: [step] }) => step?.counts['running'] === 2)
+    const id = await scene.api.launch({
+      target: 'name:late-[1-2]',
+      plan: { name: 'reboot', steps: [{ type: 'reboot', name: 'restart', timeoutMs: 10_000 }] },
+    })
+    await scene.api.until(id, ({ steps: [step] }) => step?.counts['dispatched'] === 2)
+    await pause(500)
+    await late.kill()
+    await scene.api.until(id, ({ steps: [step] }) => step?.counts['unknown'] === 1, 40_000)
+    expect((await scene.api.hosts(id)).map(({ reason }) => reason)).toContain('reboot_overdue')
+    expect(await scene.api.operate(id, { kind: 'next' })).toMatchObject({ body: { state: 'accepted' } })
+    expect((await scene.api.ended(id, 40_000)).state).toBe('succeeded')
+    late.start()
+    await scene.api.until(id, ({ steps: [step] }) => step?.counts['cancelled'] === 2, 30_000)
+    writeFileSync(go, '')
+    await eventually('the end of the other scripts', () => (scene.ends(before) === 2 ? true : undefined))
+    await pause(1_500)
+    expect([orders('late-1'), orders('late-2')]).toEqual([0, 0])
+  }, 120_000)
 
   it('is refused by a host whose policy does not name it, and its script is not edited', async () => {
     const host = await agent('firm')

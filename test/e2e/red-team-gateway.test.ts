@@ -118,10 +118,12 @@ const allowed: Record<string, Allowed | 'nothing'> = {
 /** Functions of ours that the role may call. */
 const allowedFunctions = [
   'amend_attempts',
+  'confirm_unknown',
   'host_state_rank',
   'keep_former_journal',
   'keep_unknown',
   'mark_dispatched',
+  'may_still_run',
   'quarantine_host',
   'relayed_bundle',
   'relayed_script',

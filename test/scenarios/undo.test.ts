@@ -1,7 +1,8 @@
 /** Scenarios about undo: what nobody knows stops it, what kills it in between changes nothing, and a cancel ends it. */
+import { existsSync, readFileSync } from 'node:fs'
 import { pause } from '../helpers/api'
 import type { RealAgent } from '../helpers/real-agent'
-import { Scene } from '../helpers/scene'
+import { eventually, Scene } from '../helpers/scene'
 
 // Longer than a gateway is away that is killed.
 const LOST_AFTER_MS = 25_000
@@ -140,6 +141,93 @@ describe('an undo', () => {
     for (const word of ['undo-first-start', 'undo-second-start'])
       expect([await told(id, word, 'u-1'), await told(id, word, 'lost-1')]).toEqual([1, 1])
   }, 120_000)
+
+  describe('of a host that may still run what is undone waits for its end', () => {
+    // Deaf to the polite signal: only the kill after the grace ends it.
+    const deaf = (pid: string) =>
+      `echo $$ > ${pid}; trap '' TERM; n=0; while [ $n -lt 600 ]; do sleep 0.5; n=$((n+1)); done`
+    const files = (name: string) => ({
+      pid: `${scene.effects.folder}/${name}-pid`,
+      overlap: `${scene.effects.folder}/${name}-overlap`,
+    })
+    const include = { kind: 'undo', includeUnknown: true, unknownHosts: 1 }
+
+    it('which is a former attempt', async () => {
+      const { pid, overlap } = files('former')
+      const id = await launch('name:lost-3', [
+        {
+          name: 'deploy',
+          body: `[ -e ${pid} ] || { ${deaf(pid)}; }`,
+          undo: `kill -0 $(cat ${pid}) 2>/dev/null && touch ${overlap}; true`,
+        },
+      ])
+      await scene.api.until(id, ({ steps: [step] }) => step?.counts['running'] === 1)
+      await eventually('the script', () => existsSync(pid) || undefined)
+      await agents.get('lost-3')?.kill()
+      expect((await scene.api.ended(id, 75_000)).steps[0]?.counts).toEqual({ unknown: 1 })
+      const retry = { kind: 'retry', includeUnknown: true, unknownHosts: 1 }
+      expect(await scene.api.operate(id, retry)).toMatchObject({ body: { state: 'accepted' } })
+      agents.get('lost-3')?.start()
+      // The second attempt is done while the first one still runs.
+      await scene.api.until(id, (now) => now.state === 'succeeded', 60_000)
+      process.kill(Number(readFileSync(pid, 'utf8')), 0)
+      expect(await scene.api.operate(id, { kind: 'undo' })).toMatchObject(
+        refused(/outcome of 1 host is unknown \(lost-3\)/),
+      )
+      expect(await scene.api.operate(id, include)).toMatchObject({ body: { state: 'accepted' } })
+      expect((await undone(id)).steps[1]?.counts).toEqual({ succeeded: 1 })
+      expect(existsSync(overlap)).toBe(false)
+      const words = ['deploy-start', 'deploy-end', 'undo-deploy-start', 'undo-deploy-end']
+      expect(await Promise.all(words.map((word) => told(id, word, 'lost-3')))).toEqual([2, 1, 1, 1])
+      const verdicts = await scene.drover.verdicts(id, 0, await scene.hostId('lost-3'))
+      expect(verdicts.map(({ attempt, state, reason }) => [attempt, state, reason])).toEqual([
+        [1, 'unknown', 'agent_lost'],
+        [1, 'cancelled', 'run_undone'],
+        [2, 'succeeded', null],
+      ])
+    }, 180_000)
+
+    it('of a run whose workflow somebody ended while the host was away', async () => {
+      const { pid, overlap } = files('terminated')
+      const id = await launch('name:lost-3', [
+        {
+          name: 'deploy',
+          body: deaf(pid),
+          undo: `kill -0 $(cat ${pid}) 2>/dev/null && touch ${overlap}; true`,
+        },
+      ])
+      await scene.api.until(id, ({ steps: [step] }) => step?.counts['running'] === 1)
+      await eventually('the script', () => existsSync(pid) || undefined)
+      await agents.get('lost-3')?.kill()
+      await scene.connected('lost-3', false)
+      await (await scene.temporal()).workflow.getHandle(`execution/default/${id}`).terminate('a test')
+      expect(await scene.api.ended(id, 30_000)).toMatchObject({ reason: 'engine_terminated' })
+      expect(await scene.api.operate(id, include)).toMatchObject({ body: { state: 'accepted' } })
+      agents.get('lost-3')?.start()
+      expect((await undone(id)).steps.map((step) => step.counts)).toEqual([
+        { cancelled: 1 },
+        { succeeded: 1 },
+      ])
+      expect(existsSync(overlap)).toBe(false)
+      const words = ['deploy-start', 'deploy-end', 'undo-deploy-start', 'undo-deploy-end']
+      expect(await Promise.all(words.map((word) => told(id, word, 'lost-3')))).toEqual([1, 0, 1, 1])
+    }, 120_000)
+
+    it('which has restarted, and knows of no end', async () => {
+      const id = await launch('name:lost-3', [{ name: 'deploy', body: 'sleep 600', undo: 'true' }])
+      await scene.api.until(id, ({ steps: [step] }) => step?.counts['running'] === 1)
+      const agent = agents.get('lost-3')
+      await agent?.kill()
+      expect((await scene.api.ended(id, 75_000)).steps[0]?.counts).toEqual({ unknown: 1 })
+      expect(await scene.api.operate(id, include)).toMatchObject({ body: { state: 'accepted' } })
+      agent?.reboot()
+      agent?.start()
+      const view = await undone(id)
+      expect(view.steps.map((step) => step.counts)).toEqual([{ unknown: 1 }, { succeeded: 1 }])
+      expect(await scene.api.hosts(id)).toMatchObject([{ state: 'unknown', reason: 'rebooted' }])
+      expect(await told(id, 'deploy-end', 'lost-3')).toBe(0)
+    }, 150_000)
+  })
 
   it('scenario 12: a cancel inside an undo: nothing starts afterwards, and what is left can be resumed', async () => {
     const id = await launch('name:u-1,u-2', [

@@ -99,9 +99,9 @@ const editFault = ({ scriptSha256 }: OperationArgs, step: StepExecution | undefi
     ? `step ${step.position + 1} is a reboot: it has no script to edit`
     : undefined
 
-/** The table lets none pass: a run is undone when it has ended. */
+/** It is decided with its row: a run that is paused is cancelled for it, and undone when that has ended it. */
 async function undo(): Promise<string> {
-  return 'the run goes on: cancel it first'
+  return 'ask for it again'
 }
 
 async function skip(tx: Db, { key, named, args }: Live): Promise<string | undefined> {

@@ -145,7 +145,7 @@ function addOperations(runs: Command, terminal: Terminal): void {
     'which you mean, from 1: refused if the run is past it',
     parseCount,
   )
-  act('undo', 'take back what a run did: undo its steps, newest first, where they took effect')
+  act('undo', 'take back what a run did that has ended or is paused, newest step first, where it took effect')
     .option('--preview', 'show which scripts would run on which hosts, and start nothing')
     .option('--include-unknown <n>', 'also on the n hosts whose script may have run', parseCount)
     .option('--leave-out-unknown <n>', 'not on the n hosts whose script may have run', parseCount)

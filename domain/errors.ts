@@ -164,6 +164,7 @@ export const catalogue = {
   undone: never('cancelled'),
   undo_failed: never('failed_precondition'),
   undo_cancelled: never('cancelled'),
+  undo_not_begun: never('failed_precondition'),
   condition_not_met: never('cancelled'),
   condition_failed: never('failed_precondition'),
   plan_left: never('cancelled'),

@@ -3,6 +3,7 @@
  *
  *   pending → running ⇄ waiting, paused → succeeded | failed
  *      └──────────┴→ cancelling → cancelled
+ *   cancelling → running: where a paused run is undone, by a continuation.
  *   failed | cancelled → running: only by an operation that starts the continuation (design: the one way out of an end).
  */
 import { isFinalStepState, type StepState } from './step-execution.js'

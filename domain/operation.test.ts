@@ -111,6 +111,9 @@ describe('the way of an operation', () => {
       ['resume', { step: 0, scriptSha256: 'ab' }, view({ execution: 'paused', steps: ['paused'] })],
       'live',
     ],
+    ['a paused run is undone', ['undo', {}, view({ execution: 'paused' })], 'live'],
+    ['a run that goes on is not undone', ['undo', {}, view({})], 'refuse'],
+    ['a paused undo is not undone', ['undo', {}, view({ execution: 'paused', undoing: true })], 'refuse'],
   ])('%s', (_name, args, route) => {
     expect(routeOperation(...args).route).toBe(route)
   })

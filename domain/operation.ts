@@ -150,7 +150,8 @@ const allowed: Record<Deed, Rule> = {
     from: { ...openOnly, cancelled: 'continue' },
     step: { live: ['running', 'waiting', 'paused'], continue: ['cancelled'] },
   },
-  undo: { from: { succeeded: 'continue', failed: 'continue', cancelled: 'continue' } },
+  // Paused: it is cancelled first, in the same operation.
+  undo: { from: { paused: 'live', succeeded: 'continue', failed: 'continue', cancelled: 'continue' } },
 }
 
 /** Decides an operation's way; the same rule answers the API and the workflow's validators. */
@@ -172,6 +173,8 @@ export function routeOperation(
   if (way === undefined) return refuse(stageFault(deed, stage, view))
   if (kind === 'retry' && args.all && view.undoing)
     return refuse('a host is undone once: only those that failed are undone again')
+  if (kind === 'undo' && stage === 'paused' && view.undoing)
+    return refuse('the run is being undone already: resume it')
   if (kind === 'pause' && stage === 'paused' && !args.hard)
     return refuse('the run is already paused: resume it, or pause it hard to stop what runs')
   const fault = stepFault({ deed, way, args, view })
@@ -190,7 +193,7 @@ function stageFault(deed: Deed, stage: Stage, { execution, undoing }: OperationV
   if (stage === 'cancelling')
     return 'the run is being cancelled: when it has ended, resume, retry or next take it up again, and undo takes it back'
   if (deed === 'undo' && undoing) return 'the run is being undone already'
-  if (deed === 'undo') return 'the run goes on: cancel it first, and undo it when it has ended'
+  if (deed === 'undo') return 'the run goes on: pause it or cancel it first'
   if (deed === 'cancel' || deed === 'pause') return `the run has already ended (${execution})`
   if (deed === 'resume') return `the run is not paused (${execution})`
   if (deed === 'next' && stage === 'failed')

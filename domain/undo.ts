@@ -9,6 +9,8 @@ import type { StepState } from './step-execution.js'
 export const RUN_UNDONE = 'run_undone'
 /** Reason of a host that an operator has left out of the undo: nobody knows whether the run took effect on it. */
 export const UNDO_LEFT_OUT = 'undo_left_out'
+/** Reason of a run that was cancelled to be undone, where that could not be begun: a note in its log says why. */
+export const UNDO_NOT_BEGUN = 'undo_not_begun'
 /** Reason of a step of the undo that has no host. */
 export const NOTHING_TO_UNDO = 'nothing_to_undo'
 

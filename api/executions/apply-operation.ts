@@ -16,8 +16,8 @@ import { decideOperation, getOperation, markTold } from '../../store/postgres/op
 import { listDisabled } from '../../store/postgres/script-uses.js'
 import type { Db } from '../../store/postgres/pool.js'
 import type { Scope } from '../../store/postgres/scopes.js'
+import { keepUndo, mustFindPlan, undoRun, whyNotUndone } from '../../store/postgres/undone-runs.js'
 import { applyToEnded } from './apply-to-ended.js'
-import { undoEnded } from './undo-ended.js'
 import { executionUnknown } from './find-execution.js'
 
 export interface Request {
@@ -48,11 +48,12 @@ export async function applyOperation(tx: Db, scope: Scope, request: Request): Pr
   const route = routeOperation(kind, args, viewOf(execution, steps))
   if (route.route === 'refuse') return refuse(tx, scope, request, route.why)
   if (kind === 'cancel') return cancel(tx, scope, execution, request)
+  if (kind === 'undo' && route.route === 'live') return undoPaused(tx, scope, { execution, steps }, request)
   if (route.route === 'live') return 'live'
   if (kind === 'pause') return refuse(tx, scope, request, `the run has already ended (${execution.state})`)
   const done =
     kind === 'undo'
-      ? await undoEnded(tx, { execution, steps, args })
+      ? await undoRun(tx, { execution, steps, args })
       : await applyToEnded(tx, { execution, steps, kind, args })
   if ('refuse' in done) return refuse(tx, scope, request, done.refuse)
   if (done.goesOn) {
@@ -89,7 +90,10 @@ async function applyToHeld(tx: Db, scope: Scope, execution: Execution, request: 
   const key = { scopeId: scope.id, executionId: execution.id }
   await releaseExecution(tx, key)
   // In one transaction with the release: nothing can start between the two.
-  if (kind === 'cancel') await requestCancel(tx, key)
+  if (kind === 'cancel') {
+    await requestCancel(tx, key)
+    await keepUndo(tx, key)
+  }
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
   await markTold(tx, scope.id, request.operationId)
   await sendHint(tx, 'flags', execution.id)
@@ -103,8 +107,24 @@ async function refuse(tx: Db, scope: Scope, request: Request, reason: string): P
 
 /** A row before it is an update: from the commit on no gateway sends an order of this execution. */
 async function cancel(tx: Db, scope: Scope, execution: Execution, request: Request): Promise<Applied> {
-  await requestCancel(tx, { scopeId: scope.id, executionId: execution.id })
+  const key = { scopeId: scope.id, executionId: execution.id }
+  await requestCancel(tx, key)
+  // A cancel by itself wins over an undo that was to follow an earlier one.
+  await keepUndo(tx, key, request.kind === 'undo' ? request.operationId : undefined)
   await decideOperation(tx, scope.id, request.operationId, { state: 'accepted' })
   await sendHint(tx, 'flags', execution.id)
   return 'cancelling'
+}
+
+/** Cancels a run that is held, and undoes it in the transaction that ends the cancel, when no host is under way any more. */
+async function undoPaused(
+  tx: Db,
+  scope: Scope,
+  { execution, steps }: { execution: Execution; steps: readonly StepExecution[] },
+  request: Request,
+): Promise<Applied> {
+  const plan = await mustFindPlan(tx, execution)
+  const why = await whyNotUndone(tx, { execution, steps, args: request.args }, plan)
+  if (why !== undefined) return refuse(tx, scope, request, why)
+  return cancel(tx, scope, execution, request)
 }

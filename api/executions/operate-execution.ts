@@ -7,7 +7,7 @@ import { ENGINE_AWAY, type OperationArgs } from '../../domain/operation.js'
 import { canDo } from '../../domain/role.js'
 import { SCRIPT_MAX_BYTES } from '../../domain/script.js'
 import { utf8Length } from '../../domain/text.js'
-import { lockExecution } from '../../store/postgres/executions.js'
+import { getExecution, lockExecution } from '../../store/postgres/executions.js'
 import {
   decideOperation,
   getOperation,
@@ -37,7 +37,7 @@ export const operateExecution = operation({
   policy: 'execution.operate',
   summary: 'Pause, resume, cancel, retry, skip, ignore, go to the next step, or undo',
   description:
-    'On a run that has ended, retry, resume, skip, ignore and next take it up again, and undo takes back what it did, newest step first. A refusal is `operation_refused` with the reason; the operation stays listed.',
+    'On a run that has ended, retry, resume, skip, ignore and next take it up again, and undo takes back what it did, newest step first; undo of a paused run cancels it first. A refusal is `operation_refused` with the reason; the operation stays listed.',
   params: executionParams,
   body: operateSchema,
   response: operationSchema,
@@ -74,7 +74,7 @@ export const operateExecution = operation({
     const { state } = await mustFindOperation(call, operationId)
     if (state === 'requested') return operationView(answerFor(await askWorkflow(call, request), replayed))
     if (answer.state === 'accepted' && !replayed)
-      await follow(call, request, kind === 'cancel' ? 'cancelling' : 'continued')
+      await follow(call, request, (await isCancel(call, request)) ? 'cancelling' : 'continued')
     return operationView(answerFor(await mustFindOperation(call, operationId), replayed))
   },
 })
@@ -138,6 +138,13 @@ function answerFor(row: Operation, replayed: boolean): Operation {
   }
   const why = `Temporal did not answer, so the ${row.kind} was not done; ask again with a new Idempotency-Key, or cancel, which works without it`
   throw new PlatformError(replayed ? 'operation_refused' : 'unavailable', why, { details })
+}
+
+/** An undo of a run that was paused begins with one. */
+async function isCancel(call: ScopedCall, { kind, executionId }: Request): Promise<boolean> {
+  if (kind !== 'undo') return kind === 'cancel'
+  const execution = await getExecution(call.services.pool, call.scope.id, executionId as ExecutionId)
+  return execution?.cancelRequestedAt != null
 }
 
 /** What is done after the commit; a crash before it is mended by the workers' sweeper. */

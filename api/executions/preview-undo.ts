@@ -7,11 +7,11 @@ import { type Execution, listSteps, type StepExecution } from '../../store/postg
 import type { Db } from '../../store/postgres/pool.js'
 import { listEffects, listLaterRuns, type StepEffects } from '../../store/postgres/undo-preview.js'
 import { withoutUndo } from '../../store/postgres/undo.js'
+import { mustFindPlan, whyNotUndone } from '../../store/postgres/undone-runs.js'
 import { idField, timeField, toTime } from '../fields.js'
 import { operation } from '../operation.js'
 import { mustFindExecution } from './find-execution.js'
 import { executionParams } from './schema.js'
-import { mustFindPlan, whyNotUndone } from './undo-ended.js'
 
 const hostsFields = (what: string) => ({
   hosts: z.int().describe(`${what} and is not undone yet.`),

@@ -1129,7 +1129,7 @@ export interface paths {
         put?: never;
         /**
          * Pause, resume, cancel, retry, skip, ignore, go to the next step, or undo
-         * @description On a run that has ended, retry, resume, skip, ignore and next take it up again, and undo takes back what it did, newest step first. A refusal is `operation_refused` with the reason; the operation stays listed.
+         * @description On a run that has ended, retry, resume, skip, ignore and next take it up again, and undo takes back what it did, newest step first; undo of a paused run cancels it first. A refusal is `operation_refused` with the reason; the operation stays listed.
          */
         post: operations["operate-execution"];
         delete?: never;

@@ -131,7 +131,7 @@ export async function reopenExecution(
   const workflowId = workflowIdOf(scopeName, key.executionId, continuation, recovery.rows[0]?.tag)
   await tx.query(
     `update execution set state = 'running', reason = null, run_id = null, continuation = $3, workflow_id = $4, ended_at = null, pause = null,
-       cancel_requested_at = null, ending_step = null, ${dropStop}, expires_at = now() + expires_in_ms * interval '1 ms'
+       cancel_requested_at = null, ending_step = null, undo_operation = null, ${dropStop}, expires_at = now() + expires_in_ms * interval '1 ms'
      where scope_id = $1 and id = $2`,
     [key.scopeId, key.executionId, continuation, workflowId],
   )

@@ -17,12 +17,12 @@ interface Key {
 }
 
 /**
- * Hosts of the steps at positions $3 on which these took effect, or nobody knows whether they did, by any of their attempts; but
- * those that the undo was given already.
+ * Hosts of the steps at positions $3 on which these took effect, or are under way, or nobody knows whether they took effect, by any of
+ * their attempts; but those that the undo was given already.
  */
 export const effects = `select * from (
   select s.position as step, r.host_id, r.host_name, r.position, case
-    when r.state = 'unknown' or former.maybe then 'maybe' when r.started = 'yes' or former.yes then 'yes' end as effect
+    when r.state = 'unknown' or former.maybe then 'maybe' when r.started = 'yes' or former.yes or r.state in ('dispatched', 'running') then 'yes' end as effect
   from step_execution s
   join host_result r on r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id
   left join lateral (select bool_or(a.started = 'yes') as yes, bool_or(a.started = 'maybe') as maybe from host_attempt a

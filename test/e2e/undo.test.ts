@@ -15,6 +15,9 @@ const refusedBy = (why: RegExp) => ({
   body: { code: 'operation_refused', detail: expect.stringMatching(why) },
 })
 
+/** Deaf to the polite signal: only the kill after the grace ends it. */
+const DEAF = `trap '' TERM; n=0; while [ $n -lt 600 ]; do sleep 0.5; n=$((n+1)); done`
+
 interface StepPlan {
   name: string
   body: string
@@ -176,6 +179,60 @@ describe('undo', () => {
     expect((await api.hosts(id, 2)).map((host) => host.attempt).sort((a, b) => a - b)).toEqual([1, 1, 2])
   })
 
+  it('of a paused run cancels it first, in one operation, and begins when nothing of it is under way', async () => {
+    const id = await launch([
+      { name: 'a', body: 'true', undo: 'true' },
+      { name: 'b', body: DEAF, undo: 'true' },
+      { name: 'later', body: 'true', undo: 'true' },
+    ])
+    await api.until(id, ({ steps }) => steps[1]?.counts['running'] === 3)
+    expect(await api.operate(id, { kind: 'undo' })).toMatchObject(refusedBy(/pause it or cancel it first/))
+    expect(await api.operate(id, { kind: 'pause' })).toMatchObject(accepted)
+    const preview = (await api.insist<object>('GET', `/executions/${id}/undo`)).body
+    expect(preview).toMatchObject({ refusal: null, steps: [{ hosts: 0 }, { hosts: 3 }, { hosts: 3 }] })
+    const undo = { kind: 'undo', operationId: randomUUID(), why: 'too slow' }
+    expect(await api.operate(id, undo)).toMatchObject(accepted)
+    expect(await api.operate(id, undo)).toMatchObject(accepted)
+    expect(await api.operate(id, { kind: 'undo' })).toMatchObject(refusedBy(/being (cancelled|undone)/))
+    const view = await undone(id)
+    await record(platform, id, 'paused-undone')
+    expect(view).toMatchObject({ continuation: 1 })
+    expect(view.steps.map(({ name, state, counts }) => [name, state, counts])).toEqual([
+      ['a', 'succeeded', { succeeded: 3 }],
+      ['b', 'cancelled', { cancelled: 3 }],
+      ['later', 'cancelled', { cancelled: 3 }],
+      ['undo of later', 'skipped', {}],
+      ['undo of b', 'succeeded', { succeeded: 3 }],
+      ['undo of a', 'succeeded', { succeeded: 3 }],
+    ])
+    expect(['b-end', 'later-start', 'undo-b-start', 'undo-a-start'].map((word) => count(id, word))).toEqual([
+      0, 0, 3, 3,
+    ])
+    const { items } = (await api.insist<{ items: unknown[] }>('GET', `/executions/${id}/events?limit=1000`))
+      .body
+    const states = (items as { type: string; body: { state?: string } }[]).flatMap(({ type, body }) =>
+      type === 'execution' ? [body.state] : [],
+    )
+    // Whoever follows it sees one end: that of the undo.
+    expect(states).toEqual(['pending', 'running', 'paused', 'cancelling', 'running', 'cancelled'])
+  })
+
+  it('of a paused run is not begun where a cancel of the run itself comes before it', async () => {
+    const id = await launch([
+      { name: 'a', body: 'true', undo: 'true' },
+      { name: 'b', body: DEAF, graceMs: 3_000 },
+    ])
+    await api.until(id, ({ steps }) => steps[1]?.counts['running'] === 3)
+    await api.operate(id, { kind: 'pause' })
+    expect(await api.operate(id, { kind: 'undo' })).toMatchObject(accepted)
+    expect(await api.operate(id, { kind: 'cancel' })).toMatchObject(accepted)
+    expect(await api.ended(id)).toMatchObject({ state: 'cancelled', reason: null, continuation: 0 })
+    expect(count(id, 'undo-a-start')).toBe(0)
+    expect(await api.operate(id, { kind: 'undo' })).toMatchObject(accepted)
+    await undone(id)
+    expect(count(id, 'undo-a-start')).toBe(3)
+  })
+
   it('is paused and resumed like any run', async () => {
     const go = flag()
     const id = await launch([
@@ -187,6 +244,7 @@ describe('undo', () => {
     await api.until(id, (now) => now.steps[2]?.counts['running'] === 3)
     expect(await api.operate(id, { kind: 'undo' })).toMatchObject(refusedBy(/being undone already/))
     expect(await api.operate(id, { kind: 'pause' })).toMatchObject(accepted)
+    expect(await api.operate(id, { kind: 'undo' })).toMatchObject(refusedBy(/undone already: resume it/))
     writeFileSync(go, '')
     const held = await api.until(id, (now) => now.steps[2]?.counts['succeeded'] === 3)
     expect(held).toMatchObject({ state: 'paused', steps: [{}, {}, {}, { counts: { pending: 3 } }] })

@@ -229,6 +229,40 @@ describe('an undo', () => {
     }, 150_000)
   })
 
+  it('of a paused run is asked for anew where a host is lost in the cancel before it, whatever dies meanwhile', async () => {
+    const [lostId, runningId] = [await scene.hostId('lost-1'), await scene.hostId('u-1')]
+    const id = await launch('name:u-1,u-2,lost-1', [
+      {
+        name: 'deploy',
+        body: `case $DROVER_HOST in ${lostId}|${runningId}) sleep 600;; esac`,
+        undo: 'true',
+      },
+    ])
+    await scene.api.until(
+      id,
+      ({ steps: [step] }) => step?.counts['running'] === 2 && step.counts['succeeded'] === 1,
+    )
+    expect(await scene.api.operate(id, { kind: 'pause' })).toMatchObject({ body: { state: 'accepted' } })
+    await agents.get('lost-1')?.kill()
+    expect(await scene.api.operate(id, { kind: 'undo' })).toMatchObject({ body: { state: 'accepted' } })
+    scene.platform.child('worker-1').kill('SIGKILL')
+    expect(await scene.api.ended(id, 90_000)).toMatchObject({
+      state: 'cancelled',
+      reason: 'undo_not_begun',
+      steps: [{ counts: { succeeded: 1, cancelled: 1, unknown: 1 } }],
+    })
+    const notes = (await scene.events(id)).flatMap(({ type, body }) => (type === 'note' ? [body] : []))
+    expect(notes).toMatchObject([
+      { text: expect.stringMatching(/undo was not begun: the outcome of 1 host is unknown \(lost-1\)/) },
+    ])
+    agents.get('lost-1')?.start()
+    await scene.api.until(id, ({ steps: [step] }) => step?.counts['cancelled'] === 2, 30_000)
+    expect(await scene.api.operate(id, { kind: 'undo' })).toMatchObject({ body: { state: 'accepted' } })
+    expect((await undone(id)).steps[1]).toMatchObject({ hosts: 3, counts: { succeeded: 3 } })
+    for (const name of ['u-1', 'u-2', 'lost-1'])
+      expect([name, await told(id, 'undo-deploy-start', name)]).toEqual([name, 1])
+  }, 180_000)
+
   it('scenario 12: a cancel inside an undo: nothing starts afterwards, and what is left can be resumed', async () => {
     const id = await launch('name:u-1,u-2', [
       { name: 'first', body: 'true', undo: 'true' },

@@ -26,6 +26,7 @@ import {
   type UntoldOperation,
 } from '../../store/postgres/sweeps.js'
 import { recoverLedger } from '../../store/postgres/recoveries.js'
+import { beginKeptUndo } from '../../store/postgres/undone-runs.js'
 import { transaction } from '../../store/postgres/transaction.js'
 import { OWN_VALUE_KEPT_MS } from '../../domain/secret-variable.js'
 import { removeUnheldValues } from '../../store/postgres/own-values.js'
@@ -257,6 +258,7 @@ export class Sweeper implements AsyncDisposable {
       this.logger.warn({ executionId: execution.id, status }, 'a workflow ended without ending its execution')
       await requestCancel(tx, key)
       await endStrandedHosts(tx, key)
+      if ((await beginKeptUndo(tx, key)).goesOn) return
       await setExecutionState(tx, key, 'failed', 'engine_terminated')
     })
   }

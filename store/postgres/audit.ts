@@ -27,7 +27,7 @@ export async function appendAudit(db: Db, entry: AuditEntry): Promise<void> {
   ])
 }
 
-/** As `append_audit` of the database makes it (migration 0031). */
+/** As `append_audit` of the database makes it (migration 0030). */
 function auditHash(entry: AuditEntry, seq: string, at: Date, previous: Buffer): Buffer {
   const facts = [entry.scopeId, seq, at.toISOString(), ...saidBy(entry)]
   return createHash('sha256').update(previous).update(JSON.stringify(facts)).digest()

@@ -170,8 +170,9 @@ async function makeShards(
       hosts: hosts.length,
     })
   }
-  // The first attempts wait for their turn after others, the next ones for the first place that is free.
-  const isAgain = held.some((id) => (byId.get(id)?.attempt ?? 1) > 1)
+  // The first attempts wait for their turn after others, the next ones for the first place that is free; a place does not help
+  // where no more secrets may be open.
+  const isAgain = room > 0 && held.some((id) => (byId.get(id)?.attempt ?? 1) > 1)
   return { shards, held: held.length, ...(isAgain ? { watch: true } : {}) }
 }
 

@@ -26,13 +26,13 @@ export async function makeFolder(path: string, mode = 0o700): Promise<void> {
   await mkdir(path, { recursive: true, mode })
 }
 
-/** Flushes a folder's entries to disk. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = openSync(path, 'r')
+/** Flushes a file's content, or a folder's entries, to disk. */
+export async function syncPath(path: string): Promise<void> {
+  const entry = openSync(path, 'r')
   try {
-    await flush(folder)
+    await flush(entry)
   } finally {
-    closeSync(folder)
+    closeSync(entry)
   }
 }
 
@@ -41,7 +41,7 @@ export function makeFile(path: string, content: string | Uint8Array, mode = 0o60
   writeFileSync(path, content, { flag: 'wx', mode })
 }
 
-/** The same, and resolves when the disk has its content; its name is there at once, and on disk with `syncFolder`. */
+/** The same, and resolves when the disk has its content; its name is there at once, and on disk with `syncPath`. */
 export async function makeDurableFile(path: string, content: string): Promise<void> {
   const file = openSync(path, 'wx', 0o600)
   try {
@@ -86,7 +86,7 @@ export async function writeFileAtomic(
     closeSync(file)
   }
   renameSync(temporary, path)
-  if (options.durable) await syncFolder(dirname(path))
+  if (options.durable) await syncPath(dirname(path))
 }
 
 /** A file's text, or undefined when there is no such file. */

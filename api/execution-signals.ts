@@ -2,7 +2,7 @@
 import type { ExecutionId } from '../domain/id.js'
 import type { HintListener } from '../store/postgres/hints.js'
 
-/** Viewers look again this often, whatever they hear: a hint is lost only with the process that was to give it. */
+/** Viewers look again this often, whatever they hear: a hint may be lost with the process that was to give it, or among too many. */
 const LOOK_AGAIN_MS = 3_000
 
 export class ExecutionSignals {

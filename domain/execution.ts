@@ -68,6 +68,10 @@ export function workflowIdOf(
 /** Reason of a run that waits for a person because the database, or the engine, has lost what became of it. */
 export const RECOVERED = 'recovered'
 
+/** Why nothing else is done with such a run. */
+export const HELD_BY_RECOVERY =
+  'the run is held because a database was restored: look at it, then resume or cancel it'
+
 /** Whether nobody carries the run, and nothing of it may be sent, until it is resumed or cancelled. */
 export function isHeldByRecovery(execution: { state: ExecutionState; reason: string | null }): boolean {
   return execution.state === 'paused' && execution.reason === RECOVERED

@@ -41,6 +41,16 @@ describe('the begin of an undo', () => {
       /1 host is unknown now, not of 2/,
     ],
     [
+      'keeps a word that was said earlier where some of its hosts are known by now',
+      [{ includeUnknown: true, unknownHosts: 2 }, tally({ unknown: ['w-1'], unknownSince: 0 })],
+      undefined,
+    ],
+    [
+      'takes it for no host that became unknown since, also where the number is the same',
+      [{ includeUnknown: true, unknownHosts: 1 }, tally({ unknown: ['w-2'], unknownSince: 1 })],
+      /1 of them were known when it was asked for/,
+    ],
+    [
       'takes no word about hosts that are known by now',
       [{ includeUnknown: true, unknownHosts: 2 }, tally({})],
       /0 hosts is unknown now/,

@@ -49,18 +49,24 @@ export interface UndoTally {
   effects: number
   /** Names of hosts of which nobody knows whether such a step took effect, in the order of the target. */
   unknown: readonly string[]
+  /** Of an undo that was asked for earlier: how many of these were known then. */
+  unknownSince?: number
 }
 
 const NAMED = 5
 
 /** Why an undo cannot be begun, if so: nobody is undone on a guess, nor left out without a word. */
-export function undoFault(args: OperationArgs, { steps, effects, unknown }: UndoTally): string | undefined {
+export function undoFault(args: OperationArgs, tally: UndoTally): string | undefined {
+  const { steps, effects, unknown, unknownSince } = tally
   if (!steps) return 'no step of this run says how it is undone'
   const { includeUnknown, unknownHosts } = args
   const hosts = `${unknown.length} ${unknown.length === 1 ? 'host' : 'hosts'}`
   if (unknown.length && includeUnknown === undefined)
     return `the outcome of ${hosts} is unknown (${named(unknown)}): their script may have run; say with includeUnknown whether they are undone, too, or left out, and with unknownHosts how many they are`
-  if (includeUnknown !== undefined && unknownHosts !== unknown.length)
+  // What was said of hosts holds for fewer of them, and for no other.
+  if (includeUnknown !== undefined && unknownSince !== undefined && unknownSince > 0)
+    return `the outcome of ${hosts} is unknown now, and ${unknownSince} of them were known when it was asked for: look again`
+  if (includeUnknown !== undefined && unknownSince === undefined && unknownHosts !== unknown.length)
     return `the outcome of ${hosts} is unknown now, not of ${unknownHosts ?? 'a number that was said'}: look again`
   if (effects || (includeUnknown && unknown.length)) return undefined
   return 'there is nothing to undo: no script of a step that says how it is undone has begun, or all of it is undone or under way; retry, resume, skip and ignore go on with an undo that stands'

@@ -6,7 +6,7 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder, readIfPresent, readJson, syncFolder, writeFileAtomic } from '../files.js'
+import { makeFolder, readIfPresent, readJson, syncPath, writeFileAtomic } from '../files.js'
 import { keepFormer, readFormer } from './former-keys.js'
 
 export interface Credentials {
@@ -98,7 +98,7 @@ export async function writeNext(folder: string, keyPem: string, certificatePem: 
   await keepFormer(folder, join(next, 'key.pem'))
   await rm(next, { recursive: true, force: true })
   await rename(fresh, next)
-  await syncFolder(folder)
+  await syncPath(folder)
 }
 
 /**
@@ -110,7 +110,7 @@ export async function promoteNext(folder: string): Promise<void> {
   await keepFormer(folder, join(folder, 'key.pem'))
   await rename(join(next, 'key.pem'), join(folder, 'key.pem'))
   await rename(join(next, 'cert.pem'), join(folder, 'cert.pem'))
-  await syncFolder(folder)
+  await syncPath(folder)
   await rm(next, { recursive: true, force: true })
 }
 
@@ -119,7 +119,7 @@ async function finishWriting(folder: string): Promise<void> {
   if ((await readCredentials(next, true)) || !(await readCredentials(fresh, true))) return
   await rm(next, { recursive: true, force: true })
   await rename(fresh, next)
-  await syncFolder(folder)
+  await syncPath(folder)
 }
 
 async function finishPromotion(folder: string): Promise<void> {

@@ -29,6 +29,7 @@ export class Quota {
   private heldBytes = 0
   private checkedAt = Number.NEGATIVE_INFINITY
   private roomMadeAt = Number.NEGATIVE_INFINITY
+  private making: Promise<void> | undefined
   private timer: NodeJS.Timeout | undefined
 
   constructor(input: QuotaInput) {
@@ -70,8 +71,14 @@ export class Quota {
    */
   async makeRoom(): Promise<boolean> {
     if (performance.now() - this.roomMadeAt <= RECHECK_MS) return false
-    this.roomMadeAt = performance.now()
-    await this.attempt(() => this.held.sweep(this.sweepInput(true)))
+    this.making ??= this.attempt(async () => {
+      await this.look()
+      await this.held.sweep(this.sweepInput(true))
+    }).finally(() => {
+      this.roomMadeAt = performance.now()
+      this.making = undefined
+    })
+    await this.making
     return true
   }
 
@@ -90,17 +97,22 @@ export class Quota {
   private check(): Promise<void> {
     this.checkedAt = performance.now()
     return this.attempt(async () => {
-      this.found ??= this.held.find(this.sweepInput(false))
-      await this.found.catch((error: unknown) => {
-        this.found = undefined
-        throw error
-      })
+      await this.look()
       this.heldBytes = this.held.bytes()
       const disk = await statfs(this.input.journal.folder)
       // Some file systems make inodes as they go and report none.
       const fewInodes = disk.files > 0 && disk.ffree < MIN_FREE_INODES
       this.full = this.heldBytes >= this.input.quotaBytes || fewInodes
     })
+  }
+
+  /** The first look at all that there is: once, whoever needs it. */
+  private look(): Promise<void> {
+    this.found ??= this.held.find(this.sweepInput(false)).catch((error: unknown) => {
+      this.found = undefined
+      throw error
+    })
+    return this.found
   }
 
   private sweepInput(urgent: boolean) {

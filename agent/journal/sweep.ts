@@ -9,8 +9,8 @@ import { TaskFolder } from './task-folder.js'
 const OUTPUT_STAYS_MS = 10 * 60_000
 const AFTER_EXPIRY_MS = 24 * 3_600_000
 const AFTER_END_MS = 72 * 3_600_000
-// What a tombstone takes: its folder, order, verdict, what is acknowledged, that it is settled, and a claim, each a block.
-const TOMBSTONE_BYTES = 24 * 1024
+// What a task takes beside its output: a folder, and some ten small files, each a block.
+const WORKING_BYTES = 44 * 1024
 // A look at a task takes a tenth of a millisecond, and the agent has other things to do between some of them.
 const TASKS_A_TURN = 20
 
@@ -32,11 +32,10 @@ export interface SweepInput {
 type Left = 'nothing' | 'tombstone' | 'all'
 
 /**
- * What the journal holds. Tombstones are counted and not looked at again until they may go: a host that is given a task every
- * second has a quarter of a million of them.
+ * What the journal holds beside tombstones. These are not looked at until they may go: a host that is given a task every ten
+ * seconds has twenty-five thousand of them.
  */
 export class Held {
-  private tombstones = 0
   private readonly journal: Journal
 
   constructor(journal: Journal) {
@@ -45,13 +44,8 @@ export class Held {
 
   /** Looks at what an earlier life left. Once, before anything else. */
   async find(input: SweepInput): Promise<void> {
-    let found = 0
-    for await (const id of this.everyOther()) {
-      const left = input.isLive(id) ? 'all' : await this.sweepTask(id, input)
-      if (left === 'tombstone') found++
-      if (left === 'all') this.journal.full.add(id)
-    }
-    this.tombstones += found
+    for await (const id of this.everyOther())
+      if (input.isLive(id) || (await this.sweepTask(id, input)) === 'all') this.journal.full.add(id)
   }
 
   /** Takes output that is not needed any more. */
@@ -59,24 +53,20 @@ export class Held {
     const { full } = this.journal
     for await (const id of inTurns([...full])) {
       if (input.isLive(id)) continue
-      const left = await this.sweepTask(id, input)
       // Unless its dispatch came meanwhile.
-      if (left === 'all' || input.isLive(id)) continue
-      full.delete(id)
-      if (left === 'tombstone') this.tombstones++
+      if ((await this.sweepTask(id, input)) !== 'all' && !input.isLive(id)) full.delete(id)
     }
   }
 
   /** Drops tombstones whose time is over. */
   async expire(input: SweepInput): Promise<void> {
     if (input.serverNowMs === undefined) return
-    for await (const id of this.everyOther())
-      if (!input.isLive(id) && (await this.sweepTask(id, input)) === 'nothing') this.tombstones--
+    for await (const id of this.everyOther()) if (!input.isLive(id)) await this.sweepTask(id, input)
   }
 
-  /** Bytes, roughly. */
+  /** Bytes, roughly. Tombstones are not among them: no sweep could make room for a task by them, and few tasks leave much. */
   bytes(): number {
-    let sum = (this.tombstones + this.journal.full.size) * TOMBSTONE_BYTES
+    let sum = this.journal.full.size * WORKING_BYTES
     for (const id of this.journal.full) {
       const folder = this.journal.taskFolder(id)
       sum += sizeOf(join(folder, 'stdout')) + sizeOf(join(folder, 'stderr'))
@@ -103,7 +93,10 @@ export class Held {
       return 'nothing'
     }
     const acked = await folder.readAcked()
-    const safe = acked.stdout >= result.stdout.bytes && acked.stderr >= result.stderr.bytes
+    const safe =
+      // What is acknowledged is a hint, which a full disk may have lost.
+      (await folder.readSettled()) === 'complete' ||
+      (acked.stdout >= result.stdout.bytes && acked.stderr >= result.stderr.bytes)
     const old = input.urgent || Date.now() - (settledAtMs ?? 0) >= OUTPUT_STAYS_MS
     if (!safe || !old) return 'all'
     await folder.reduce()

@@ -9,7 +9,7 @@ import {
   makeFile,
   readIfPresent,
   readJson,
-  syncFolder,
+  syncPath,
   writeFileAtomic,
 } from '../files.js'
 import { copierFile, PIPES, RESERVED_BYTES, SECRETS } from '../process/wrapper.js'
@@ -60,13 +60,22 @@ export class TaskFolder {
       // cannot be read is none.
       await Promise.all([
         makeDurableFile(join(this.path, 'intent.json'), JSON.stringify(intent)),
-        syncFolder(this.path),
-        syncFolder(join(this.path, '..')),
+        syncPath(this.path),
+        syncPath(join(this.path, '..')),
       ])
     } catch (error) {
       await this.remove()
       throw error
     }
+  }
+
+  /** Waits until the disk has what `create` made: a power cut must not take it from whoever goes by it. */
+  async flush(): Promise<void> {
+    await Promise.all([
+      syncPath(join(this.path, 'intent.json')),
+      syncPath(this.path),
+      syncPath(join(this.path, '..')),
+    ])
   }
 
   /** A folder that holds only a verdict: a task that was refused, or cancelled before it came. */
@@ -75,7 +84,7 @@ export class TaskFolder {
     try {
       if (cancel) await this.write('cancel.json', cancel, true)
       await this.write('result.json', result, true)
-      await syncFolder(join(this.path, '..'))
+      await syncPath(join(this.path, '..'))
     } catch (error) {
       await this.remove()
       throw error

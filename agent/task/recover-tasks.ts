@@ -126,6 +126,13 @@ async function conclude(
 
 /** Nobody claimed it: taking the claim away from any late wrapper makes a new start safe. */
 async function claim(tasks: Tasks, task: Task): Promise<void> {
+  // The agent may have been killed before it had flushed the order: forgotten in a power cut, it would start again.
+  await task.folder.flush().catch((error: unknown) => {
+    log.warn(
+      { taskId: task.id, err: error },
+      'an order could not be flushed to the disk; it is carried out all the same',
+    )
+  })
   const { slot } = await task.folder.readClaims()
   if (!(await task.folder.voidClaim(slot))) return tasks.adopt(task)
   const cancel = await task.folder.readCancel()

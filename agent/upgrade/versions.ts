@@ -1,7 +1,7 @@
 /** The versions folder, as supervisor and agent share it: docs/operations/agent-upgrade.md says what each file means. */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder, readIfPresent, syncFolder, writeFileAtomic } from '../files.js'
+import { makeFolder, readIfPresent, syncPath, writeFileAtomic } from '../files.js'
 
 export class Versions {
   readonly folder: string
@@ -61,6 +61,6 @@ export class Versions {
     for (const name of await readdir(this.folder)) {
       if (/\.cjs(\.tmp)?$/.test(name) && !kept.has(name)) await rm(join(this.folder, name), { force: true })
     }
-    await syncFolder(this.folder)
+    await syncPath(this.folder)
   }
 }

@@ -1,6 +1,6 @@
 /** What an operation does at once, in the transaction that writes its row: refuse, cancel, or reopen what has ended. */
 import { stepsAhead } from '../../domain/continuation.js'
-import { isFinalExecutionState, isHeldByRecovery } from '../../domain/execution.js'
+import { HELD_BY_RECOVERY, isFinalExecutionState, isHeldByRecovery } from '../../domain/execution.js'
 import type { ExecutionId } from '../../domain/id.js'
 import { type OperationArgs, type OperationKind, routeOperation, viewOf } from '../../domain/operation.js'
 import {
@@ -84,8 +84,7 @@ async function disabledAhead(
 async function applyToHeld(tx: Db, scope: Scope, execution: Execution, request: Request): Promise<Applied> {
   const { kind } = request
   if (kind !== 'resume' && kind !== 'cancel') {
-    const why = 'the run is held because a database was restored: look at it, then resume or cancel it'
-    return refuse(tx, scope, request, why)
+    return refuse(tx, scope, request, HELD_BY_RECOVERY)
   }
   const key = { scopeId: scope.id, executionId: execution.id }
   await releaseExecution(tx, key)

@@ -1,5 +1,6 @@
 /** GET /executions/{executionId}/undo: what an undo of the run would do now, and to whom; nothing is started. */
 import { z } from 'zod'
+import { HELD_BY_RECOVERY, isHeldByRecovery } from '../../domain/execution.js'
 import { foldNodeset } from '../../domain/nodeset.js'
 import { routeOperation, viewOf } from '../../domain/operation.js'
 import { hostStepOf, stepTypes } from '../../domain/step/step.js'
@@ -97,6 +98,7 @@ async function refusalOf(
   execution: Execution,
   steps: readonly StepExecution[],
 ): Promise<string | undefined> {
+  if (isHeldByRecovery(execution)) return HELD_BY_RECOVERY
   const route = routeOperation('undo', {}, viewOf(execution, steps))
   if (route.route === 'refuse') return route.why
   return whyNotUndone(db, { execution, steps, args: {} }, await mustFindPlan(db, execution))

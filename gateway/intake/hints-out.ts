@@ -5,7 +5,7 @@ import type { Db } from '../../store/postgres/pool.js'
 
 const EVERY_MS = 25
 
-// A notification's payload is limited to 8,000 bytes; viewers of the rest look again within a second.
+// A notification's payload is limited to 8,000 bytes; viewers of the rest look again within seconds.
 const IDS_PER_HINT = 350
 
 export class HintSender {

@@ -129,7 +129,7 @@ export interface OpenFilter {
   olderThanMs?: number | undefined
 }
 
-/** Executions that have not ended and were not told to, oldest first. */
+/** Executions that have not ended and were not told to, or are to be undone after that, oldest first. */
 export async function listOpen(
   db: Db,
   scopeId: ScopeId,
@@ -138,7 +138,8 @@ export async function listOpen(
 ): Promise<ExecutionId[]> {
   const result = await db.query<{ id: ExecutionId }>(
     `select e.id from execution e join principal p on p.id = e.launched_by
-     where e.scope_id = $1 and e.state not in ('succeeded', 'failed', 'cancelled') and e.cancel_requested_at is null
+     where e.scope_id = $1 and e.state not in ('succeeded', 'failed', 'cancelled')
+       and (e.cancel_requested_at is null or e.undo_operation is not null)
        and ($2::text[] is null or e.state = any($2)) and ($3::text is null or e.name = $3)
        and ($4::text is null or p.name = $4) and ($5::float8 is null or e.created_at < now() - $5 * interval '1 ms')
      order by e.id limit $6`,

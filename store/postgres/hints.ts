@@ -1,4 +1,4 @@
-/** Hints: notifications that something changed. They only shorten a wait; whoever misses one looks again within a second. */
+/** Hints: notifications that something changed. They only shorten a wait; whoever misses one looks again within seconds. */
 import pg from 'pg'
 import type { Db } from './pool.js'
 

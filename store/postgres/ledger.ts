@@ -59,13 +59,13 @@ export const returningChanged = `returning r.scope_id as "scopeId", r.execution_
  */
 export async function writeHostUpdates(db: Db, updates: readonly HostUpdate[]): Promise<number> {
   const ends = updates.filter(({ state }) => isFinalHostState(state))
-  const unknown = ends.filter(({ state }) => state === 'unknown')
+  const endless = ends.filter(({ state }) => state === 'unknown' || state === 'rejected')
   const result = await db.query<{ n: string }>(
     `with news as (select write_host_news($1) as n),
      said as (select n, case when $2::jsonb is not null then write_host_said($2)::text end from news)
      select n + case when $3::jsonb is null then 0 else amend_attempts($3) end
        + case when $4::jsonb is null then 0 else confirm_unknown($4) end as n from said`,
-    [newsOf(updates), saidOf(updates), ...[ends, unknown].map((some) => (some.length ? newsOf(some) : null))],
+    [newsOf(updates), saidOf(updates), ...[ends, endless].map((some) => (some.length ? newsOf(some) : null))],
   )
   return Number(one(result).n)
 }

@@ -22,8 +22,6 @@ export function poolOptions(url: string, max: number): pg.PoolConfig {
     connectionString: url,
     max,
     Client: PreparedClient,
-    // A new connection costs more than most statements: its server process, SCRAM, every statement to prepare again.
-    idleTimeoutMillis: 120_000,
     // A server that is gone must be noticed by the next query, not by TCP's two hours.
     connectionTimeoutMillis: 5_000,
     keepAlive: true,

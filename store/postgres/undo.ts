@@ -22,10 +22,12 @@ interface Key {
  */
 export const effects = `select * from (
   select s.position as step, r.host_id, r.host_name, r.position, case
-    when r.state = 'unknown' or former.maybe then 'maybe' when r.started = 'yes' or former.yes or r.state in ('dispatched', 'running') then 'yes' end as effect
+    when r.state = 'unknown' or former.maybe then 'maybe' when r.started = 'yes' or former.yes or r.state in ('dispatched', 'running') then 'yes' end as effect,
+    greatest(case when r.state = 'unknown' then r.ended_at end, former.since) as since
   from step_execution s
   join host_result r on r.scope_id = s.scope_id and r.execution_id = s.execution_id and r.step_execution_id = s.id
-  left join lateral (select bool_or(a.started = 'yes') as yes, bool_or(a.started = 'maybe') as maybe from host_attempt a
+  left join lateral (select bool_or(a.started = 'yes') as yes, bool_or(a.started = 'maybe') as maybe,
+      max(a.ended_at) filter (where a.started = 'maybe') as since from host_attempt a
     where a.scope_id = r.scope_id and a.execution_id = r.execution_id and a.step_execution_id = r.step_execution_id
       and a.host_id = r.host_id) former on r.attempt > 1
   where s.scope_id = $1 and s.execution_id = $2 and s.position = any($3) and s.undoes is null
@@ -38,17 +40,20 @@ export const effects = `select * from (
 /** Positions of the steps that say how they are undone. */
 export const undone = (plan: CompiledPlan): number[] => plan.steps.flatMap((step) => undoesOf(step) ?? [])
 
-/** What an undo would begin with now. */
-export async function tallyUndo(db: Db, key: Key, plan: CompiledPlan): Promise<UndoTally> {
+/** What an undo would begin with now. @param askedAt when it was asked for, if that was a while ago */
+export async function tallyUndo(db: Db, key: Key, plan: CompiledPlan, askedAt?: Date): Promise<UndoTally> {
   const steps = undone(plan)
-  const result = await db.query<Pick<UndoTally, 'effects' | 'unknown'>>(
+  const result = await db.query<Required<Pick<UndoTally, 'effects' | 'unknown' | 'unknownSince'>>>(
     `with effects as (${effects}),
-       doubtful as (select host_id, min(host_name) as name, min(position) as position from effects where effect = 'maybe' group by host_id)
+       doubtful as (select host_id, min(host_name) as name, min(position) as position, max(since) as since
+         from effects where effect = 'maybe' group by host_id)
      select (select count(*)::int from effects where host_id not in (select host_id from doubtful)) as effects,
-       array(select name from doubtful order by position) as unknown`,
-    [key.scopeId, key.executionId, steps],
+       array(select name from doubtful order by position) as unknown,
+       (select count(*)::int from doubtful where since > $4) as "unknownSince"`,
+    [key.scopeId, key.executionId, steps, askedAt ?? null],
   )
-  return { steps: steps.length, ...one(result) }
+  const { unknownSince, ...tally } = one(result)
+  return { steps: steps.length, ...tally, ...(askedAt ? { unknownSince } : {}) }
 }
 
 /**

@@ -17,6 +17,8 @@ interface Undoing {
   execution: Execution
   steps: readonly StepExecution[]
   args: OperationArgs
+  /** When the operator said it, if that was a while ago. */
+  askedAt?: Date | undefined
 }
 
 interface Key {
@@ -38,10 +40,10 @@ export async function undoRun(tx: Db, undoing: Undoing): Promise<{ goesOn: true 
 /** Why a run cannot be undone as it is asked, if so. */
 export async function whyNotUndone(
   db: Db,
-  { execution, steps, args }: Undoing,
+  { execution, steps, args, askedAt }: Undoing,
   plan: CompiledPlan,
 ): Promise<string | undefined> {
-  const tally = await tallyUndo(db, { scopeId: execution.scopeId, executionId: execution.id }, plan)
+  const tally = await tallyUndo(db, { scopeId: execution.scopeId, executionId: execution.id }, plan, askedAt)
   return standsFault(steps) ?? undoFault(args, tally) ?? disabledFault(db, execution, plan)
 }
 
@@ -81,16 +83,18 @@ export async function keepUndo(tx: Db, key: Key, operationId?: string): Promise<
  * @returns whether the run goes on, by a workflow that the sweeper starts; the reason that it ends with otherwise, if it has one
  */
 export async function beginKeptUndo(tx: Db, key: Key): Promise<{ goesOn: boolean; reason?: string }> {
-  const kept = await tx.query<{ args: OperationArgs; scopeName: string }>(
-    `select o.args, s.name as "scopeName" from execution e join scope s on s.id = e.scope_id
-     join operation o on o.scope_id = e.scope_id and o.id = e.undo_operation where e.scope_id = $1 and e.id = $2`,
+  // An undo is kept by the cancel of its own transaction, and by no later one.
+  const kept = await tx.query<{ args: OperationArgs; decidedAt: Date; scopeName: string }>(
+    `select o.args, o.decided_at as "decidedAt", s.name as "scopeName" from execution e join scope s on s.id = e.scope_id
+     join operation o on o.scope_id = e.scope_id and o.id = e.undo_operation and o.decided_at = e.cancel_requested_at
+     where e.scope_id = $1 and e.id = $2`,
     [key.scopeId, key.executionId],
   )
   const [asked] = kept.rows
   const execution = asked && (await getExecution(tx, key.scopeId, key.executionId))
   if (!execution) return { goesOn: false }
   const steps = await listSteps(tx, key.scopeId, key.executionId)
-  const done = await undoRun(tx, { execution, steps, args: asked.args })
+  const done = await undoRun(tx, { execution, steps, args: asked.args, askedAt: asked.decidedAt })
   if ('refuse' in done) {
     const text = `the undo was not begun: ${done.refuse}`
     await appendEvents(tx, key.scopeId, key.executionId, [{ type: 'note', body: { text } }])

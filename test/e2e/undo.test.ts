@@ -217,21 +217,28 @@ describe('undo', () => {
     expect(states).toEqual(['pending', 'running', 'paused', 'cancelling', 'running', 'cancelled'])
   })
 
-  it('of a paused run is not begun where a cancel of the run itself comes before it', async () => {
-    const id = await launch([
-      { name: 'a', body: 'true', undo: 'true' },
-      { name: 'b', body: DEAF, graceMs: 3_000 },
-    ])
-    await api.until(id, ({ steps }) => steps[1]?.counts['running'] === 3)
-    await api.operate(id, { kind: 'pause' })
-    expect(await api.operate(id, { kind: 'undo' })).toMatchObject(accepted)
-    expect(await api.operate(id, { kind: 'cancel' })).toMatchObject(accepted)
-    expect(await api.ended(id)).toMatchObject({ state: 'cancelled', reason: null, continuation: 0 })
-    expect(count(id, 'undo-a-start')).toBe(0)
-    expect(await api.operate(id, { kind: 'undo' })).toMatchObject(accepted)
-    await undone(id)
-    expect(count(id, 'undo-a-start')).toBe(3)
-  })
+  it.each(['of the run itself', 'of all open runs'])(
+    'of a paused run is not begun where a cancel %s comes before it',
+    async (which) => {
+      const id = await launch([
+        { name: 'a', body: 'true', undo: 'true' },
+        { name: 'b', body: DEAF, graceMs: 3_000 },
+      ])
+      await api.until(id, ({ steps }) => steps[1]?.counts['running'] === 3)
+      await api.operate(id, { kind: 'pause' })
+      expect(await api.operate(id, { kind: 'undo' })).toMatchObject(accepted)
+      const cancel = () =>
+        which === 'of the run itself'
+          ? api.operate(id, { kind: 'cancel' })
+          : api.call('POST', '/executions/cancel', { confirm: 1 })
+      expect((await cancel()).status).toBeLessThan(300)
+      expect(await api.ended(id)).toMatchObject({ state: 'cancelled', reason: null, continuation: 0 })
+      expect(count(id, 'undo-a-start')).toBe(0)
+      expect(await api.operate(id, { kind: 'undo' })).toMatchObject(accepted)
+      await undone(id)
+      expect(count(id, 'undo-a-start')).toBe(3)
+    },
+  )
 
   it('is paused and resumed like any run', async () => {
     const go = flag()

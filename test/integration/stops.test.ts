@@ -147,7 +147,7 @@ describe('a stop of what may still run', () => {
       await beginUndo(tx, key, { plan: compiled, steps, includeUnknown: false })
     },
   }
-  const reasons = ['agent_lost', 'reboot_overdue', 'engine_terminated']
+  const reasons = ['agent_lost', 'reboot_overdue', 'engine_terminated', 'journal_lost', 'journal_conflict']
   const cases = Object.keys(ways).flatMap((way) =>
     reasons.flatMap((reason) => [false, true].map((isFormer) => [way, reason, isFormer] as const)),
   )
@@ -168,7 +168,7 @@ describe('a stop of what may still run', () => {
     },
   )
 
-  it.each(['interrupted', 'rebooted', 'journal_lost', 'host_revoked'])(
+  it.each(['interrupted', 'rebooted', 'journal_rolled_back', 'host_revoked'])(
     'is not asked for of a host that is %s: it has told, or can tell no more',
     async (reason) => {
       for (const way of Object.values(ways)) {
@@ -196,6 +196,7 @@ describe('a stop of what may still run', () => {
       for (const [state, reason] of [
         ['cancelled', 'cancelled_by_operator'],
         ['unknown', 'rebooted'],
+        ['rejected', 'policy_refused'],
       ] as const) {
         const run = await launched()
         const { key, stepKey, next } = run

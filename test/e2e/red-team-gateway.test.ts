@@ -126,6 +126,8 @@ const allowedFunctions = [
   'may_still_run',
   'quarantine_host',
   'relayed_bundle',
+  // By executions, and as gateways of before ask.
+  'relayed_script',
   'relayed_script',
   'write_absent',
   'write_host_news',

@@ -1,41 +1,25 @@
 /** The audit log's chain: its rows stand in one line whoever writes at once, and a row that was changed, or is gone, is found. */
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import type { PrincipalId, ScopeId } from '../../domain/id'
-import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
 import { appendAudit, findAuditBreak } from '../../store/postgres/audit'
-import { migrate } from '../../store/postgres/migrate'
-import { createPool, type Pool } from '../../store/postgres/pool'
+import type { Pool } from '../../store/postgres/pool'
 import { insertPrincipal } from '../../store/postgres/principals'
+import { startLedger, type TestLedger } from '../helpers/ledger'
 
 const scopeId = '1' as ScopeId
 
 describe('the chain of the audit log', () => {
-  const data = mkdtempSync(path.join(tmpdir(), 'drover-audit-'))
-  let embedded: Embedded
+  let ledger: TestLedger
   let pool: Pool
   let principalId: PrincipalId
 
   beforeAll(async () => {
-    embedded = await startEmbedded({
-      data,
-      prefix: 'DROVER_TEST_',
-      servers: ['postgres'],
-      fsync: false,
-      temporary: true,
-    })
-    pool = createPool(embedded.urls.postgres, 8)
-    await migrate(pool)
+    ledger = await startLedger(8)
+    pool = ledger.pool
     principalId = await insertPrincipal(pool, { scopeId, kind: 'person', name: 'alice' })
   }, 120_000)
 
-  afterAll(async () => {
-    await pool?.end()
-    await embedded?.close()
-    rmSync(data, { recursive: true, force: true })
-  })
+  afterAll(() => ledger?.close(), 60_000)
 
   beforeEach(() => pool.query('truncate audit'))
 

@@ -1,8 +1,5 @@
 /** Activities that come late, twice or from the wrong workflow: played against a real database, they change nothing. */
 import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { nothingKnown } from '../../activities/claim-execution'
 import type { Asking, Claim, ControlActivities } from '../../activities/contract'
 import { createControlActivities } from '../../activities/index'
@@ -12,7 +9,6 @@ import type { ExecutionId, HostId, PrincipalId, ScopeId, StepExecutionId } from 
 import { compilePlan } from '../../domain/plan'
 import { planSchema } from '../../domain/plan.schema'
 import { DispatchOrder } from '../../proto/index'
-import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
 import {
   getExecution,
   listSteps,
@@ -24,7 +20,6 @@ import { claimGateway } from '../../store/postgres/gateways'
 import { insertHost } from '../../store/postgres/hosts'
 import { insertLaunch } from '../../store/postgres/launches'
 import { endHosts } from '../../store/postgres/ledger'
-import { migrate } from '../../store/postgres/migrate'
 import {
   clearPause,
   reopenExecution,
@@ -33,11 +28,12 @@ import {
   skipStep,
 } from '../../store/postgres/operate'
 import { getOperation, insertOperation } from '../../store/postgres/operations'
-import { createPool, type Db, type Pool } from '../../store/postgres/pool'
+import type { Db, Pool } from '../../store/postgres/pool'
 import { insertPrincipal } from '../../store/postgres/principals'
 import { openSession } from '../../store/postgres/sessions'
 import { answerStopRequest, takeStopRequests } from '../../store/postgres/stops'
 import { transaction } from '../../store/postgres/transaction'
+import { startLedger, type TestLedger } from '../helpers/ledger'
 
 const scopeId = '1' as ScopeId
 const HOUR_MS = 3_600_000
@@ -45,23 +41,15 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const supersededError = expect.objectContaining({ type: 'execution_superseded', nonRetryable: true })
 
 describe('the fences of the ledger', () => {
-  const data = mkdtempSync(path.join(tmpdir(), 'drover-fences-'))
-  let embedded: Embedded
+  let ledger: TestLedger
   let pool: Pool
   let activities: ControlActivities
   let principalId: PrincipalId
   let hostId: HostId
 
   beforeAll(async () => {
-    embedded = await startEmbedded({
-      data,
-      prefix: 'DROVER_TEST_',
-      servers: ['postgres'],
-      fsync: false,
-      temporary: true,
-    })
-    pool = createPool(embedded.urls.postgres, 6)
-    await migrate(pool)
+    ledger = await startLedger(6)
+    pool = ledger.pool
     const { privateKey } = generateKeyPairSync('ed25519')
     const signer = createSigner({
       id: 'k1',
@@ -92,11 +80,7 @@ describe('the fences of the ledger', () => {
     )
   }, 120_000)
 
-  afterAll(async () => {
-    await pool?.end()
-    await embedded?.close()
-    rmSync(data, { recursive: true, force: true })
-  }, 60_000)
+  afterAll(() => ledger?.close(), 60_000)
 
   /** A run of two steps on one host, claimed by its first workflow. */
   async function launched(claim = true) {

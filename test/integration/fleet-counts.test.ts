@@ -1,35 +1,19 @@
 /** What operators are alerted by, counted in a real database that every kind of trouble was put into. */
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
 import { countFleet } from '../../store/postgres/fleet-counts'
-import { migrate } from '../../store/postgres/migrate'
-import { createPool, type Pool } from '../../store/postgres/pool'
+import type { Pool } from '../../store/postgres/pool'
+import { startLedger, type TestLedger } from '../helpers/ledger'
 
 describe('the counts of the fleet', () => {
-  const data = mkdtempSync(path.join(tmpdir(), 'drover-fleet-'))
-  let embedded: Embedded
+  let ledger: TestLedger
   let pool: Pool
 
   beforeAll(async () => {
-    embedded = await startEmbedded({
-      data,
-      prefix: 'DROVER_TEST_',
-      servers: ['postgres'],
-      fsync: false,
-      temporary: true,
-    })
-    pool = createPool(embedded.urls.postgres, 4)
-    await migrate(pool)
+    ledger = await startLedger(4)
+    pool = ledger.pool
   }, 120_000)
 
-  afterAll(async () => {
-    await pool?.end()
-    await embedded?.close()
-    rmSync(data, { recursive: true, force: true })
-  }, 60_000)
+  afterAll(() => ledger?.close(), 60_000)
 
   const zero = {
     hosts: { connected: 0, away: 0, quarantined: 0 },

@@ -1,13 +1,9 @@
 /** A database that is found to have been put back in the moment in which something is launched or taken up: nothing slips past. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionId, HostId, PrincipalId, ScopeId } from '../../domain/id'
 import { compilePlan } from '../../domain/plan'
 import { planSchema } from '../../domain/plan.schema'
-import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
 import {
   type Execution,
   getExecution,
@@ -18,44 +14,32 @@ import {
 } from '../../store/postgres/executions'
 import { insertHost } from '../../store/postgres/hosts'
 import { insertLaunch } from '../../store/postgres/launches'
-import { migrate } from '../../store/postgres/migrate'
 import { reopenExecution } from '../../store/postgres/operate'
 import { createPool, type Db, type Pool } from '../../store/postgres/pool'
 import { insertPrincipal } from '../../store/postgres/principals'
 import { recoverLedger, releaseLaunches } from '../../store/postgres/recoveries'
 import { transaction } from '../../store/postgres/transaction'
 import { untilLockWait } from '../helpers/lock-waits'
+import { startLedger, type TestLedger } from '../helpers/ledger'
 
 const scopeId = '1' as ScopeId
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const HELD = { state: 'paused', reason: 'recovered', pause: 'soft' }
 
 describe('a recovery', () => {
-  const data = mkdtempSync(path.join(tmpdir(), 'drover-recovery-'))
-  let embedded: Embedded
+  let ledger: TestLedger
   let pool: Pool
   let principalId: PrincipalId
   let hostId: HostId
 
   beforeAll(async () => {
-    embedded = await startEmbedded({
-      data,
-      prefix: 'DROVER_TEST_',
-      servers: ['postgres'],
-      fsync: false,
-      temporary: true,
-    })
-    pool = createPool(embedded.urls.postgres, 6)
-    await migrate(pool)
+    ledger = await startLedger(6)
+    pool = ledger.pool
     principalId = await insertPrincipal(pool, { scopeId, kind: 'person', name: 'alice' })
     hostId = (await insertHost(pool, scopeId, 'web-1'))!
   }, 120_000)
 
-  afterAll(async () => {
-    await pool?.end()
-    await embedded?.close()
-    rmSync(data, { recursive: true, force: true })
-  }, 60_000)
+  afterAll(() => ledger?.close(), 60_000)
 
   // What one recovery holds is let go, so that each test has one of its own.
   afterEach(() => releaseLaunches(pool, scopeId, principalId))
@@ -120,7 +104,7 @@ describe('a recovery', () => {
   })
 
   it('refuses no launch and no news of runs while it comes, again and again', async () => {
-    const wide = createPool(embedded.urls.postgres, 8)
+    const wide = createPool(ledger.url, 8)
     const faults: unknown[] = []
     const noted = <T>(work: Promise<T>) => work.catch((error: unknown) => void faults.push(error))
     let isOver = false

@@ -1,21 +1,16 @@
 /** Stops of what may still run on hosts that were given up: played against a real database, they last until the hosts have told. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { endExecution } from '../../activities/end-execution'
 import type { ExecutionId, HostId, PrincipalId, ScopeId } from '../../domain/id'
 import { compilePlan } from '../../domain/plan'
 import { planSchema } from '../../domain/plan.schema'
-import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
 import { retryHosts } from '../../store/postgres/attempts'
 import { listSteps, setExecutionState, setStepState } from '../../store/postgres/executions'
 import { insertHost } from '../../store/postgres/hosts'
 import { insertLaunch } from '../../store/postgres/launches'
 import { writeHostUpdates } from '../../store/postgres/ledger'
-import { migrate } from '../../store/postgres/migrate'
 import { endStrandedHosts, reopenExecution, requestCancel } from '../../store/postgres/operate'
-import { createPool, type Db, type Pool } from '../../store/postgres/pool'
+import type { Db, Pool } from '../../store/postgres/pool'
 import { insertPrincipal } from '../../store/postgres/principals'
 import { listOpenHosts } from '../../store/postgres/shards'
 import { closeEndedStep, endStep } from '../../store/postgres/step-ends'
@@ -23,6 +18,7 @@ import { answerStopRequest, listStrandedTasks, takeStopRequests } from '../../st
 import { transaction } from '../../store/postgres/transaction'
 import { beginUndo } from '../../store/postgres/undo'
 import { listVerdicts } from '../../store/postgres/verdicts'
+import { startLedger, type TestLedger } from '../helpers/ledger'
 
 const scopeId = '1' as ScopeId
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -36,22 +32,14 @@ const plan = planSchema.parse({
 })
 
 describe('a stop of what may still run', () => {
-  const data = mkdtempSync(path.join(tmpdir(), 'drover-stops-'))
-  let embedded: Embedded
+  let ledger: TestLedger
   let pool: Pool
   let principalId: PrincipalId
   let hostId: HostId
 
   beforeAll(async () => {
-    embedded = await startEmbedded({
-      data,
-      prefix: 'DROVER_TEST_',
-      servers: ['postgres'],
-      fsync: false,
-      temporary: true,
-    })
-    pool = createPool(embedded.urls.postgres, 4)
-    await migrate(pool)
+    ledger = await startLedger(4)
+    pool = ledger.pool
     principalId = await insertPrincipal(pool, { scopeId, kind: 'person', name: 'alice' })
     hostId = (await insertHost(pool, scopeId, 'web-1'))!
     await pool.query(`update host set journal_id = 'j1' where id = $1`, [hostId])
@@ -61,11 +49,7 @@ describe('a stop of what may still run', () => {
     )
   }, 120_000)
 
-  afterAll(async () => {
-    await pool?.end()
-    await embedded?.close()
-    rmSync(data, { recursive: true, force: true })
-  }, 60_000)
+  afterAll(() => ledger?.close(), 60_000)
 
   type Way = (run: Awaited<ReturnType<typeof launched>>, tx: Db) => Promise<unknown>
 

@@ -1,8 +1,5 @@
 /** Steps that take hosts of earlier ones: played against a real database, what was taken is taken once, whatever comes twice, late or between. */
 import { createHash, generateKeyPairSync } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { nothingKnown } from '../../activities/claim-execution'
 import type { Asking, ControlActivities } from '../../activities/contract'
 import { createControlActivities } from '../../activities/index'
@@ -13,37 +10,28 @@ import type { HostState } from '../../domain/host-result'
 import type { PrincipalId, ScopeId } from '../../domain/id'
 import { compilePlan } from '../../domain/plan'
 import { planSchema } from '../../domain/plan.schema'
-import { type Embedded, startEmbedded } from '../../stack/embedded/embedded'
 import { reopenHosts, resumeHosts, retryHosts } from '../../store/postgres/attempts'
 import { getExecution, listSteps, overrideStepState } from '../../store/postgres/executions'
 import { insertLaunch } from '../../store/postgres/launches'
-import { migrate } from '../../store/postgres/migrate'
 import { clearPause, reopenExecution, requestCancel, requestPause } from '../../store/postgres/operate'
-import { createPool, type Pool } from '../../store/postgres/pool'
+import type { Pool } from '../../store/postgres/pool'
 import { insertPrincipal } from '../../store/postgres/principals'
 import { transaction } from '../../store/postgres/transaction'
+import { startLedger, type TestLedger } from '../helpers/ledger'
 
 const scopeId = '1' as ScopeId
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 describe('hosts that a step takes of an earlier one', () => {
-  const data = mkdtempSync(path.join(tmpdir(), 'drover-taken-'))
-  let embedded: Embedded
+  let ledger: TestLedger
   let pool: Pool
   let activities: ControlActivities
   let principalId: PrincipalId
   let all: TargetHost[]
 
   beforeAll(async () => {
-    embedded = await startEmbedded({
-      data,
-      prefix: 'DROVER_TEST_',
-      servers: ['postgres'],
-      fsync: false,
-      temporary: true,
-    })
-    pool = createPool(embedded.urls.postgres, 6)
-    await migrate(pool)
+    ledger = await startLedger(6)
+    pool = ledger.pool
     const { privateKey } = generateKeyPairSync('ed25519')
     const privatePart = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
     const signer = createSigner({ id: 'k1', publicPart: '', privatePart })
@@ -56,11 +44,7 @@ describe('hosts that a step takes of an earlier one', () => {
     all = (await pool.query<TargetHost>('select id, name from host order by id')).rows
   }, 120_000)
 
-  afterAll(async () => {
-    await pool?.end()
-    await embedded?.close()
-    rmSync(data, { recursive: true, force: true })
-  }, 60_000)
+  afterAll(() => ledger?.close(), 60_000)
 
   const script = 'true'
   /** A run whose first step is on so many hosts, and the others take of it. */

@@ -41,17 +41,6 @@ export function makeFile(path: string, content: string | Uint8Array, mode = 0o60
   writeFileSync(path, content, { flag: 'wx', mode })
 }
 
-/** The same, and resolves when the disk has its content; its name is there at once, and on disk with `syncPath`. */
-export async function makeDurableFile(path: string, content: string): Promise<void> {
-  const file = openSync(path, 'wx', 0o600)
-  try {
-    writeFileSync(file, content)
-    await flush(file)
-  } finally {
-    closeSync(file)
-  }
-}
-
 /**
  * Writes over the begin of a file in place, which needs no free block, and resolves when the disk has it.
  * @returns false if there is no such file

@@ -64,7 +64,7 @@ export class Held {
     for await (const id of this.everyOther()) if (!input.isLive(id)) await this.sweepTask(id, input)
   }
 
-  /** Bytes, roughly. Tombstones are not among them: no sweep could make room for a task by them, and few tasks leave much. */
+  /** Bytes, roughly. Tombstones are not among them: no sweep can make room by what must be remembered. */
   bytes(): number {
     let sum = this.journal.full.size * WORKING_BYTES
     for (const id of this.journal.full) {

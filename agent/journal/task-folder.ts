@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import {
   hasErrno,
   isMissing,
-  makeDurableFile,
   makeFile,
   readIfPresent,
   readJson,
@@ -56,20 +55,16 @@ export class TaskFolder {
       for (const name of STREAMS) makeFile(join(this.path, name), '')
       if (intent.secretsFolder !== undefined) makeFile(join(this.path, SECRETS), `${intent.secretsFolder}\n`)
       mkdirSync(join(this.path, PIPES), { mode: 0o700 })
-      // All at once, for the disk takes them in one go. A power cut may leave the names without the content: an intent that
-      // cannot be read is none.
-      await Promise.all([
-        makeDurableFile(join(this.path, 'intent.json'), JSON.stringify(intent)),
-        syncPath(this.path),
-        syncPath(join(this.path, '..')),
-      ])
+      // Under its own name at once: a power cut may leave that without its content, and an intent that cannot be read is none.
+      makeFile(join(this.path, 'intent.json'), JSON.stringify(intent))
+      await this.flush()
     } catch (error) {
       await this.remove()
       throw error
     }
   }
 
-  /** Waits until the disk has what `create` made: a power cut must not take it from whoever goes by it. */
+  /** Waits until the disk has what `create` made: a power cut must not take it from whoever goes by it. At once, for the disk takes it in one go. */
   async flush(): Promise<void> {
     await Promise.all([
       syncPath(join(this.path, 'intent.json')),

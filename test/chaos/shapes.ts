@@ -15,6 +15,7 @@ export type FollowUp =
   | 'skip step'
   | 'skip host'
   | 'undo'
+  | 'undo paused'
 
 export interface StepShape {
   /** `fails first`: exits 3 at the first time that it runs on a host, and well afterwards. */
@@ -162,7 +163,17 @@ const makers: Record<string, (context: Context) => Made> = {
         script: `${effects.line('start')}\nsleep ${(random() * 3).toFixed(1)}\n${effects.line('end')}\n`,
       },
     })
-    return { steps: [well('echo one', undo()), well('echo two', undo())], followUp: 'undo' }
+    if (random() < 0.5)
+      return { steps: [well('echo one', undo()), well('echo two', undo())], followUp: 'undo' }
+    const slowly = `sleep ${(1 + random() * 2).toFixed(1)}`
+    return {
+      steps: [
+        well('echo one', undo()),
+        well(slowly, { concurrency: 4, graceMs: 500, ...undo() }),
+        well('echo three', undo()),
+      ],
+      followUp: 'undo paused',
+    }
   },
 }
 

@@ -28,6 +28,13 @@ export async function steer(load: Load, api: TestApi, run: Run, random: () => nu
     }
     case 'undo':
       return undo(load, api, run)
+    case 'undo paused':
+      await load.operate(run, { kind: 'pause' })
+      await pause(random() * 2_000)
+      // It cancels the run first. Where a host is unknown it is refused, and the run would stay paused.
+      run.cancelAsked = true
+      if (!(await load.operate(run, { kind: 'undo' }))) await load.operate(run, { kind: 'resume' })
+      return
     case 'none':
     case 'retry':
     case 'ignore':

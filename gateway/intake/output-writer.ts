@@ -6,8 +6,8 @@ import type { OutputLog, Stream, StreamKey } from '../../store/log/output.js'
 import type { Session, SessionTask } from '../session/session.js'
 import type { HintSender } from './hints-out.js'
 
-/** Bytes of one write to the store. */
-const BATCH_BYTES = 4 * 1024 * 1024
+/** Bytes of one write to the store: large enough to be worth its round trip, small enough not to be felt by others. */
+const BATCH_BYTES = 1024 * 1024
 
 /** Beyond this many bytes waiting, sessions that send output are not read from, until half of it is stored. */
 const SATURATED_BYTES = 128 * 1024 * 1024

@@ -5,7 +5,7 @@ import { Supervisor } from '../supervise/supervisor.js'
 import { lockDataFolder, openDataFolder, secretsOf } from './data.js'
 import { findServer, type ServerName } from './find.js'
 import { createBucket, minioSpec } from './minio.js'
-import { mongoSpec } from './mongo.js'
+import { indexContainment, mongoSpec } from './mongo.js'
 import { choosePorts, type Ports } from './ports.js'
 import { createDatabases, createGatewayLogin, databaseUrl, postgresSpec } from './postgres.js'
 import { temporalSpec } from './temporal.js'
@@ -134,12 +134,13 @@ async function startDatabases(start: Start, withMongo: boolean): Promise<void> {
     urls.mongo = mongo.url
     return
   }
-  const made = mongoSpec({
-    program: mongo.program,
-    data: options.data,
-    port: await ports.of('mongo'),
-    postgresUrl: databaseUrl(urls.postgres, 'ferretdb'),
-  })
+  const postgresUrl = databaseUrl(urls.postgres, 'ferretdb')
+  if (!(await indexContainment(postgresUrl)))
+    options.log?.(
+      'this PostgreSQL login is no superuser, so FerretDB gets no index that it can use: reading output gets slower with every day’s output',
+    )
+  const port = await ports.of('mongo')
+  const made = mongoSpec({ program: mongo.program, data: options.data, port, postgresUrl })
   urls.mongo = made.url
   await run(start, 'mongo', made.spec)
 }

@@ -1,5 +1,6 @@
 /** The embedded Mongo wire: FerretDB, with its documents in our PostgreSQL. */
 import { MongoClient } from 'mongodb'
+import { Client } from 'pg'
 import type { ChildSpec } from '../supervise/child.js'
 import { privateFolder } from './data.js'
 
@@ -33,5 +34,60 @@ async function answers(url: string): Promise<boolean> {
     return true
   } finally {
     await client.close()
+  }
+}
+
+// FerretDB looks for a field's value by `_jsonb->'field' @> value`, which the B-trees that it makes cannot serve: each question
+// would look through the whole collection. Beside each of its indexes on one field this makes one that can.
+const CONTAINMENT_INDEXES = `
+create or replace function drover_add_containment_index(made regclass) returns void language plpgsql as $$
+declare
+  field text := pg_get_indexdef(made, 1, true);
+  collection regclass;
+begin
+  select i.indrelid into collection
+    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+    where i.indexrelid = made and a.amname = 'btree' and i.indnatts = 1;
+  if collection is null or field not like '(_jsonb -> %::text)' then return; end if;
+  if exists (
+    select from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+      where i.indrelid = collection and a.amname = 'gin' and pg_get_indexdef(i.indexrelid, 1, true) = field
+  ) then return; end if;
+  execute format('create index on %s using gin (%s jsonb_path_ops) with (fastupdate = off)', collection, field);
+end $$;
+
+create or replace function drover_on_index() returns event_trigger language plpgsql as $$
+begin
+  perform drover_add_containment_index(objid::regclass) from pg_event_trigger_ddl_commands() where object_type = 'index';
+end $$;
+
+drop event trigger if exists drover_on_index;
+create event trigger drover_on_index on ddl_command_end when tag in ('CREATE INDEX') execute function drover_on_index();
+
+-- How much is read for a look through a collection PostgreSQL cannot know: the documents lie beside it, compressed.
+do $$ begin execute format('alter database %I set enable_seqscan = off', current_database()); end $$;
+
+select drover_add_containment_index(indexrelid) from pg_index
+  where indrelid in (select attrelid from pg_attribute where attname = '_jsonb');
+`
+
+const INSUFFICIENT_PRIVILEGE = '42501'
+
+/**
+ * Lets FerretDB find documents by the fields that are indexed.
+ * @param postgresUrl the database that keeps its documents
+ * @returns false where this login may not (a PostgreSQL of your own, not as superuser): it works, and is slow
+ */
+export async function indexContainment(postgresUrl: string): Promise<boolean> {
+  const client = new Client({ connectionString: postgresUrl })
+  await client.connect()
+  try {
+    await client.query(CONTAINMENT_INDEXES)
+    return true
+  } catch (error) {
+    if ((error as { code?: string }).code === INSUFFICIENT_PRIVILEGE) return false
+    throw error
+  } finally {
+    await client.end()
   }
 }

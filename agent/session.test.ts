@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { delay } from '../base/backoff.js'
-import { TaskState } from '../proto/index.js'
+import { CHUNK_BYTES, TaskState } from '../proto/index.js'
 import { AgentProcess, agentBundle } from './testing/agent-process.js'
 import { makeDispatch } from './testing/orders.js'
 import { Relay } from './testing/relay.js'
@@ -164,7 +164,7 @@ describe('a session', () => {
   })
 
   it('has no more output under way than the window, and verdicts pass by it', async () => {
-    const gateway = await startGateway({ ack: false, windowBytes: 200_000 })
+    const gateway = await startGateway({ ack: false, windowBytes: 3 * CHUNK_BYTES })
     await startAgent(gateway)
     await gateway.sessionUp()
     const flood = makeDispatch(gateway, { text: 'head -c 5000000 /dev/zero' })
@@ -174,19 +174,19 @@ describe('a session', () => {
     gateway.dispatch(quick)
     expect((await gateway.final(quick.id)).exitCode).toBe(3)
     const sent = gateway.received(flood.id, 1)
-    expect(sent).toBe(200_000)
-    gateway.send({ $case: 'outputWindow', value: { bytes: 300_000 } })
-    await gateway.until('chunk', () => gateway.received(flood.id, 1) === 300_000)
+    expect(sent).toBe(3 * CHUNK_BYTES)
+    gateway.send({ $case: 'outputWindow', value: { bytes: 5 * CHUNK_BYTES } })
+    await gateway.until('chunk', () => gateway.received(flood.id, 1) === 5 * CHUNK_BYTES)
   })
 
   it('goes on with output exactly where the server says', async () => {
-    const gateway = await startGateway({ ack: false, windowBytes: 100_000 })
+    const gateway = await startGateway({ ack: false, windowBytes: 2 * CHUNK_BYTES })
     await startAgent(gateway)
     await gateway.sessionUp()
     const { id } = makeDispatch(gateway, { text: 'true' })
     const dispatch = makeDispatch(gateway, { text: 'head -c 1000000 /dev/urandom; sleep 1' })
     gateway.dispatch(dispatch)
-    await gateway.until('chunk', () => gateway.received(dispatch.id, 1) === 100_000)
+    await gateway.until('chunk', () => gateway.received(dispatch.id, 1) === 2 * CHUNK_BYTES)
     gateway.options.ack = true
     gateway.drop()
     const update = await gateway.final(dispatch.id)
@@ -197,12 +197,12 @@ describe('a session', () => {
   })
 
   it('sends again what the server dropped, and its window is whole after that', async () => {
-    const gateway = await startGateway({ ack: false, windowBytes: 100_000 })
+    const gateway = await startGateway({ ack: false, windowBytes: 2 * CHUNK_BYTES })
     await startAgent(gateway)
     await gateway.sessionUp()
     const dispatch = makeDispatch(gateway, { text: 'head -c 1000000 /dev/urandom' })
     gateway.dispatch(dispatch)
-    await gateway.until('chunk', () => gateway.received(dispatch.id, 1) === 100_000)
+    await gateway.until('chunk', () => gateway.received(dispatch.id, 1) === 2 * CHUNK_BYTES)
     gateway.options.ack = true
     gateway.forget(dispatch.id)
     const again = { dispatchId: Buffer.from(dispatch.id, 'hex'), stdoutOffset: 0n, stderrOffset: 0n }

@@ -1,5 +1,5 @@
 /** What may be under way: control at once, output within the window and at the pace of the transport. */
-import type { OutputChunk, SessionRequest } from '../../proto/index.js'
+import { CHUNK_BYTES, type OutputChunk, type SessionRequest } from '../../proto/index.js'
 import { Outbox } from './outbox.js'
 
 const chunk = (bytes: number): OutputChunk => ({
@@ -25,11 +25,9 @@ function makeOutbox(chunks: number, bytes: number) {
     Promise.resolve(left-- > 0 ? chunk(Math.min(max, bytes)) : undefined),
   )
   const kinds = () => written.map((message) => message.message?.$case)
-  const bytesSent = () =>
-    written.reduce(
-      (sum, { message }) => sum + (message?.$case === 'outputChunk' ? message.value.data.length : 0),
-      0,
-    )
+  const sizes = () =>
+    written.flatMap(({ message }) => (message?.$case === 'outputChunk' ? [message.value.data.length] : []))
+  const bytesSent = () => sizes().reduce((sum, size) => sum + size, 0)
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
   const takeAll = async () => {
     while (done.length) {
@@ -37,7 +35,7 @@ function makeOutbox(chunks: number, bytes: number) {
       await settle()
     }
   }
-  return { outbox, kinds, bytesSent, settle, takeAll }
+  return { outbox, kinds, sizes, bytesSent, settle, takeAll }
 }
 
 const hello = { $case: 'taskUpdate', value: {} } as unknown as NonNullable<SessionRequest['message']>
@@ -50,16 +48,29 @@ describe('the outbox', () => {
     expect(kinds()).toEqual([])
   })
 
-  it('fills the window to the byte and goes on as it is acknowledged', async () => {
+  it('stays within the window, and goes on as it is acknowledged', async () => {
     const { outbox, bytesSent, takeAll, settle } = makeOutbox(100, 400)
     outbox.setWindow(1_000)
     await settle()
     await takeAll()
-    expect(bytesSent()).toBe(1_000)
+    expect(bytesSent()).toBe(800)
     outbox.acknowledged(300)
     await settle()
     await takeAll()
-    expect(bytesSent()).toBe(1_300)
+    expect(bytesSent()).toBe(1_200)
+  })
+
+  it('sends whole chunks however little is acknowledged at a time', async () => {
+    const { outbox, sizes, takeAll, settle } = makeOutbox(1_000, CHUNK_BYTES)
+    outbox.setWindow(10.5 * CHUNK_BYTES)
+    for (let n = 0; n < 200; n++) {
+      await settle()
+      await takeAll()
+      outbox.acknowledged(1_000)
+    }
+    await takeAll()
+    expect(sizes().length).toBeGreaterThan(12)
+    expect(new Set(sizes())).toEqual(new Set([CHUNK_BYTES]))
   })
 
   it('hands at most four chunks to a transport that takes none, and control passes', async () => {

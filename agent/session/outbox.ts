@@ -67,8 +67,14 @@ export class Outbox {
     }
   }
 
+  /**
+   * Room for a whole chunk, or for half of a small window: filled to its last byte, a window is opened by as little with every
+   * acknowledgement, and output goes in ever smaller chunks (the sender's side of the silly window, RFC 1122 4.2.3.4).
+   */
   private hasRoom(): boolean {
-    return !this.closed && this.unwritten < MAX_UNWRITTEN && this.unacknowledged < this.windowBytes
+    const room = this.windowBytes - this.unacknowledged
+    const enough = Math.max(1, Math.min(CHUNK_BYTES, this.windowBytes / 2))
+    return !this.closed && this.unwritten < MAX_UNWRITTEN && room >= enough
   }
 
   private async sendChunk(): Promise<boolean> {

@@ -29,11 +29,7 @@ export async function findEnd(
 ): Promise<{ bytes: number; complete: boolean }> {
   const said = saidBytes(result, key.stream)
   const final = isFinalHostState(result.state)
-  if (final && said) {
-    // The end alone tells: chunks are kept in order, so the last one stands only after all before it.
-    const near = await log.contiguousEnd(key, Math.max(0, said - CHUNK_MAX_BYTES))
-    if (near >= said) return { bytes: near, complete: true }
-  }
-  const bytes = await log.contiguousEnd(key, 0)
+  // The end alone tells: chunks are kept in order, so the last one stands only after all before it.
+  const bytes = await log.contiguousEnd(key, final && said ? Math.max(0, said - CHUNK_MAX_BYTES) : 0)
   return { bytes, complete: final && bytes >= (said ?? 0) }
 }

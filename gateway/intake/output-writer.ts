@@ -9,6 +9,9 @@ import type { HintSender } from './hints-out.js'
 /** Bytes of one write to the store: large enough to be worth its round trip, small enough not to be felt by others. */
 const BATCH_BYTES = 1024 * 1024
 
+/** Between two writes: what a flood brings meanwhile is written together, and a write costs more than what is in it. */
+const GATHER_MS = 10
+
 /** Beyond this many bytes waiting, sessions that send output are not read from, until half of it is stored. */
 const SATURATED_BYTES = 128 * 1024 * 1024
 
@@ -165,6 +168,7 @@ export class OutputWriter {
         continue
       }
       this.stored(batch)
+      await delay(GATHER_MS)
     }
   }
 

@@ -64,8 +64,12 @@ end $$;
 drop event trigger if exists drover_on_index;
 create event trigger drover_on_index on ddl_command_end when tag in ('CREATE INDEX') execute function drover_on_index();
 
--- How much is read for a look through a collection PostgreSQL cannot know: the documents lie beside it, compressed.
-do $$ begin execute format('alter database %I set enable_seqscan = off', current_database()); end $$;
+-- The field comes as a parameter, so only a plan for its value finds the index. And PostgreSQL cannot know how much is read
+-- for a look through a collection: the documents lie beside it, compressed.
+do $$ begin
+  execute format('alter database %I set plan_cache_mode = force_custom_plan', current_database());
+  execute format('alter database %I set enable_seqscan = off', current_database());
+end $$;
 
 select drover_add_containment_index(indexrelid) from pg_index
   where indrelid in (select attrelid from pg_attribute where attname = '_jsonb');

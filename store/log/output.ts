@@ -1,7 +1,7 @@
 /** Output of scripts, as bytes in the order they were written: documents of at most 64 KiB in one collection a day. */
-import { inflateRawSync } from 'node:zlib'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Binary, type Collection, type Db, Long, MongoBulkWriteError, MongoServerError } from 'mongodb'
-import { Deflater } from './deflater.js'
 
 export type Stream = 'stdout' | 'stderr'
 
@@ -52,6 +52,9 @@ const AHEAD_BYTES = 3 * BUCKET_BYTES
 /** A tenth of a millisecond for a document, less than handing it to another thread takes. */
 const inflate = (deflated: Buffer) => inflateRawSync(deflated, { chunkSize: CHUNK_MAX_BYTES })
 
+/** Of how many streams it is remembered how far they got. */
+const REACHED_MAX = 1_000
+
 const bucketStart = (offset: number) => offset - (offset % BUCKET_BYTES)
 
 const idOf = (key: StreamKey, offset: number) =>
@@ -86,7 +89,8 @@ function bucketsAt(key: StreamKey, offset: number): string[] {
 
 export class OutputLog {
   private readonly indexed = new Map<string, Promise<unknown>>()
-  private readonly deflater = new Deflater()
+  /** Where streams ended when they were last asked for, the latest last. */
+  private readonly reached = new Map<string, number>()
   private readonly db: Db
   private readonly connect: () => Promise<unknown>
 
@@ -113,7 +117,7 @@ export class OutputLog {
   private async insertDay(day: string, chunks: Chunk[]): Promise<void> {
     const collection = await this.collection(day)
     for (let left = chunks; left.length; ) {
-      const documents = await Promise.all(left.map((chunk) => this.toDocument(chunk)))
+      const documents = await toDocuments(left)
       try {
         await collection.insertMany(documents, { ordered: false })
         return
@@ -141,18 +145,35 @@ export class OutputLog {
     return rests.flat()
   }
 
-  /** The end of what is stored without a gap. @param hint up to where its sender believes it is, checked before it is used */
+  /**
+   * The end of what is stored without a gap. How far it got is remembered for the streams that were asked for last: who follows
+   * a long one asks again and again.
+   * @param hint up to where its sender believes it is, checked before it is used
+   */
   async contiguousEnd(key: StreamKey, hint: number): Promise<number> {
+    const name = `${key.dispatch}:${key.stream}`
     let end =
-      hint > 0 && (await this.ends(key, hint - 1)).some((chunk) => chunk.offset < hint && chunk.end >= hint)
-        ? hint
-        : 0
+      (await this.confirmedEnd(key, hint)) || (await this.confirmedEnd(key, this.reached.get(name) ?? 0))
     for (;;) {
       const chunks = await this.ends(key, end)
       const reached = chunks.reduce((at, chunk) => (chunk.offset <= at ? Math.max(at, chunk.end) : at), end)
-      if (reached === end) return end
+      if (reached === end) break
       end = reached
     }
+    this.reached.delete(name)
+    this.reached.set(name, end)
+    for (const oldest of this.reached.keys()) {
+      if (this.reached.size <= REACHED_MAX) break
+      this.reached.delete(oldest)
+    }
+    return end
+  }
+
+  /** `hint` where something is stored up to there, else 0. */
+  private async confirmedEnd(key: StreamKey, hint: number): Promise<number> {
+    if (hint === 0) return 0
+    const chunks = await this.ends(key, hint - 1)
+    return chunks.some((chunk) => chunk.offset < hint && chunk.end >= hint) ? hint : 0
   }
 
   /**
@@ -167,7 +188,7 @@ export class OutputLog {
         const [first, ...rest] = run
         if (!first || !rest.length) continue
         const data = Buffer.concat(run.map((chunk) => chunk.bytes()))
-        const { _id, ...merged } = await this.toDocument({ ...key, offset: first.offset, data })
+        const { _id, ...merged } = toDocument({ ...key, offset: first.offset, data })
         await collection.replaceOne({ _id }, merged)
         await collection.bulkWrite(
           rest.map((chunk) => ({ deleteOne: { filter: { _id: idOf(key, chunk.offset) } } })),
@@ -254,19 +275,6 @@ export class OutputLog {
       .sort((a, b) => a.offset - b.offset)
   }
 
-  private async toDocument(chunk: Chunk): Promise<ChunkDocument> {
-    const deflated = await this.deflater.deflate(chunk.data)
-    const z = deflated.length < chunk.data.length
-    return {
-      _id: idOf(chunk, chunk.offset),
-      k: bucketOf(chunk, chunk.offset),
-      o: Long.fromNumber(chunk.offset),
-      n: chunk.data.length,
-      d: new Binary(z ? deflated : chunk.data),
-      z,
-    }
-  }
-
   private async collection(day: string): Promise<Collection<ChunkDocument>> {
     await this.connect()
     const collection = this.db.collection<ChunkDocument>(`output_${day}`)
@@ -288,6 +296,34 @@ export class OutputLog {
 function unlessThere(error: unknown): void {
   if (error instanceof MongoServerError && /relation "[^"]*_idx" already exists/.test(error.message)) return
   throw error
+}
+
+/**
+ * One chunk a turn of the event loop. In place, for zlib's asynchronous calls go to another thread and back for each chunk, and
+ * make a stream for it whose 264 KiB the garbage collector is told of and runs for: together six times the work for text that
+ * repeats itself (docs/benchmarks.md).
+ */
+async function toDocuments(chunks: readonly Chunk[]): Promise<ChunkDocument[]> {
+  const documents: ChunkDocument[] = []
+  for (const chunk of chunks) {
+    documents.push(toDocument(chunk))
+    await nextTurn()
+  }
+  return documents
+}
+
+/** Takes 0.03 ms for 64 KiB that repeat themselves, 1 ms for random letters. */
+function toDocument(chunk: Chunk): ChunkDocument {
+  const deflated = deflateRawSync(chunk.data, { level: constants.Z_BEST_SPEED })
+  const z = deflated.length < chunk.data.length
+  return {
+    _id: idOf(chunk, chunk.offset),
+    k: bucketOf(chunk, chunk.offset),
+    o: Long.fromNumber(chunk.offset),
+    n: chunk.data.length,
+    d: new Binary(z ? deflated : chunk.data),
+    z,
+  }
 }
 
 const DUPLICATE_KEY = 11000

@@ -4,7 +4,7 @@ import { createDrover, type Drover } from '../../sdk/index'
 import type { Platform } from '../../stack/platform/platform'
 import { pause } from '../helpers/api'
 import { metricsOf, valueOf } from '../helpers/metrics'
-import { atLeast, atMost, type Bench, type Group, onPlatform } from './bench'
+import { atLeast, atMost, type Bench, type Group, onPlatform, percentileRows } from './bench'
 import { startPartTimes } from './part-times'
 import { highWater } from './process-use'
 
@@ -13,11 +13,14 @@ const READ_BYTES = 100_000_000
 const PART_BYTES = 10_000_000
 const LINE =
   'a line of output, as long as those that programs write into their logs, with a number at its end: 42'
-const PROBES = 100
+// The 99th percentile of a hundred is its second worst: one hiccup of the machine decides it.
+const PROBES = 300
+const FLOODS = 3
 
 export const output: Group = {
   name: 'output',
-  about: '500 MB printed by one script: rate, memory, and what others feel of it; 100 MB read back',
+  about:
+    '500 MB printed by one script, three times: rate, memory, and what others feel of it; 100 MB read back',
   run: (bench) =>
     onPlatform(bench, { agents: 2 }, async (platform) => {
       const drover = createDrover(platform)
@@ -43,6 +46,7 @@ interface Flood {
   meanwhile: { p99: number; n: number }
 }
 
+/** One flood after another, with launches on the quiet host all the while. */
 async function print(
   bench: Bench,
   platform: Platform,
@@ -53,40 +57,42 @@ async function print(
     gateway: platform.child('gateway-1').pid ?? 0,
     api: platform.child('api-1').pid ?? 0,
   }
-  // One launch, so that its order is told before the others are measured.
   const tellTimes = startPartTimes(platform, [chatty])
-  const from = performance.now()
-  const { id } = await drover.launch(printing(chatty))
+  let areKept = false
+  const rates: number[] = []
+  const floods = (async () => {
+    let last = { executionId: '', hostId: '' }
+    while (rates.length < FLOODS) {
+      const from = performance.now()
+      const { id } = await drover.launch(printing(chatty))
+      last = { executionId: id, hostId: await untilKept(drover, id) }
+      rates.push(BYTES / 1e3 / (performance.now() - from))
+    }
+    areKept = true
+    return last
+  })()
+  // The first order is told before those of the others are measured.
   await pause(1_000)
-  let isKept = false
-  const kept = untilKept(drover, id).then((hostId) => {
-    isKept = true
-    return { hostId, seconds: (performance.now() - from) / 1_000 }
-  })
   const [{ result, roseMb }, meanwhile] = await Promise.all([
-    highWater(pids, kept),
-    answerP99(platform, drover, quiet, () => isKept),
+    highWater(pids, floods),
+    answerP99(platform, drover, quiet, () => areKept),
   ])
-  bench.row({
-    name: `one script printing ${BYTES / 1e6} MB, launch → kept whole`,
-    unit: 'MB/s',
-    hosts: 'real',
-    n: 1,
-    value: BYTES / 1e6 / result.seconds,
-    must: atLeast(20),
-    aim: 60,
-  })
-  tellTimes(bench, { what: 'a MB of output, with the launches beside it', n: BYTES / 1e6, hosts: 'real' })
-  for (const [name, value] of Object.entries(roseMb))
+  const name = `one script printing ${BYTES / 1e6} MB, launch → kept whole`
+  percentileRows(bench, { name, unit: 'MB/s', hosts: 'real', samples: rates }, [
+    { share: 0.5, must: atLeast(20), aim: 60 },
+  ])
+  const n = (BYTES / 1e6) * FLOODS
+  tellTimes(bench, { what: 'a MB of output, with the launches beside it', n, hosts: 'real' })
+  for (const [part, value] of Object.entries(roseMb))
     bench.row({
-      name: `memory of the ${name} meanwhile, rise`,
+      name: `memory of the ${part} meanwhile, rise`,
       unit: 'MB',
       hosts: 'real',
-      n: 1,
+      n: FLOODS,
       value,
       must: atMost(50),
     })
-  return { executionId: id, hostId: result.hostId, meanwhile }
+  return { ...result, meanwhile }
 }
 
 const printing = (host: string) => ({
@@ -113,7 +119,7 @@ async function untilKept(drover: Drover, executionId: string): Promise<string> {
   throw new Error('there is no host')
 }
 
-/** What an agent takes to answer an order: the 99th percentile, s, over at least a hundred launches on its host. */
+/** What an agent takes to answer an order: the 99th percentile, s, over the launches on its host. */
 async function answerP99(
   platform: Platform,
   drover: Drover,

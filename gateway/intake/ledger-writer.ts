@@ -6,8 +6,8 @@ import { findSettled, type HostUpdate, writeHostUpdates } from '../../store/post
 import type { Pool } from '../../store/postgres/pool.js'
 import type { HintSender } from './hints-out.js'
 
-/** Most updates of one statement. */
-const BATCH = 2_000
+/** Most updates of one statement, which holds the row of its run: an operator who pauses it waits for no more than 0.1 s of them. */
+const BATCH = 500
 
 /** News of a beginning waits so long for the end: most scripts are short, and then their end is all that is written. */
 const GATHER_MS = 50
@@ -71,7 +71,7 @@ export class LedgerWriter {
     // Let what arrives in the same turn of the loop join the first batch.
     await new Promise((resolve) => setImmediate(resolve))
     for (let failures = 0; this.queue.size; ) {
-      await this.gather()
+      if (this.queue.size < BATCH) await this.gather()
       const batch = [...this.queue].slice(0, BATCH)
       for (const [key] of batch) this.queue.delete(key)
       try {

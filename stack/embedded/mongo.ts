@@ -40,7 +40,10 @@ async function answers(url: string): Promise<boolean> {
 // FerretDB looks for a field's value by `_jsonb->'field' @> value`, which the B-trees that it makes cannot serve: each question
 // would look through the whole collection. Beside each of its indexes on one field this makes one that can.
 const CONTAINMENT_INDEXES = `
-create or replace function drover_add_containment_index(made regclass) returns void language plpgsql as $$
+-- Two stacks may start on one server at the same moment.
+select pg_advisory_xact_lock(hashtext('drover_on_index'));
+
+create or replace function public.drover_add_containment_index(made regclass) returns void language plpgsql as $$
 declare
   field text := pg_get_indexdef(made, 1, true);
   collection regclass;
@@ -56,24 +59,25 @@ begin
   execute format('create index on %s using gin (%s jsonb_path_ops) with (fastupdate = off)', collection, field);
 end $$;
 
-create or replace function drover_on_index() returns event_trigger language plpgsql as $$
+create or replace function public.drover_on_index() returns event_trigger language plpgsql as $$
 begin
-  perform drover_add_containment_index(objid::regclass) from pg_event_trigger_ddl_commands() where object_type = 'index';
+  perform public.drover_add_containment_index(objid::regclass) from pg_event_trigger_ddl_commands() where object_type = 'index';
 end $$;
 
 drop event trigger if exists drover_on_index;
-create event trigger drover_on_index on ddl_command_end when tag in ('CREATE INDEX') execute function drover_on_index();
+create event trigger drover_on_index on ddl_command_end when tag in ('CREATE INDEX') execute function public.drover_on_index();
 
 -- The field comes as a parameter, so only a plan for its value finds the index. And PostgreSQL cannot know how much is read
 -- for a look through a collection: the documents lie beside it, compressed.
 do $$ begin
   execute format('alter database %I set plan_cache_mode = force_custom_plan', current_database());
   execute format('alter database %I set enable_seqscan = off', current_database());
+  execute format('alter database %I set jit = off', current_database());
 end $$;
-
-select drover_add_containment_index(indexrelid) from pg_index
-  where indrelid in (select attrelid from pg_attribute where attname = '_jsonb');
 `
+
+// Of collections from before: one after another, each kept when it is made.
+const MADE_BEFORE = `select indexrelid::text as made from pg_index where indrelid in (select attrelid from pg_attribute where attname = '_jsonb')`
 
 const INSUFFICIENT_PRIVILEGE = '42501'
 
@@ -87,6 +91,9 @@ export async function indexContainment(postgresUrl: string): Promise<boolean> {
   await client.connect()
   try {
     await client.query(CONTAINMENT_INDEXES)
+    const { rows } = await client.query<{ made: string }>(MADE_BEFORE)
+    for (const { made } of rows)
+      await client.query('select public.drover_add_containment_index($1::oid::regclass)', [made])
     return true
   } catch (error) {
     if ((error as { code?: string }).code === INSUFFICIENT_PRIVILEGE) return false

@@ -49,8 +49,9 @@ export const CHUNK_MAX_BYTES = 64 * 1024
 /** How far a reader fetches ahead; with the bucket that it gives out, what it may hold. */
 const AHEAD_BYTES = 3 * BUCKET_BYTES
 
-/** A tenth of a millisecond for a document, less than handing it to another thread takes. */
-const inflate = (deflated: Buffer) => inflateRawSync(deflated, { chunkSize: CHUNK_MAX_BYTES })
+/** A tenth of a millisecond for 64 KiB, less than handing it to another thread takes. @param bytes how many come out */
+const inflate = (deflated: Buffer, bytes: number) =>
+  inflateRawSync(deflated, { chunkSize: Math.max(constants.Z_MIN_CHUNK, bytes + 1) })
 
 /** Of how many streams it is remembered how far they got. */
 const REACHED_MAX = 1_000
@@ -117,7 +118,7 @@ export class OutputLog {
   private async insertDay(day: string, chunks: Chunk[]): Promise<void> {
     const collection = await this.collection(day)
     for (let left = chunks; left.length; ) {
-      const documents = await toDocuments(left)
+      const documents = await inTurns(left, toDocument, (document) => document.n)
       try {
         await collection.insertMany(documents, { ordered: false })
         return
@@ -253,7 +254,11 @@ export class OutputLog {
   ): Promise<Piece[]> {
     const chunks = await this.chunksOf(key, buckets)
     const wanted = chunks.filter((chunk) => chunk.end > from && chunk.offset < to)
-    return wanted.map(({ offset, bytes }) => ({ offset, data: bytes() }))
+    return inTurns(
+      wanted,
+      (chunk) => ({ offset: chunk.offset, data: chunk.bytes() }),
+      (piece) => piece.data.length,
+    )
   }
 
   /** The chunks that begin in these buckets, in order. */
@@ -269,7 +274,7 @@ export class OutputLog {
         end: Number(document.o) + document.n,
         bytes: () => {
           const stored = Buffer.from(document.d.buffer.subarray(0, document.d.length()))
-          return document.z ? inflate(stored) : stored
+          return document.z ? inflate(stored, document.n) : stored
         },
       }))
       .sort((a, b) => a.offset - b.offset)
@@ -298,23 +303,38 @@ function unlessThere(error: unknown): void {
   throw error
 }
 
-/**
- * One chunk a turn of the event loop. In place, for zlib's asynchronous calls go to another thread and back for each chunk, and
- * make a stream for it whose 264 KiB the garbage collector is told of and runs for: together six times the work for text that
- * repeats itself (docs/benchmarks.md).
- */
-async function toDocuments(chunks: readonly Chunk[]): Promise<ChunkDocument[]> {
-  const documents: ChunkDocument[] = []
-  for (const chunk of chunks) {
-    documents.push(toDocument(chunk))
+/** What one turn of the event loop deflates or inflates, and what a piece counts at least. */
+const TURN_BYTES = CHUNK_MAX_BYTES
+const LEAST_BYTES = 2 * 1024
+
+/** Makes something of each item, so many bytes a turn of the event loop. */
+async function inTurns<T, R>(
+  items: readonly T[],
+  make: (item: T) => R,
+  bytesOf: (made: R) => number,
+): Promise<R[]> {
+  const made: R[] = []
+  let bytes = 0
+  for (const item of items) {
+    const one = make(item)
+    made.push(one)
+    bytes += Math.max(bytesOf(one), LEAST_BYTES)
+    if (bytes < TURN_BYTES) continue
+    bytes = 0
     await nextTurn()
   }
-  return documents
+  return made
 }
 
-/** Takes 0.03 ms for 64 KiB that repeat themselves, 1 ms for random letters. */
+/**
+ * Deflates in place: zlib's asynchronous calls go to another thread and back for each chunk, and make a stream for it whose
+ * 264 KiB the garbage collector is told of and runs for, together six times the work for text that repeats itself
+ * (docs/benchmarks.md). 64 KiB that repeat themselves take 0.1 ms, random letters 1 ms.
+ */
 function toDocument(chunk: Chunk): ChunkDocument {
-  const deflated = deflateRawSync(chunk.data, { level: constants.Z_BEST_SPEED })
+  // Its result keeps the whole buffer that it was written into.
+  const chunkSize = chunk.data.length + constants.Z_MIN_CHUNK
+  const deflated = deflateRawSync(chunk.data, { level: constants.Z_BEST_SPEED, chunkSize })
   const z = deflated.length < chunk.data.length
   return {
     _id: idOf(chunk, chunk.offset),

@@ -31,10 +31,7 @@ export async function steer(load: Load, api: TestApi, run: Run, random: () => nu
     case 'undo paused':
       await load.operate(run, { kind: 'pause' })
       await pause(random() * 2_000)
-      // It cancels the run first. Where a host is unknown it is refused, and the run would stay paused.
-      run.cancelAsked = true
-      if (!(await load.operate(run, { kind: 'undo' }))) await load.operate(run, { kind: 'resume' })
-      return
+      return undoPaused(load, run)
     case 'none':
     case 'retry':
     case 'ignore':
@@ -51,6 +48,15 @@ async function undo(load: Load, api: TestApi, run: Run): Promise<void> {
     if (!finalStates.includes((await api.get(run.id)).state)) continue
     return void (await load.operate(run, { kind: 'undo' }))
   }
+}
+
+/** An undo of a paused run cancels it first. Where a host is unknown it is refused, and the run would stay paused. */
+async function undoPaused(load: Load, run: Run): Promise<void> {
+  run.cancelAsked = true
+  if (await load.operate(run, { kind: 'undo' })) return
+  run.cancelAsked = false
+  // One that has ended meanwhile is not taken up again.
+  await load.operate(run, { kind: 'resume', seen: 'open' })
 }
 
 /** What is done once to a run that has failed, as it was made to. */

@@ -11,14 +11,18 @@ const news = (hostId: string, state: HostUpdate['state']) =>
 /** A writer whose database notes the states that it is given. */
 function begin() {
   const written: string[][] = []
+  const agos: (number | undefined)[] = []
   const query = (_text: string, [updates]: unknown[]) => {
-    if (typeof updates === 'string')
-      written.push((JSON.parse(updates) as HostUpdate[]).map(({ hostId, state }) => `${hostId} ${state}`))
+    if (typeof updates === 'string') {
+      const batch = JSON.parse(updates) as HostUpdate[]
+      written.push(batch.map(({ hostId, state }) => `${hostId} ${state}`))
+      agos.push(...batch.map(({ startedAgoMs }) => startedAgoMs))
+    }
     return Promise.resolve({ rows: [{ n: '1', key: '1/1/1' }] })
   }
   const hints = { add: () => {} } as unknown as HintSender
   const writer = new LedgerWriter({ query } as unknown as Pool, hints, {} as Logger)
-  return { writer, written }
+  return { writer, written, agos }
 }
 
 describe('the ledger writer', () => {
@@ -35,6 +39,14 @@ describe('the ledger writer', () => {
     writer.add(news('1', 'running'))
     await writer.drain()
     expect(written).toEqual([['1 running']])
+  })
+
+  it('tells of a beginning as so much longer ago as it has waited', async () => {
+    const { writer, agos } = begin()
+    writer.add({ ...news('1', 'running'), startedAgoMs: 1_000 })
+    await writer.drain()
+    expect(agos[0]).toBeGreaterThan(1_045)
+    expect(agos[0]).toBeLessThan(1_500)
   })
 
   it('keeps no end waiting for another', async () => {

@@ -17,6 +17,8 @@ export type OnWritten = (settled: boolean) => void
 
 interface Entry {
   update: HostUpdate
+  /** When it came, by `performance.now()`. */
+  at: number
   onWritten: OnWritten[]
 }
 
@@ -50,10 +52,9 @@ export class LedgerWriter {
   add(update: HostUpdate, onWritten?: OnWritten): void {
     const key = `${update.stepExecutionId}/${update.hostId}/${update.attempt}`
     const before = this.queue.get(key)
-    const further =
-      before && stateRank(before.update.state) > stateRank(update.state) ? before.update : update
+    const isBehind = before && stateRank(before.update.state) > stateRank(update.state)
     this.queue.set(key, {
-      update: further,
+      ...(isBehind ? before : { update, at: performance.now() }),
       onWritten: [...(before?.onWritten ?? []), ...(onWritten ? [onWritten] : [])],
     })
     if (isFinalHostState(update.state)) this.endCame()
@@ -103,9 +104,11 @@ export class LedgerWriter {
   private putBack(batch: [string, Entry][]): void {
     for (const [key, entry] of batch) {
       const newer = this.queue.get(key)
-      const further =
-        newer && stateRank(newer.update.state) >= stateRank(entry.update.state) ? newer.update : entry.update
-      this.queue.set(key, { update: further, onWritten: [...entry.onWritten, ...(newer?.onWritten ?? [])] })
+      const isBehind = newer && stateRank(newer.update.state) >= stateRank(entry.update.state)
+      this.queue.set(key, {
+        ...(isBehind ? newer : entry),
+        onWritten: [...entry.onWritten, ...(newer?.onWritten ?? [])],
+      })
     }
   }
 
@@ -132,7 +135,7 @@ export class LedgerWriter {
   }
 
   private async write(entries: Entry[]): Promise<void> {
-    const updates = entries.map((entry) => entry.update)
+    const updates = entries.map(toldNow)
     const changed = await writeHostUpdates(this.pool, updates)
     this.counts.written += changed
     this.counts.unchanged += updates.length - changed
@@ -149,6 +152,12 @@ export class LedgerWriter {
       for (const tell of onWritten) tell(done)
     }
   }
+}
+
+/** Its script began so much longer ago than when it came: news wait here, seconds where the ledger is away. */
+function toldNow({ update, at }: Entry): HostUpdate {
+  if (update.startedAgoMs === undefined) return update
+  return { ...update, startedAgoMs: update.startedAgoMs + performance.now() - at }
 }
 
 /** Whether the database refuses the data itself (SQLSTATE classes 22 and 23): trying again cannot help. */

@@ -296,7 +296,7 @@ export class OutputLog {
 
 /**
  * FerretDB makes an index and then takes it down as made: killed between the two, it refuses ever after to make what is there
- * (chaos, seed 500, kill 475). Its queries use the index all the same.
+ * (chaos, seed 500, kill 475). What its questions use was made with it (stack/embedded/mongo.ts).
  */
 function unlessThere(error: unknown): void {
   if (error instanceof MongoServerError && /relation "[^"]*_idx" already exists/.test(error.message)) return

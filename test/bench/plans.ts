@@ -13,7 +13,7 @@ const JOIN_WITHIN_MS = 1_800_000
 export const plans: Group = {
   name: 'plans',
   about:
-    'a further step, 20 steps on 1,000 simulated hosts, preview, groups and operations on 10,000, search in 1 GB (20 min)',
+    'a further step, 20 steps on 1,000 simulated hosts, preview, groups and operations on 10,000, search in 1 GB (6 min)',
   async run(bench) {
     await onPlatform(bench, { agents: 1 }, (platform) => furtherStep(bench, createDrover(platform)))
     await onPlatform(bench, { agents: 0, gateways: 1 }, async (platform) => {

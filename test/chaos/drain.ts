@@ -15,7 +15,7 @@ export async function drain(load: Load, api: TestApi, hangMs: number): Promise<R
     const paused = new Set(open?.filter(({ state }) => state === 'paused').map(({ id }) => id))
     // A pause that was asked for before a resume, and done after it: its operator looks again.
     for (const run of left)
-      if (paused.has(run.id) && /pause(d)?$/.test(run.shape.followUp))
+      if (paused.has(run.id) && /paused?$/.test(run.shape.followUp))
         await load.operate(run, { kind: 'resume' })
   }
 }

@@ -228,7 +228,7 @@ describe('after a crash of the agent', () => {
 
   it('a task that was claimed by nobody to be found is interrupted', async () => {
     const dispatch = await stopBefore('claim', `echo x >> ${folder}/starts`)
-    mkdirSync(join(taskFolder(dispatch.id), 'started'))
+    writeFileSync(join(taskFolder(dispatch.id), 'started'), '')
     agent.start()
     const update = await gateway.final(dispatch.id)
     expect([update.state, update.started]).toEqual([TaskState.TASK_STATE_INTERRUPTED, Started.STARTED_MAYBE])

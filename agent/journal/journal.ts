@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createLogger } from '../../base/logger.js'
 import { hasErrno, makeFolder, overwriteDurably, readIfPresent, readJson, writeFileAtomic } from '../files.js'
 import { WRAPPER } from '../process/wrapper.js'
+import { PipeStock } from './pipe-stock.js'
 
 const log = createLogger('agent:journal')
 
@@ -15,6 +16,7 @@ export class Journal {
   readonly id: string
   readonly folder: string
   readonly bootId: string
+  readonly pipes: PipeStock
   /** Tasks that may hold more than what their ids are remembered by: each that is written to, until it is swept. */
   readonly full = new Set<string>()
   /** The newest number that was given to a write. */
@@ -27,6 +29,7 @@ export class Journal {
     this.id = start.id
     this.folder = start.folder
     this.bootId = start.bootId
+    this.pipes = new PipeStock(join(start.folder, 'pipes'))
     this.counted = start.sequence
     this.saved = start.sequence
   }

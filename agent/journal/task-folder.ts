@@ -1,5 +1,5 @@
 /** One task's folder in the spool: reading and writing its records, and the claim that decides who starts it. */
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs'
 import { lstat, mkdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
@@ -24,6 +24,7 @@ import {
   type Timeout,
   type WrapperRecord,
 } from './records.js'
+import type { PipeStock } from './pipe-stock.js'
 
 const STREAMS = ['stdout', 'stderr']
 
@@ -44,7 +45,7 @@ export class TaskFolder {
    * Makes the folder and everything that must not fail later, then the intent, flushed. On an error (a full disk, say)
    * nothing of it stays.
    */
-  async create(intent: Intent): Promise<void> {
+  async create(intent: Intent, pipes: PipeStock): Promise<void> {
     // A folder without an intent is what a crash or a full disk left half done: nothing was ever acknowledged of it.
     if (!(await this.readIntent()) && !(await this.readResult())) await this.remove()
     mkdirSync(this.path, { mode: 0o700 })
@@ -54,13 +55,22 @@ export class TaskFolder {
         makeFile(join(this.path, name), blank)
       for (const name of STREAMS) makeFile(join(this.path, name), '')
       if (intent.secretsFolder !== undefined) makeFile(join(this.path, SECRETS), `${intent.secretsFolder}\n`)
-      mkdirSync(join(this.path, PIPES), { mode: 0o700 })
+      pipes.place(join(this.path, PIPES))
       // Under its own name at once: a power cut may leave that without its content, and an intent that cannot be read is none.
       makeFile(join(this.path, 'intent.json'), JSON.stringify(intent))
       await this.flush()
     } catch (error) {
       await this.remove()
       throw error
+    }
+  }
+
+  /** Lets the account of its script open anew what it writes into. */
+  ownPipes({ uid, gid }: { uid: number; gid: number }): void {
+    for (const name of STREAMS) {
+      const path = join(this.path, PIPES, name)
+      // Those that are not there yet are made, and given away, by the wrapper.
+      if (existsSync(path)) chownSync(path, uid, gid)
     }
   }
 
@@ -159,12 +169,12 @@ export class TaskFolder {
     return writeFileAtomic(join(this.path, 'settled'), how)
   }
 
-  /** Walks the slots: a folder is a wrapper's claim, a symbolic link says that the agent made the slot void. */
+  /** Walks the slots: a file is a wrapper's claim, a symbolic link says that the agent made the slot void. */
   async readClaims(): Promise<Claims> {
     for (let slot = 1; ; slot++) {
       try {
         const entry = await lstat(join(this.path, claimName(slot)))
-        if (entry.isDirectory()) return { slot, taken: true }
+        if (!entry.isSymbolicLink()) return { slot, taken: true }
       } catch (error) {
         if (isMissing(error)) return { slot, taken: false }
         throw error
@@ -178,7 +188,7 @@ export class TaskFolder {
    */
   async voidClaim(slot: number): Promise<boolean> {
     try {
-      // A link and not a folder: it is as atomic, and tells for ever who made it.
+      // A link and not a file: it is as atomic, and tells for ever who made it.
       await symlink('void', join(this.path, claimName(slot)))
       return true
     } catch (error) {

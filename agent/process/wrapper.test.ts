@@ -92,7 +92,7 @@ for (const [name, shell] of shells) {
     })
 
     it('runs nothing when the claim is taken or void', () => {
-      mkdirSync(join(folder, 'task/started'))
+      writeFileSync(join(folder, 'task/started'), '')
       symlinkSync('void', join(folder, 'task/started.2'))
       for (const claim of ['started', 'started.2']) {
         expect(wrap(['/bin/sh', '-c', 'echo ran'], { claim })).toMatchObject({
@@ -104,7 +104,7 @@ for (const [name, shell] of shells) {
     })
 
     it('is beaten or beats, and never both, when two start at once', async () => {
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < 30; round++) {
         const words = wordsOf(['/bin/echo', 'ran'], { claim: `started.${round}` })
         const exits = await Promise.all(
           [1, 2].map(
@@ -235,6 +235,15 @@ for (const [name, shell] of shells) {
         'err\n',
         8,
       ])
+    })
+
+    it('writes into the FIFOs that it is given, and starts no process for them', () => {
+      const pipes = ['stdout', 'stderr'].map((name) => join(folder, 'task/pipes', name))
+      execFileSync('mkfifo', pipes)
+      const before = pipes.map((path) => statSync(path).ino)
+      const { stdout, stderr } = wrap(['/bin/sh', '-c', 'echo out; echo err > /dev/stderr'])
+      expect([stdout.toString(), stderr.toString()]).toEqual(['out\n', 'err\n'])
+      expect(pipes.map((path) => statSync(path).ino)).toEqual(before)
     })
 
     const sizeOf = (file: string) => statSync(join(folder, 'task', file)).size

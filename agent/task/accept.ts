@@ -150,7 +150,7 @@ async function writeIntent(input: {
       program: host.program,
     })
     if (captures) intent.captures = true
-    await folder.create(intent)
+    await folder.create(intent, host.journal.pipes)
     await host.journal.advance(order.dispatchId.toString('hex')).catch(async (error: unknown) => {
       await folder.remove()
       throw error

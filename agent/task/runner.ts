@@ -144,13 +144,15 @@ export class Runner {
     const { task, host } = this
     const { order, intent } = task
     const cgroup = cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id })
+    const owner = plan.own ? undefined : plan.account
+    if (owner) task.folder.ownPipes(owner)
     return startWrapper({
       wrapper: host.journal.wrapper,
       taskFolder: task.folder.path,
       claim: claimName(slot),
       cgroupProcs: cgroup && makeCgroup(cgroup) ? `${cgroup.folder}/cgroup.procs` : undefined,
       setsid: host.setsid,
-      owner: plan.own ? undefined : plan.account,
+      owner,
       capBytes: intent && capOf(intent.spec),
       command: scriptCommand(plan, intent?.scriptFolder ?? '', host.tools),
       environment: {

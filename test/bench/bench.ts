@@ -1,4 +1,7 @@
 /** What a group of measurements is given, and gives. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Platform, PlatformOptions } from '../../stack/platform/platform'
 import { startTestPlatform } from '../helpers/platform'
 import type { Bound, Measured } from './row'
@@ -17,13 +20,36 @@ export interface Group {
   run(bench: Bench): Promise<void>
 }
 
+let folders: string | undefined
+let made = 0
+
+/**
+ * A platform's data, which goes with the whole run and not with its group: ext4 looks at each inode that was freed within
+ * the last minutes before it makes a file, and agents paid for ten thousand of them with as much time again.
+ */
+export function dataFolder(): string {
+  if (folders === undefined) {
+    const root = mkdtempSync(join(tmpdir(), 'drover-'))
+    // PostgreSQL has an account of its own.
+    chmodSync(root, 0o711)
+    process.once('exit', () => rmSync(root, { recursive: true, force: true, maxRetries: 10 }))
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
+    folders = root
+  }
+  const folder = join(folders, String(++made))
+  mkdirSync(folder)
+  return folder
+}
+
 /** A platform of its own, ended with the work; every agent is connected when it begins. */
 export async function onPlatform<T>(
   bench: Bench,
   options: PlatformOptions,
   work: (platform: Platform) => Promise<T>,
 ): Promise<T> {
-  const platform = await startTestPlatform({ log: (line) => bench.say(`! ${line}`), ...options })
+  const log = (line: string) => bench.say(`! ${line}`)
+  const data = dataFolder()
+  const platform = await startTestPlatform({ log, data, ephemeral: false, ...options })
   try {
     return await work(platform)
   } finally {

@@ -3,6 +3,7 @@ import { createDrover, type Drover, type ExecutionEvent } from '../../../sdk/ind
 import type { Platform } from '../../../stack/platform/platform'
 import { pause } from '../../helpers/api'
 import { startTestPlatform } from '../../helpers/platform'
+import { dataFolder } from '../bench'
 import type { Caller, Fleet, Flood, Interrupted, Peer } from './caller'
 import { floodBytesIn } from './flood'
 
@@ -12,7 +13,9 @@ const CONTROL = ['api-1', 'worker-1']
 export const drover: Peer = {
   id: 'drover',
   async start(bench, hosts): Promise<Fleet> {
-    const platform = await startTestPlatform({ agents: hosts, log: (line) => bench.say(`! ${line}`) })
+    const log = (line: string) => bench.say(`! ${line}`)
+    const data = dataFolder()
+    const platform = await startTestPlatform({ agents: hosts, log, data, ephemeral: false })
     return { callers: [callerOf(platform, hosts)], close: () => platform.close() }
   },
 }

@@ -16,7 +16,7 @@ import {
   STANDARD_PATH,
   type SwitchTools,
 } from '../process/account.js'
-import { commandFile, VARIABLES } from '../process/command.js'
+import { commandFile, type ScriptCommand, VARIABLES } from '../process/command.js'
 import { type Refusal, refuse } from '../task/refusal.js'
 import { findLanguage, interpreterFor, type Language, SQL } from './language.js'
 import { PRELUDE, preludeFor, SAID, SHELL } from './prelude.js'
@@ -237,11 +237,12 @@ function secretPaths(secrets: StagedFiles['secrets']): [string, Uint8Array][] {
   ])
 }
 
-/** The words that the wrapper runs. */
-export function scriptCommand(plan: ScriptPlan, folder: string, tools: SwitchTools): string[] {
-  const command = join(folder, 'command')
-  const inner = plan.login ? loginCommand(plan.account, command) : ['/bin/sh', command]
-  return plan.own ? inner : (commandAs(plan.account, inner, tools) ?? inner)
+/** What the wrapper runs. */
+export function scriptCommand(plan: ScriptPlan, folder: string, tools: SwitchTools): ScriptCommand {
+  const file = join(folder, 'command')
+  if (plan.own && !plan.login) return { file, words: [] }
+  const inner = plan.login ? loginCommand(plan.account, file) : ['/bin/sh', file]
+  return { file: undefined, words: plan.own ? inner : (commandAs(plan.account, inner, tools) ?? inner) }
 }
 
 /** What the script's environment starts from: nothing of the agent's own. */

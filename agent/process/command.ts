@@ -17,6 +17,12 @@ export interface Command {
   workingDirectory: string
 }
 
+/** What the wrapper runs: a command file that it reads itself, or words (which name one that another shell reads). */
+export interface ScriptCommand {
+  file: string | undefined
+  words: string[]
+}
+
 const SINGLE_QUOTE = 0x27
 
 /** Folder of the variables' values, in the script's own. */
@@ -55,7 +61,8 @@ export function commandFile(command: Command): Buffer {
   lines.push(assign('DROVER_VARIABLES', '', `${command.folder}/${VARIABLES}`))
   const { prelude } = command
   if (prelude?.shell === 'bash') lines.push(assign('BASH_ENV', '', prelude.file))
-  lines.push(Buffer.from('exec'))
+  // The wrapper that reads this itself says by its arguments what is to be before the interpreter: setsid.
+  lines.push(Buffer.from('exec "$@"'))
   const words = [...command.interpreter, ...wordsBefore(prelude), command.script]
   for (const word of [...words.map((text) => Buffer.from(text)), ...command.arguments])
     lines.push(Buffer.from(' '), quote(word))

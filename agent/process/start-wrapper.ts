@@ -1,5 +1,6 @@
 /** Starting a wrapper: detached, nothing of the agent's inherited; it lays the output into the task's files itself. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { ScriptCommand } from './command.js'
 import { startUnprotected } from './oom-score.js'
 
 export interface WrapperStart {
@@ -13,7 +14,7 @@ export interface WrapperStart {
   owner: { uid: number; gid: number } | undefined
   /** How large either output file may grow; undefined for no limit. */
   capBytes: number | undefined
-  command: string[]
+  command: ScriptCommand
   environment: Record<string, string>
 }
 
@@ -21,7 +22,7 @@ const BLOCK_BYTES = 512
 
 /** The child has no pipe to the agent, so the agent's death neither blocks nor signals the script. */
 export function startWrapper(start: WrapperStart): ChildProcess {
-  const { owner, capBytes } = start
+  const { owner, capBytes, command } = start
   // A block more than the cap: that more was written than is kept must be seen from the size.
   const blocks = capBytes === undefined ? '-' : String(Math.floor(capBytes / BLOCK_BYTES) + 1)
   const words = [
@@ -32,9 +33,10 @@ export function startWrapper(start: WrapperStart): ChildProcess {
     start.setsid ?? '-',
     owner ? `${owner.uid}:${owner.gid}` : '-',
     blocks,
+    command.file ?? '-',
   ]
   const child = startUnprotected(() =>
-    spawn('/bin/sh', [...words, ...start.command], {
+    spawn('/bin/sh', [...words, ...command.words], {
       detached: true,
       stdio: 'ignore',
       env: start.environment,

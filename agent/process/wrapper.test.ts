@@ -52,11 +52,16 @@ for (const [name, shell] of shells) {
       claim?: string
       owner?: string
       blocks?: string
+      /** A command file that the wrapper reads itself. */
+      file?: string
     }
 
-    function wordsOf(command: string[], { claim = 'started', owner = '-', blocks = '-' }: Wrap): string[] {
+    function wordsOf(
+      command: string[],
+      { claim = 'started', owner = '-', blocks = '-', file = '-' }: Wrap,
+    ): string[] {
       const wrapper = [join(folder, 'wrapper.sh'), join(folder, 'task'), claim, '-', '/usr/bin/setsid']
-      return [...options, ...wrapper, owner, blocks, ...command]
+      return [...options, ...wrapper, owner, blocks, file, ...command]
     }
 
     const environment = { PATH: '/usr/bin:/bin' }
@@ -288,6 +293,45 @@ for (const [name, shell] of shells) {
         piece,
       ])
       expect(output.equals(Buffer.concat(expected.slice(1)))).toBe(true)
+      const { stdout, status } = wrap([], { file: join(folder, 'command') })
+      expect([stdout.equals(output), status, parseExit(record('exit'))?.status]).toEqual([true, 0, 0])
+    })
+
+    it('reads a command file itself, in a session of the script and with nothing of its own left in it', () => {
+      const text = commandFile({
+        interpreter: ['/bin/sh', '-c'],
+        prelude: undefined,
+        script:
+          'set -- $(cat /proc/$$/stat); echo $1 $5 $6; echo "$D|$W|$S|$X"; ls -l /proc/$$/fd | grep -c /task/; exit 5',
+        folder,
+        tools: '/tools',
+        arguments: [],
+        // Names that the wrapper has for itself.
+        environment: new Map([
+          ['D', Buffer.from('d')],
+          ['W', Buffer.from('w')],
+          ['S', Buffer.from('-')],
+        ]),
+        workingDirectory: folder,
+      })
+      writeFileSync(join(folder, 'command'), text)
+      const [ids = '', ...rest] = wrap([], { file: join(folder, 'command') })
+        .stdout.toString()
+        .trim()
+        .split('\n')
+      const group = record('group').trim()
+      expect(ids.trim().split(/\s+/)).toEqual([group, group, group])
+      expect(rest).toEqual(['d|w|-|', '2'])
+      expect(parseExit(record('exit'))?.status).toBe(5)
+    })
+
+    it('ends as a script that cannot enter its folder where the command file says so', () => {
+      writeFileSync(
+        join(folder, 'command'),
+        `cd '${folder}/none' 2>/dev/null || exit 126\nexec "$@" /bin/echo ran\n`,
+      )
+      const { stdout } = wrap([], { file: join(folder, 'command') })
+      expect([stdout.toString(), parseExit(record('exit'))?.status]).toEqual(['', 126])
     })
   })
 }

@@ -34,6 +34,7 @@ export function tellsLoss(copier: string): boolean {
 
 // The claim is a file that is made under `set -C`: by O_EXCL, as POSIX.1-2024 asks for and shells have long done, and without
 // the 2 ms of a process for mkdir. By `true`, because `: > file` ends dash instead of failing.
+// A command file that this account may read becomes the script without a shell of its own in between.
 // The script runs in the foreground: a background child of a shell would have SIGINT and SIGQUIT ignored for good.
 // `1<>` overwrites without truncating and so needs no free block.
 //
@@ -52,9 +53,9 @@ export function tellsLoss(copier: string): boolean {
 // `(:)` makes way: the copiers were woken on this processor and would else wait for the end of our time slice (1.5 ms).
 export const WRAPPER = `#!/bin/sh
 # Drover task wrapper. Arguments: task folder, claim, cgroup.procs or -, setsid or -, owner of the output or -,
-# limit of an output file in blocks of 512 bytes or -, then the command.
-D=$1 C=$2 G=$3 S=$4 O=$5 B=$6
-shift 6
+# limit of an output file in blocks of 512 bytes or -, a command file to read or -, the command if there is none.
+D=$1 C=$2 G=$3 S=$4 O=$5 B=$6 W=$7
+shift 7
 umask 077
 F=$D/${PIPES}
 set -C
@@ -96,8 +97,9 @@ fi
   [ ! -f "$D/${SECRETS}" ] || { ulimit -c 0; echo 0 > /proc/self/coredump_filter; }
   umask 022
   exec >&3 2>&4 3>&- 4>&-
-  if [ "$S" = - ]; then exec "$@"; fi
-  exec "$S" "$@"
+  [ "$S" = - ] || set -- "$S" "$@"
+  [ "$W" = - ] || . "$W"
+  exec "$@"
 )
 R=$?
 read -r U L < /proc/uptime

@@ -13,8 +13,8 @@ const ROUNDS = 10
 const IDLE_SECONDS = 60
 const JOIN_WITHIN_MS = 1_800_000
 
-// Garbage is no part of a session, and how much of it lies about says when it was last collected: SIGUSR2 does so.
-const COLLECTING = `--expose-gc --import data:text/javascript,${encodeURIComponent("process.on('SIGUSR2', () => globalThis.gc())")}`
+// Garbage is no part of a session, and how much of it lies about says when it was last collected: SIGWINCH does so, for Temporal's SDK ends a worker at SIGUSR2.
+const COLLECTING = `--expose-gc --import data:text/javascript,${encodeURIComponent("process.on('SIGWINCH', () => globalThis.gc())")}`
 
 const ONE_GATEWAY = { agents: 0, gateways: 1, env: { gateway: { NODE_OPTIONS: COLLECTING } } }
 
@@ -91,7 +91,7 @@ async function grow(bench: Bench, platform: Platform, name: string, count: numbe
 async function settled(pid: number): Promise<{ residentMb: number; collectedMb: number }> {
   await pause(IDLE_SECONDS * 1_000)
   const before = residentMb(pid)
-  process.kill(pid, 'SIGUSR2')
+  process.kill(pid, 'SIGWINCH')
   await pause(3_000)
   return { residentMb: before, collectedMb: residentMb(pid) }
 }

@@ -24,8 +24,8 @@ let folders: string | undefined
 let made = 0
 
 /**
- * A platform's data, which goes with the whole run and not with its group: ext4 looks at each inode that was freed within
- * the last minutes before it makes a file, and agents paid for ten thousand of them with as much time again.
+ * A platform's data, which goes with the whole run and not with its group: ext4 without a journal looks at each inode that
+ * was freed within the last five minutes before it makes a file, and agents paid for that with as much time again.
  */
 export function dataFolder(): string {
   if (folders === undefined) {

@@ -2,6 +2,7 @@
 import { agent } from './agent'
 import type { Group } from './bench'
 import { demo } from './demo'
+import { floors } from './floors'
 import { fleet } from './fleet'
 import { hosts } from './hosts'
 import { launch } from './launch'
@@ -9,4 +10,4 @@ import { load } from './load'
 import { output } from './output'
 import { plans } from './plans'
 
-export const groups: readonly Group[] = [launch, hosts, load, output, agent, demo, fleet, plans]
+export const groups: readonly Group[] = [launch, floors, hosts, load, output, agent, demo, fleet, plans]

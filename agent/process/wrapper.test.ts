@@ -244,7 +244,7 @@ for (const [name, shell] of shells) {
 
     it('writes into the FIFOs that it is given, and starts no process for them', () => {
       const pipes = ['stdout', 'stderr'].map((name) => join(folder, 'task/pipes', name))
-      execFileSync('mkfifo', pipes)
+      execFileSync('/bin/sh', ['-c', 'mkfifo "$@"', 'sh', ...pipes])
       const before = pipes.map((path) => statSync(path).ino)
       const { stdout, stderr } = wrap(['/bin/sh', '-c', 'echo out; echo err > /dev/stderr'])
       expect([stdout.toString(), stderr.toString()]).toEqual(['out\n', 'err\n'])

@@ -17,6 +17,7 @@ import { delay } from '../base/backoff.js'
 import { Started, TaskState, type TaskUpdate } from '../proto/index.js'
 import { parseExit } from './journal/records.js'
 import { processesOfTask, taskMarker } from './process/proc.js'
+import { WRAPPER_FILE } from './process/wrapper.js'
 import { expectNoneOfTask } from './testing/leftovers.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { makeDispatch } from './testing/orders.js'
@@ -228,7 +229,7 @@ describe('after a crash of the agent', () => {
 
   it('a task that was claimed by nobody to be found is interrupted', async () => {
     const dispatch = await stopBefore('claim', `echo x >> ${folder}/starts`)
-    writeFileSync(join(taskFolder(dispatch.id), 'started'), '')
+    mkdirSync(join(taskFolder(dispatch.id), 'started'))
     agent.start()
     const update = await gateway.final(dispatch.id)
     expect([update.state, update.started]).toEqual([TaskState.TASK_STATE_INTERRUPTED, Started.STARTED_MAYBE])
@@ -331,7 +332,7 @@ describe('after a crash of the agent', () => {
   /** A task that is accepted and whose wrapper never came to claim it. */
   async function stopBefore(_what: 'claim', text: string): Promise<ReturnType<typeof makeDispatch>> {
     // A wrapper that ends at once stands for one that the crash took with it.
-    const wrapper = join(agent.state, 'spool/wrapper.sh')
+    const wrapper = join(agent.state, 'spool', WRAPPER_FILE)
     writeFileSync(wrapper, 'exec sleep 60\n')
     const dispatch = makeDispatch(gateway, { text })
     gateway.dispatch(dispatch)

@@ -1,14 +1,10 @@
 /** The api's process: `node dist/api/main.js [--version | --config-check | --help]`. */
-import { setFlagsFromString } from 'node:v8'
 import { ConfigError } from '../base/env.js'
 import { createLogger } from '../base/logger.js'
 import { listenForShutdown } from '../base/shutdown.js'
 import { readConfig } from './config.js'
 import { start } from './server.js'
 import { version } from './version.js'
-
-// A burst would let the young generation grow to 48 MB, for no fewer cycles of the processor.
-setFlagsFromString('--max-semi-space-size=8')
 
 const help = `The api of Drover. It is configured by the environment (docs/reference/configuration.md).
 

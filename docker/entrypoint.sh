@@ -12,14 +12,15 @@ usage() {
 role=$1
 shift
 case $role in
-  api) set -- node "$home/dist/api/main.js" "$@" ;;
+  # A burst lets the young generation grow to three times its size, in MB, and stay.
+  api) set -- node --max-semi-space-size=8 "$home/dist/api/main.js" "$@" ;;
   worker)
     : "${DROVER_WORKFLOW_BUNDLE:=$home/dist/workflow-bundle.js}"
     export DROVER_WORKFLOW_BUNDLE
     set -- node "$home/dist/workers/control-main.js" "$@"
     ;;
   gateway-secret) set -- node "$home/dist/workers/gateway-secret-main.js" "$@" ;;
-  gateway) set -- node "$home/dist/workers/gateway-main.js" "$@" ;;
+  gateway) set -- node --max-semi-space-size=4 "$home/dist/workers/gateway-main.js" "$@" ;;
   # The heap is small on purpose: the agent is a guest on its host.
   agent) set -- node --max-old-space-size=64 "$home/dist/agent.cjs" "$@" ;;
   *) usage ;;

@@ -1,6 +1,5 @@
 /** The gateway role: the agents' front door, and the Temporal worker that carries shards through on its own queue. */
 import { randomUUID } from 'node:crypto'
-import { setFlagsFromString } from 'node:v8'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import { createGatewayActivities } from '../activities/index.js'
 import { serveHealth } from '../base/health.js'
@@ -23,9 +22,6 @@ import { collectMetrics } from './metrics.js'
 import { persist } from './persist.js'
 
 const logger = createLogger('gateway')
-
-// What goes through it dies young: with the default of 16 a collection in a flood of output makes others wait for longer.
-setFlagsFromString('--max-semi-space-size=4')
 
 async function run(config: GatewayConfig): Promise<void> {
   const shutdown = listenForShutdown()

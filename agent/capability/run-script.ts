@@ -237,10 +237,17 @@ function secretPaths(secrets: StagedFiles['secrets']): [string, Uint8Array][] {
   ])
 }
 
-/** What the wrapper runs. */
-export function scriptCommand(plan: ScriptPlan, folder: string, tools: SwitchTools): ScriptCommand {
+/**
+ * What the wrapper runs.
+ * @param takesWords false for the command file of an earlier version, which another shell has to read
+ */
+export function scriptCommand(
+  plan: ScriptPlan,
+  { folder, takesWords }: { folder: string; takesWords: boolean },
+  tools: SwitchTools,
+): ScriptCommand {
   const file = join(folder, 'command')
-  if (plan.own && !plan.login) return { file, words: [] }
+  if (plan.own && !plan.login && takesWords) return { file, words: [] }
   const inner = plan.login ? loginCommand(plan.account, file) : ['/bin/sh', file]
   return { file: undefined, words: plan.own ? inner : (commandAs(plan.account, inner, tools) ?? inner) }
 }

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createLogger } from '../../base/logger.js'
 import { hasErrno, makeFolder, overwriteDurably, readIfPresent, readJson, writeFileAtomic } from '../files.js'
-import { WRAPPER } from '../process/wrapper.js'
+import { WRAPPER, WRAPPER_FILE } from '../process/wrapper.js'
 import { PipeStock } from './pipe-stock.js'
 
 const log = createLogger('agent:journal')
@@ -45,7 +45,7 @@ export class Journal {
       const text = JSON.stringify({ version: 1, ...head, createdAtMs: Date.now() })
       await writeFileAtomic(file, text, { durable: true })
     }
-    const wrapper = join(folder, 'wrapper.sh')
+    const wrapper = join(folder, WRAPPER_FILE)
     if ((await readIfPresent(wrapper)) !== WRAPPER) await writeFileAtomic(wrapper, WRAPPER, { durable: true })
     const stored = (await readIfPresent(join(folder, 'sequence')))?.trim()
     const sequence = /^\d+$/.test(stored ?? '') ? BigInt(stored ?? 0) : 0n
@@ -61,7 +61,7 @@ export class Journal {
   }
 
   get wrapper(): string {
-    return join(this.folder, 'wrapper.sh')
+    return join(this.folder, WRAPPER_FILE)
   }
 
   taskFolder(taskId: string): string {

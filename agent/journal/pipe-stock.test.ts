@@ -15,9 +15,10 @@ const placed = (stock: PipeStock, name: string) => {
   stock.place(join(folder, name))
   return readdirSync(join(folder, name)).sort()
 }
+const lives = () => (existsSync(root()) ? readdirSync(root()) : [])
 /** Until one mkfifo has been and gone. */
 const filled = async () => {
-  while (!existsSync(join(root(), '15/stderr'))) await delay(5)
+  while (!lives().some((life) => existsSync(join(root(), life, '15/stderr')))) await delay(5)
   await delay(50)
 }
 
@@ -54,5 +55,18 @@ describe('a stock of FIFOs', () => {
     expect(placed(stock, 'first')).toEqual([])
     await delay(20)
     expect(placed(stock, 'second')).toEqual([])
+  })
+
+  it('leaves nothing behind of what mkfifo could not make, and brings an agent up whatever stands in its place', async () => {
+    for (const program of ['false', 'there-is-no-such-program']) {
+      const stock = new PipeStock(root(), program)
+      expect(placed(stock, program)).toEqual([])
+      expect(lives()).toHaveLength(1)
+      await delay(100)
+      expect(lives().flatMap((life) => readdirSync(join(root(), life)))).toEqual([])
+      expect(placed(stock, `${program} again`)).toEqual([])
+    }
+    writeFileSync(join(folder, 'file'), '')
+    expect(() => new PipeStock(join(folder, 'file', 'below'))).not.toThrow()
   })
 })

@@ -1,5 +1,6 @@
 /** FIFOs made ahead: a task takes a folder with two of them by renaming it, and starts no mkfifo of its own. */
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,16 +14,19 @@ const LOW = 8
 const RETRY_MS = 60_000
 
 export class PipeStock {
+  /** Of this life alone: a mkfifo of an earlier one may still be at work beside it. */
   private readonly root: string
+  private readonly program: string
   private readonly ready: string[] = []
   private made = 0
   private refilling = false
   private retryAt = 0
 
-  /** @param root folder of the stock, beside the tasks; what an earlier life left there is removed */
-  constructor(root: string) {
-    this.root = root
-    rmSync(root, { recursive: true, force: true })
+  /** @param root folder of the stocks, beside the tasks; what earlier lives left there is removed */
+  constructor(root: string, program = 'mkfifo') {
+    this.root = join(root, randomUUID())
+    this.program = program
+    removeQuietly(root)
   }
 
   /**
@@ -32,24 +36,36 @@ export class PipeStock {
   place(path: string): void {
     const folder = this.ready.pop()
     if (this.ready.length < LOW) void this.refill()
-    if (folder === undefined || !moved(folder, path)) mkdirSync(path, { mode: 0o700 })
+    if (folder !== undefined && moved(folder, path)) return
+    if (folder !== undefined) removeQuietly(folder)
+    mkdirSync(path, { mode: 0o700 })
   }
 
   private async refill(): Promise<void> {
     if (this.refilling || performance.now() < this.retryAt) return
     this.refilling = true
+    const folders = Array.from({ length: BATCH }, () => join(this.root, String(this.made++)))
     try {
-      const folders = Array.from({ length: BATCH }, () => join(this.root, String(this.made++)))
       for (const folder of folders) mkdirSync(folder, { mode: 0o700, recursive: true })
       const paths = folders.flatMap((folder) => [join(folder, 'stdout'), join(folder, 'stderr')])
-      await promisify(execFile)('mkfifo', ['-m', '600', ...paths])
+      await promisify(execFile)(this.program, ['-m', '600', ...paths])
       this.ready.push(...folders)
     } catch (error) {
+      for (const folder of folders) removeQuietly(folder)
       this.retryAt = performance.now() + RETRY_MS
       log.debug({ err: error }, 'no FIFOs could be made ahead; each task makes its own')
     } finally {
       this.refilling = false
     }
+  }
+}
+
+/** What cannot be removed stays: a stock must keep no agent from coming up. */
+function removeQuietly(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true })
+  } catch (error) {
+    log.warn({ err: error, folder }, 'FIFOs that nobody needs could not be removed')
   }
 }
 

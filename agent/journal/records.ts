@@ -14,6 +14,8 @@ export interface Intent {
   acceptedUptimeMs: number
   /** Folder that holds the script and the command file until the end. */
   scriptFolder: string
+  /** Whether the command file puts its reader's words before the interpreter, so that the wrapper may read it itself. */
+  commandTakesWords?: boolean
   /** Whether the script's shell is to tell values of variables at its exit. */
   captures?: boolean
   /** Of a task with secrets: what was sealed to this host, as it came; and the folder that holds the values until the end. */

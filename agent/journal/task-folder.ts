@@ -169,12 +169,12 @@ export class TaskFolder {
     return writeFileAtomic(join(this.path, 'settled'), how)
   }
 
-  /** Walks the slots: a file is a wrapper's claim, a symbolic link says that the agent made the slot void. */
+  /** Walks the slots: a folder is a wrapper's claim, a symbolic link says that the agent made the slot void. */
   async readClaims(): Promise<Claims> {
     for (let slot = 1; ; slot++) {
       try {
         const entry = await lstat(join(this.path, claimName(slot)))
-        if (!entry.isSymbolicLink()) return { slot, taken: true }
+        if (entry.isDirectory()) return { slot, taken: true }
       } catch (error) {
         if (isMissing(error)) return { slot, taken: false }
         throw error
@@ -188,7 +188,7 @@ export class TaskFolder {
    */
   async voidClaim(slot: number): Promise<boolean> {
     try {
-      // A link and not a file: it is as atomic, and tells for ever who made it.
+      // A link and not a folder: it is as atomic, and tells for ever who made it.
       await symlink('void', join(this.path, claimName(slot)))
       return true
     } catch (error) {

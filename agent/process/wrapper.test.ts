@@ -97,7 +97,7 @@ for (const [name, shell] of shells) {
     })
 
     it('runs nothing when the claim is taken or void', () => {
-      writeFileSync(join(folder, 'task/started'), '')
+      mkdirSync(join(folder, 'task/started'))
       symlinkSync('void', join(folder, 'task/started.2'))
       for (const claim of ['started', 'started.2']) {
         expect(wrap(['/bin/sh', '-c', 'echo ran'], { claim })).toMatchObject({
@@ -301,8 +301,7 @@ for (const [name, shell] of shells) {
       const text = commandFile({
         interpreter: ['/bin/sh', '-c'],
         prelude: undefined,
-        script:
-          'set -- $(cat /proc/$$/stat); echo $1 $5 $6; echo "$D|$W|$S|$X"; ls -l /proc/$$/fd | grep -c /task/; exit 5',
+        script: `set -- $(cat /proc/$$/stat); echo $1 $5 $6; echo "$D|$W|$S|$X"; ls -l /proc/$$/fd | grep -c ${folder}; exit 5`,
         folder,
         tools: '/tools',
         arguments: [],

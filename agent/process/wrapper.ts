@@ -32,8 +32,11 @@ export function tellsLoss(copier: string): boolean {
   return !/^\d*\s*$/.test(copier)
 }
 
-// The claim is a file that is made under `set -C`: by O_EXCL, as POSIX.1-2024 asks for and shells have long done, and without
-// the 2 ms of a process for mkdir. By `true`, because `: > file` ends dash instead of failing.
+/** Its name, with the version of its arguments: a shell that is just starting must read the text that it was started for. */
+export const WRAPPER_FILE = 'wrapper.2.sh'
+
+// mkdir is the claim because it is atomic in every shell, also where the agent has made it void by a link, for which POSIX lets
+// `set -C` do as it likes. And a shell that cannot start it (no process is left) has claimed nothing.
 // A command file that this account may read becomes the script without a shell of its own in between.
 // The script runs in the foreground: a background child of a shell would have SIGINT and SIGQUIT ignored for good.
 // `1<>` overwrites without truncating and so needs no free block.
@@ -58,9 +61,7 @@ D=$1 C=$2 G=$3 S=$4 O=$5 B=$6 W=$7
 shift 7
 umask 077
 F=$D/${PIPES}
-set -C
-true > "$D/$C" || exit ${CLAIM_LOST}
-set +C
+mkdir "$D/$C" 2>/dev/null || exit ${CLAIM_LOST}
 pick() { shift 19; T=$1; }
 read -r L < "/proc/$$/stat"
 pick \${L##*) }
@@ -98,8 +99,9 @@ fi
   umask 022
   exec >&3 2>&4 3>&- 4>&-
   [ "$S" = - ] || set -- "$S" "$@"
-  [ "$W" = - ] || . "$W"
-  exec "$@"
+  if [ "$W" = - ]; then exec "$@"; fi
+  . "$W"
+  exit 126
 )
 R=$?
 read -r U L < /proc/uptime

@@ -137,6 +137,7 @@ async function writeIntent(input: {
     acceptedAtMs: Date.now(),
     acceptedUptimeMs: uptimeMs(),
     scriptFolder: newScriptFolder(host.scriptsRoot),
+    commandTakesWords: true,
     // Sealed still: what is on the disk opens only with the key of this host.
     ...(secrets ? { secrets: dispatch.secrets.toString('base64'), secretsFolder: secrets.folder } : {}),
   }

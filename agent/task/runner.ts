@@ -154,7 +154,11 @@ export class Runner {
       setsid: host.setsid,
       owner,
       capBytes: intent && capOf(intent.spec),
-      command: scriptCommand(plan, intent?.scriptFolder ?? '', host.tools),
+      command: scriptCommand(
+        plan,
+        { folder: intent?.scriptFolder ?? '', takesWords: intent?.commandTakesWords ?? false },
+        host.tools,
+      ),
       environment: {
         ...baseEnvironment(plan.account),
         ...taskMarker(host.journal.id, task.id),

@@ -57,7 +57,7 @@ export function temporalSpec(options: TemporalOptions): { spec: ChildSpec; addre
       ...Object.entries(searchAttributes).map(([name, type]) => `--search-attribute=${name}=${type}`),
     ],
     // A home of its own: the CLI reads and writes its configuration there. Collecting at five times what is alive and not
-    // at twice costs a launch a tenth less of its processor time, and memory up to the limit.
+    // at twice takes a tenth less of its processor time. Above the limit, which is a soft one, it collects more often again.
     env: { PATH: process.env['PATH'], HOME: folder, GOGC: '400', GOMEMLIMIT: '600MiB' },
     cwd: folder,
     graceMs: 5_000,

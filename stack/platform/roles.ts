@@ -68,7 +68,8 @@ export function apiSpec(context: RoleContext, name: string, port: number): Child
   return {
     name,
     command: process.execPath,
-    args: [programOf(context, 'api')],
+    // A burst lets the young generation grow to three times this, in MB, and stay. V8 takes it at the start alone.
+    args: ['--max-semi-space-size=8', programOf(context, 'api')],
     env: {
       ...baseEnvironment(),
       ...storeEnvironment(context),
@@ -111,7 +112,7 @@ export function gatewaySpec(
   return {
     name,
     command: process.execPath,
-    args: [programOf(context, 'gateway')],
+    args: ['--max-semi-space-size=4', programOf(context, 'gateway')],
     // No master key and a login of its own: a gateway can order nothing and reads no secrets.
     env: {
       ...baseEnvironment(),

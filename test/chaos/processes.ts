@@ -1,6 +1,7 @@
 /** What /proc says of a stack's processes: who carries its marker, which task a process belongs to, who is whose child. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { statOf } from '../../stack/supervise/proc'
+import { WRAPPER_FILE } from '../../agent/process/wrapper'
 import { familyOf } from '../helpers/family'
 
 export interface MarkedProcess {
@@ -51,7 +52,7 @@ export function markedProcesses(marker: string): MarkedProcess[] {
 
 /** Wrappers of tasks; the shells that a wrapper forks look the same and have another of them as parent. */
 export function wrappers(processes: readonly MarkedProcess[]): MarkedProcess[] {
-  const alike = processes.filter((process) => process.task && process.words[1]?.endsWith('/wrapper.sh'))
+  const alike = processes.filter((process) => process.task && process.words[1]?.endsWith(`/${WRAPPER_FILE}`))
   const pids = new Set(alike.map((process) => process.pid))
   return alike.filter((process) => !pids.has(process.parent))
 }

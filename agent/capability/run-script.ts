@@ -5,6 +5,7 @@ import { rm, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { type ScriptTask, type Variable, VariableType } from '../../proto/index.js'
 import { makeFile } from '../files.js'
+import type { Intent } from '../journal/records.js'
 import { type PolicyState, policyRefusal } from '../policy.js'
 import {
   type Account,
@@ -237,17 +238,14 @@ function secretPaths(secrets: StagedFiles['secrets']): [string, Uint8Array][] {
   ])
 }
 
-/**
- * What the wrapper runs.
- * @param takesWords false for the command file of an earlier version, which another shell has to read
- */
+/** What the wrapper runs. The command file of an earlier version takes no words: another shell has to read it. */
 export function scriptCommand(
   plan: ScriptPlan,
-  { folder, takesWords }: { folder: string; takesWords: boolean },
+  staged: Pick<Intent, 'scriptFolder' | 'commandTakesWords'> | undefined,
   tools: SwitchTools,
 ): ScriptCommand {
-  const file = join(folder, 'command')
-  if (plan.own && !plan.login && takesWords) return { file, words: [] }
+  const file = join(staged?.scriptFolder ?? '', 'command')
+  if (plan.own && !plan.login && staged?.commandTakesWords) return { file, words: [] }
   const inner = plan.login ? loginCommand(plan.account, file) : ['/bin/sh', file]
   return { file: undefined, words: plan.own ? inner : (commandAs(plan.account, inner, tools) ?? inner) }
 }

@@ -154,11 +154,7 @@ export class Runner {
       setsid: host.setsid,
       owner,
       capBytes: intent && capOf(intent.spec),
-      command: scriptCommand(
-        plan,
-        { folder: intent?.scriptFolder ?? '', takesWords: intent?.commandTakesWords ?? false },
-        host.tools,
-      ),
+      command: scriptCommand(plan, intent, host.tools),
       environment: {
         ...baseEnvironment(plan.account),
         ...taskMarker(host.journal.id, task.id),

@@ -12,7 +12,7 @@ usage() {
 role=$1
 shift
 case $role in
-  # A burst lets the young generation grow to three times its size, in MB, and stay.
+  # A burst lets the young generation grow to twice this, in MB, and stay.
   api) set -- node --max-semi-space-size=8 "$home/dist/api/main.js" "$@" ;;
   worker)
     : "${DROVER_WORKFLOW_BUNDLE:=$home/dist/workflow-bundle.js}"

@@ -13,25 +13,24 @@ const plan: ScriptPlan = {
   login: false,
 }
 const tools = { setpriv: '/usr/bin/setpriv', runuser: undefined, su: undefined }
-const of = (changed: Partial<ScriptPlan>, commandTakesWords?: boolean) =>
-  scriptCommand(
-    { ...plan, ...changed },
-    { scriptFolder: '/f', ...(commandTakesWords === undefined ? {} : { commandTakesWords }) },
-    tools,
-  )
+const of = (changed: Partial<ScriptPlan>) =>
+  scriptCommand({ ...plan, ...changed }, { scriptFolder: '/f', commandTakesWords: true }, tools)
 
 describe('what the wrapper runs', () => {
   it('is a command file that it reads itself where that is of the account of the agent', () => {
-    expect(of({}, true)).toEqual({ file: '/f/command', words: [] })
+    expect(of({})).toEqual({ file: '/f/command', words: [] })
   })
 
   it('is another shell that reads it where the file takes no words, for it was accepted by an earlier version', () => {
-    expect(of({})).toEqual({ file: undefined, words: ['/bin/sh', '/f/command'] })
+    expect(scriptCommand(plan, { scriptFolder: '/f' }, tools)).toEqual({
+      file: undefined,
+      words: ['/bin/sh', '/f/command'],
+    })
   })
 
   it('is another shell for another account, and for a login', () => {
-    expect(of({ own: false }, true)).toMatchObject({ file: undefined })
-    expect(of({ own: false }, true).words.slice(-2)).toEqual(['/bin/sh', '/f/command'])
-    expect(of({ login: true }, true).words.slice(1)).toEqual(['-l', '-c', 'exec /bin/sh "$0"', '/f/command'])
+    expect(of({ own: false })).toMatchObject({ file: undefined })
+    expect(of({ own: false }).words.slice(-2)).toEqual(['/bin/sh', '/f/command'])
+    expect(of({ login: true }).words.slice(1)).toEqual(['-l', '-c', 'exec /bin/sh "$0"', '/f/command'])
   })
 })

@@ -242,13 +242,16 @@ for (const [name, shell] of shells) {
       ])
     })
 
-    it('writes into the FIFOs that it is given, and starts no process for them', () => {
+    it('writes into the FIFOs that it is given', () => {
       const pipes = ['stdout', 'stderr'].map((name) => join(folder, 'task/pipes', name))
       execFileSync('/bin/sh', ['-c', 'mkfifo "$@"', 'sh', ...pipes])
-      const before = pipes.map((path) => statSync(path).ino)
-      const { stdout, stderr } = wrap(['/bin/sh', '-c', 'echo out; echo err > /dev/stderr'])
-      expect([stdout.toString(), stderr.toString()]).toEqual(['out\n', 'err\n'])
-      expect(pipes.map((path) => statSync(path).ino)).toEqual(before)
+      // mkfifo would fail, and the script get the files.
+      const { stdout, stderr } = wrap([
+        '/bin/sh',
+        '-c',
+        'readlink /proc/$$/fd/1 /proc/$$/fd/2; echo err > /dev/stderr',
+      ])
+      expect([stdout.toString().trim().split('\n'), stderr.toString()]).toEqual([pipes, 'err\n'])
     })
 
     const sizeOf = (file: string) => statSync(join(folder, 'task', file)).size

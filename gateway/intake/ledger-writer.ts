@@ -6,7 +6,7 @@ import { findSettled, type HostUpdate, writeHostUpdates } from '../../store/post
 import type { Pool } from '../../store/postgres/pool.js'
 import type { HintSender } from './hints-out.js'
 
-/** Most updates of one statement, which holds the row of its run: an operator who pauses it waits for no more of them (0.24 ms each, docs/sizing.md). */
+/** Most updates of one statement, which holds the row of its run: an operator who pauses it waits for no more of them (what each takes: docs/sizing.md). */
 const BATCH = 500
 
 /** News of a beginning waits so long for the end: most scripts are short, and then their end is all that is written. */

@@ -68,7 +68,7 @@ export function apiSpec(context: RoleContext, name: string, port: number): Child
   return {
     name,
     command: process.execPath,
-    // A burst lets the young generation grow to three times this, in MB, and stay. V8 takes it at the start alone.
+    // A burst lets the young generation grow to twice this, in MB, and stay. V8 takes it at the start alone.
     args: ['--max-semi-space-size=8', programOf(context, 'api')],
     env: {
       ...baseEnvironment(),

@@ -24,7 +24,7 @@ export function poolOptions(url: string, max: number): pg.PoolConfig {
     Client: PreparedClient,
     // A server that is gone must be noticed by the next query, not by TCP's two hours.
     connectionTimeoutMillis: 5_000,
-    // A new connection plans each statement anew, several times: what gets one waits 10 ms longer.
+    // A new connection plans each statement anew, several times, and what gets one waits for that.
     idleTimeoutMillis: 600_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

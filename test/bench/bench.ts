@@ -27,7 +27,7 @@ let made = 0
  * A platform's data, which goes with the whole run and not with its group: ext4 without a journal looks at each inode that
  * was freed within the last five minutes before it makes a file, and agents paid for that with as much time again.
  */
-export function dataFolder(): string {
+function dataFolder(): string {
   if (folders === undefined) {
     const root = mkdtempSync(join(tmpdir(), 'drover-'))
     // PostgreSQL has an account of its own.
@@ -41,15 +41,19 @@ export function dataFolder(): string {
   return folder
 }
 
+/** A platform whose data stays until the bench ends; every agent is connected. */
+export function startBenchPlatform(bench: Bench, options: PlatformOptions): Promise<Platform> {
+  const log = (line: string) => bench.say(`! ${line}`)
+  return startTestPlatform({ log, data: dataFolder(), ephemeral: false, ...options })
+}
+
 /** A platform of its own, ended with the work; every agent is connected when it begins. */
 export async function onPlatform<T>(
   bench: Bench,
   options: PlatformOptions,
   work: (platform: Platform) => Promise<T>,
 ): Promise<T> {
-  const log = (line: string) => bench.say(`! ${line}`)
-  const data = dataFolder()
-  const platform = await startTestPlatform({ log, data, ephemeral: false, ...options })
+  const platform = await startBenchPlatform(bench, options)
   try {
     return await work(platform)
   } finally {

@@ -13,7 +13,8 @@ const ROUNDS = 10
 const IDLE_SECONDS = 60
 const JOIN_WITHIN_MS = 1_800_000
 
-// Garbage is no part of a session, and how much of it lies about says when it was last collected: SIGWINCH does so, for Temporal's SDK ends a worker at SIGUSR2.
+// Garbage is no part of a session, and how much of it lies about says when it was last collected. SIGWINCH collects; at
+// SIGUSR2 Temporal's SDK ends a worker.
 const COLLECTING = `--expose-gc --import data:text/javascript,${encodeURIComponent("process.on('SIGWINCH', () => globalThis.gc())")}`
 
 const ONE_GATEWAY = { agents: 0, gateways: 1, env: { gateway: { NODE_OPTIONS: COLLECTING } } }

@@ -36,10 +36,10 @@ export const load: Group = {
               target: `name:${names[n % HOSTS]}`,
               plan: { name: 'load', steps: [{ name: 'only', language: 'sh', script: 'true' }] },
             })
-            if (state !== 'succeeded') failures.push(`r-${id} ${state}`)
             const now = performance.now()
+            if (state !== 'succeeded') failures.push(`r-${id} ${state}`)
             // What ends before or later is no run of these seconds.
-            if (state === 'succeeded' && now >= begin && now <= until) samples.push(now - from)
+            else if (now >= begin && now <= until) samples.push(now - from)
           }
         }),
       )

@@ -1,7 +1,7 @@
 /** What /proc says of a stack's processes: who carries its marker, which task a process belongs to, who is whose child. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { statOf } from '../../stack/supervise/proc'
 import { WRAPPER_FILE } from '../../agent/process/wrapper'
+import { statOf } from '../../stack/supervise/proc'
 import { familyOf } from '../helpers/family'
 
 export interface MarkedProcess {

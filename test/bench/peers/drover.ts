@@ -2,8 +2,7 @@
 import { createDrover, type Drover, type ExecutionEvent } from '../../../sdk/index'
 import type { Platform } from '../../../stack/platform/platform'
 import { pause } from '../../helpers/api'
-import { startTestPlatform } from '../../helpers/platform'
-import { dataFolder } from '../bench'
+import { startBenchPlatform } from '../bench'
 import type { Caller, Fleet, Flood, Interrupted, Peer } from './caller'
 import { floodBytesIn } from './flood'
 
@@ -13,9 +12,7 @@ const CONTROL = ['api-1', 'worker-1']
 export const drover: Peer = {
   id: 'drover',
   async start(bench, hosts): Promise<Fleet> {
-    const log = (line: string) => bench.say(`! ${line}`)
-    const data = dataFolder()
-    const platform = await startTestPlatform({ agents: hosts, log, data, ephemeral: false })
+    const platform = await startBenchPlatform(bench, { agents: hosts })
     return { callers: [callerOf(platform, hosts)], close: () => platform.close() }
   },
 }

@@ -8,7 +8,7 @@ import { placeHost, rebootRules } from '../domain/placement.js'
 import { isFinalStepState } from '../domain/step-execution.js'
 import { type Execution, findStepStanding, getExecution, readClock } from '../store/postgres/executions.js'
 import { listRetryHosts } from '../store/postgres/retries.js'
-import { listOpenHosts, sumOpenLimits } from '../store/postgres/shards.js'
+import { listOpenHosts, countFreePlaces } from '../store/postgres/shards.js'
 import type { ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { isOwner } from './owner.js'
@@ -17,9 +17,9 @@ import { isOwner } from './owner.js'
 const LOOK_EVERY_MS = 500
 /** While hosts are only watched for failures. */
 const WATCH_EVERY_MS = 1_000
-/** Retries that fall due one after another are told together: each look leaves a dozen events in the history. */
+/** What falls due or gets free one after another is told together: each look leaves a dozen events in the history. */
 const GATHER_MS = 2_000
-/** Hosts that are held back by the limit of the step are looked at again this often, beside every end of a shard. */
+/** Hosts that a free place did not help are looked at again this often: more of their secrets than may be are open, until a shard ends. */
 const HELD_MS = 10_000
 
 export function createAwaitHosts(deps: ControlDependencies): ControlActivities['awaitHosts'] {
@@ -33,7 +33,7 @@ export function createAwaitHosts(deps: ControlDependencies): ControlActivities['
     const beganAt = Date.now()
     const before = await getExecution(pool, key.scopeId, key.executionId)
     let held: ReadonlySet<string> | undefined
-    let takenAtFirst: number | undefined
+    let freeAtFirst: number | undefined
     for (;;) {
       const execution = await getExecution(pool, key.scopeId, key.executionId)
       if (!execution || !isOwner(execution, input) || execution.pause !== before?.pause) return
@@ -45,10 +45,9 @@ export function createAwaitHosts(deps: ControlDependencies): ControlActivities['
       if (found.isOver || found.ends || found.ready.some((id) => !known.has(id))) return
       if (found.due && waited >= GATHER_MS) return
       if (known.size) {
-        const taken = await sumOpenLimits(pool, key)
-        takenAtFirst ??= taken
-        // Less is taken: a shard that goes on has given a place back.
-        if (waited >= (taken < takenAtFirst ? GATHER_MS : HELD_MS)) return
+        const free = await countFreePlaces(pool, key)
+        freeAtFirst ??= free
+        if (free > 0 && waited >= (free > freeAtFirst ? GATHER_MS : HELD_MS)) return
       }
       heartbeat({ missing: found.missing, retrying: found.retrying })
       await sleep(found.missing ? LOOK_EVERY_MS : WATCH_EVERY_MS)

@@ -18,7 +18,7 @@ import { endHosts } from '../store/postgres/ledger.js'
 import { listOpenShards, takeLook } from '../store/postgres/looks.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
-import { listOpenHosts, type OpenHost, sumOpenLimits } from '../store/postgres/shards.js'
+import { listOpenHosts, type OpenHost, countTakenPlaces } from '../store/postgres/shards.js'
 import type { Look } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { type Key as ExecutionKey, superseded } from './owner.js'
@@ -135,8 +135,9 @@ async function makeShards(
   const ready = making.ready.filter(({ host }) => !refused.has(host.hostId))
   // Hosts that are only to be stopped wait for no limit.
   const stopping = execution.cancelRequestedAt !== null || isEnding(execution, key)
-  const taken = making.shards.length && !stopping ? await sumOpenLimits(tx, key) : 0
-  const free = stopping ? ready.length : concurrencyLimit(step.concurrency, standing.hosts) - taken
+  const taken = making.shards.length && !stopping ? await countTakenPlaces(tx, key) : 0
+  const stepLimit = concurrencyLimit(step.concurrency, standing.hosts)
+  const free = stopping ? ready.length : stepLimit - taken
   const byId = new Map(ready.map(({ host }) => [host.hostId, host]))
   // Hosts that were sent their order already come first: they are under way, whatever the limit says.
   const sorted = [...ready].sort((a, b) => Number(isPending(a.host.state)) - Number(isPending(b.host.state)))
@@ -154,6 +155,7 @@ async function makeShards(
     Math.max(0, free),
     split.map((shard) => shard.hostIds.length),
   )
+  const signing = { key, execution, task, secrets, stepLimit, at }
   const shards: ShardRef[] = []
   const held: HostId[] = []
   for (const [index, { gateway, hostIds }] of split.entries()) {
@@ -165,15 +167,14 @@ async function makeShards(
     room -= hostIds.length
     const hosts = hostIds.flatMap((id) => byId.get(id) ?? [])
     shards.push({
-      shardId: await signShard(tx, deps, { key, execution, task, secrets, gateway, hosts, hostLimit, at }),
+      shardId: await signShard(tx, deps, { ...signing, gateway, hosts, hostLimit }),
       gateway,
       hosts: hosts.length,
     })
   }
-  // The first attempts wait for their turn after others, the next ones for the first place that is free; a place does not help
-  // where no more secrets may be open.
-  const isAgain = room > 0 && held.some((id) => (byId.get(id)?.attempt ?? 1) > 1)
-  return { shards, held: held.length, ...(isAgain ? { watch: true } : {}) }
+  // They get the first place that is free; a place does not help where no more secrets may be open.
+  const isWaiting = room > 0 && held.length > 0
+  return { shards, held: held.length, ...(isWaiting ? { watch: true } : {}) }
 }
 
 const isPending = (state: HostState) => state === 'pending'

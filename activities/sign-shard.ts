@@ -22,6 +22,7 @@ export interface ShardFacts {
   /** All of one text. */
   hosts: OpenHost[]
   hostLimit: number
+  stepLimit: number
   at: Date
 }
 
@@ -58,6 +59,7 @@ export async function signShard(
     ...key,
     gateway: facts.gateway,
     hostLimit: facts.hostLimit,
+    stepLimit: facts.stepLimit,
     hostIds: hosts.map((host) => host.hostId),
     journalIds,
     orders: signed.map(({ order }) => order),

@@ -3,7 +3,12 @@ import type { ShardOutcome } from '../../domain/fleet.js'
 import { isFinalHostState } from '../../domain/host-result.js'
 import type { HostId } from '../../domain/id.js'
 import { markDispatched } from '../../store/postgres/ledger.js'
-import { type ExecutionFlags, findShardProgress, type ShardWork } from '../../store/postgres/shards.js'
+import {
+  type ExecutionFlags,
+  findShardProgress,
+  type ShardWork,
+  takePlaces,
+} from '../../store/postgres/shards.js'
 import type { GatewayDependencies } from '../dependencies.js'
 import type { SessionRegistry } from '../session/registry.js'
 import type { Session } from '../session/session.js'
@@ -41,6 +46,8 @@ const isDone = (run: HostRun) => run.phase === 'settled' || run.phase === 'gone'
 
 export class ShardRun {
   private readonly runs: Map<HostId, HostRun>
+  /** How many hosts may have their order at once. */
+  private limit: number
   private held: Hold | undefined
   private wake: () => void = () => {}
   private woken = false
@@ -54,6 +61,7 @@ export class ShardRun {
     this.deps = deps
     this.sessions = sessions
     this.work = work
+    this.limit = work.hostLimit
     this.runs = new Map(
       work.hosts.map((host) => [
         host.hostId,
@@ -149,14 +157,27 @@ export class ShardRun {
   }
 
   private async turn(): Promise<void> {
-    if (Date.now() - this.ledgerAt >= LEDGER_EVERY_MS) await this.compareLedger()
+    if (Date.now() - this.ledgerAt >= LEDGER_EVERY_MS) {
+      await this.compareLedger()
+      if (!this.isHeld) await this.takePlaces()
+    }
     if (this.isHeld) this.hold()
     else await this.dispatch()
   }
 
+  /** Where hosts wait for the limit, other shards of the step may have left places that they do not use any more. */
+  private async takePlaces(): Promise<void> {
+    if (this.count('sent') < this.limit) return
+    const waiting = [...this.runs.values()].filter((run) => run.phase === 'ready' && this.sessionOf(run))
+    if (!waiting.length) return
+    const { shardId } = this.work
+    const taking = { shardId, gateway: this.deps.self.name, wanted: waiting.length }
+    this.limit = (await takePlaces(this.deps.pool, taking)) ?? this.limit
+  }
+
   /** Sends orders up to the limit, each marked in the ledger first. */
   private async dispatch(): Promise<void> {
-    const room = this.work.hostLimit - this.count('sent')
+    const room = this.limit - this.count('sent')
     const batch: { run: HostRun; session: Session }[] = []
     for (const run of this.runs.values()) {
       if (batch.length >= room) break

@@ -62,7 +62,10 @@ export interface NewShard {
   executionId: ExecutionId
   stepExecutionId: StepExecutionId
   gateway: string
+  /** Its share of the step's limit, until other shards leave places free. */
   hostLimit: number
+  /** How many hosts of the step may be under way at once, in all its shards. */
+  stepLimit: number
   hostIds: HostId[]
   journalIds: string[]
   orders: Buffer[]
@@ -77,8 +80,8 @@ export interface NewShard {
 export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
   const made = await tx.query<{ id: ShardId }>(
     `with made as (
-       insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec, secrets)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id),
+       insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec, secrets, step_limit)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13) returning id),
      given as (
        update host_result r set shard_id = made.id, journal_id = h.journal_id
        from made, unnest($6::bigint[], $12::text[]) as h (id, journal_id)
@@ -97,6 +100,7 @@ export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
       shard.spec,
       shard.secrets ?? null,
       shard.journalIds,
+      shard.stepLimit,
     ],
   )
   return one(made).id
@@ -128,18 +132,48 @@ export async function closeShards(
  * What a step's open shards may still have under way at once, of its concurrency: no more than hosts that are left in each,
  * so that a host which is retried need not wait for the slowest of its former shard.
  */
-export async function sumOpenLimits(
+export async function countTakenPlaces(
+  db: Db,
+  step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
+): Promise<number> {
+  const result = await db.query<{ n: string }>('select places_taken($1, $2) as n', [
+    step.scopeId,
+    step.stepExecutionId,
+  ])
+  return Number(one(result).n)
+}
+
+/**
+ * How many places of a step's concurrency its open shards leave free, as far as they tell: those of an earlier worker name no
+ * limit, and then it is none. At least one where no shard is open.
+ */
+export async function countFreePlaces(
   db: Db,
   step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
 ): Promise<number> {
   const result = await db.query<{ n: string }>(
-    `select coalesce(sum(least(d.host_limit, (
-       select count(*) from host_result r where r.scope_id = d.scope_id and r.execution_id = d.execution_id
-         and r.step_execution_id = d.step_execution_id and r.shard_id = d.id and host_state_rank(r.state) < 3))), 0) as n
-     from shard d where d.scope_id = $1 and d.step_execution_id = $2 and d.closed_at is null`,
+    `select case when count(*) = 0 then 1 else coalesce(max(step_limit), 0) - places_taken($1, $2) end as n
+     from shard where scope_id = $1 and step_execution_id = $2 and closed_at is null`,
     [step.scopeId, step.stepExecutionId],
   )
   return Number(one(result).n)
+}
+
+/**
+ * Asks for places of the step's concurrency that its other shards leave free.
+ * @param wanted hosts that could be sent their order now
+ * @returns how many of its hosts the shard may have under way then; undefined once it is closed
+ */
+export async function takePlaces(
+  db: Db,
+  { shardId, gateway, wanted }: { shardId: ShardId; gateway: string; wanted: number },
+): Promise<number | undefined> {
+  const result = await db.query<{ n: number | null }>('select take_places($1, $2, $3) as n', [
+    shardId,
+    gateway,
+    wanted,
+  ])
+  return one(result).n ?? undefined
 }
 
 /** What a gateway needs to carry a shard through. */

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import type { Platform } from '../../stack/platform/platform'
 import { type HostResultView, pause, TestApi } from '../helpers/api'
 import { Effects } from '../helpers/effects'
-import { startTestPlatform } from '../helpers/platform'
+import { connected, startTestPlatform } from '../helpers/platform'
 import { record } from '../helpers/record'
 
 interface Verdict {
@@ -78,6 +78,32 @@ describe('operations on steps', () => {
       (host) => host.id,
     )
 
+  it('gives a host that comes back late the first place that is free, while others of the step run on', async () => {
+    const { body } = await api.insist<{ items: { id: string; name: string }[] }>('GET', '/hosts?limit=1000')
+    const [late, stuck] = body.items
+    if (!late || !stuck) throw new Error('there are no hosts')
+    const [freed, over] = [flag(), flag()]
+    await platform.child(late.name).stop()
+    const wait = (file: string) => `while [ ! -e ${file} ]; do sleep 0.1; done`
+    const id = await launch({
+      name: 'two at once',
+      concurrency: 2,
+      body: `${on([stuck.id], wait(over), wait(freed))}`,
+    })
+    await api.until(id, (now) => now.steps[0]?.counts.running === 2)
+    platform.child(late.name).start()
+    await connected(platform, 4)
+    // The look that finds it finds no place.
+    await pause(2_500)
+    expect((await api.get(id)).steps[0]?.counts).toEqual({ running: 2, pending: 2 })
+    writeFileSync(freed, '')
+    await api.until(id, (now) => now.steps[0]?.counts.succeeded === 3)
+    expect((await api.get(id)).steps[0]?.counts).toEqual({ running: 1, succeeded: 3 })
+    writeFileSync(over, '')
+    await api.until(id, (now) => now.state === 'succeeded')
+    expect(await starts(id)).toEqual([4])
+  }, 60_000)
+
   describe('retry all', () => {
     it('runs every host of the step that failed again, and goes on with the next', async () => {
       const [first = ''] = await hostIds()
@@ -118,6 +144,28 @@ describe('operations on steps', () => {
         .map((host) => host.attempt)
       expect(attempts).toEqual([2, 2])
       expect(await starts(id)).toEqual([8])
+    })
+
+    it('lets hosts that are retried together use places that others of the step leave later', async () => {
+      const [one = '', two = '', slow = ''] = await hostIds()
+      const [mended, freed, over] = [flag(), flag(), flag()]
+      const wait = (file: string) => `while [ ! -e ${file} ]; do sleep 0.1; done`
+      const id = await launch({
+        name: 'two at once',
+        concurrency: 2,
+        body: `case $DROVER_HOST in ${one}|${two}) [ -e ${mended} ] || exit 3; ${wait(over)};; ${slow}) ${wait(freed)};; esac`,
+      })
+      await api.until(id, (now) => now.steps[0]?.counts.failed === 2 && now.steps[0].counts.succeeded === 1)
+      writeFileSync(mended, '')
+      // One place is free, and the two go into one shard.
+      expect(await api.operate(id, { kind: 'retry' })).toMatchObject(accepted)
+      await api.until(id, (now) => now.steps[0]?.counts.running === 2)
+      expect((await api.get(id)).steps[0]?.counts).toMatchObject({ running: 2, pending: 1 })
+      writeFileSync(freed, '')
+      await api.until(id, (now) => now.steps[0]?.counts.running === 2 && !now.steps[0].counts.pending)
+      writeFileSync(over, '')
+      await api.until(id, (now) => now.state === 'succeeded')
+      expect(await starts(id)).toEqual([6])
     })
 
     it('runs a named step of a good run again, and nothing after it', async () => {

@@ -129,6 +129,7 @@ const allowedFunctions = [
   // By executions, and as gateways of before ask.
   'relayed_script',
   'relayed_script',
+  'take_places',
   'write_absent',
   'write_host_news',
   'write_host_said',

@@ -1,0 +1,39 @@
+-- How many hosts of its step may be under way at once in all its shards; null where an earlier worker made the shard.
+alter table shard add column step_limit int;
+
+-- What the open shards of a step may have under way at once: none more than its limit, nor more than it has hosts without an end.
+-- No more rows are read than that.
+create function places_taken(of_scope bigint, of_step bigint) returns bigint
+  language sql stable set search_path = pg_catalog, public, pg_temp as $$
+  select coalesce(sum((select count(*) from (
+      select from host_result r where r.scope_id = d.scope_id and r.execution_id = d.execution_id and r.step_execution_id = d.step_execution_id
+        and r.shard_id = d.id and host_state_rank(r.state) < 3 limit d.host_limit) as open)), 0)
+  from shard d where d.scope_id = of_scope and d.step_execution_id = of_step and d.closed_at is null
+$$;
+
+-- Places that other shards of the step leave free (they have fewer hosts left than they may run) go to one that has hosts waiting: its
+-- share was fixed when it was made, and hosts waited for the slowest of it while places were free.
+-- Returns its limit then; null once it is closed.
+create function take_places(of_shard bigint, by_gateway text, wanted int) returns int
+  language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare
+  taker record;
+  free bigint;
+begin
+  -- Behind a look of the workflow's, which makes shards, and behind a recovery (migration 29) …
+  perform from shard d join execution e on e.scope_id = d.scope_id and e.id = d.execution_id
+    where d.id = of_shard and d.gateway = by_gateway for share of e;
+  -- … and one taker after another.
+  perform from shard d join step_execution s on s.scope_id = d.scope_id and s.id = d.step_execution_id
+    where d.id = of_shard and d.gateway = by_gateway for no key update of s;
+  select d.scope_id, d.step_execution_id, d.host_limit, d.step_limit into taker
+    from shard d where d.id = of_shard and d.gateway = by_gateway and d.closed_at is null;
+  if taker.step_limit is null or taker.step_limit <= taker.host_limit or wanted <= 0 then return taker.host_limit; end if;
+  free = taker.step_limit - places_taken(taker.scope_id, taker.step_execution_id);
+  if free <= 0 then return taker.host_limit; end if;
+  taker.host_limit = least(taker.step_limit, taker.host_limit + least(wanted, free));
+  update shard set host_limit = taker.host_limit where scope_id = taker.scope_id and id = of_shard;
+  return taker.host_limit;
+end $$;
+revoke execute on function places_taken(bigint, bigint), take_places(bigint, text, int) from public;
+grant execute on function take_places(bigint, text, int) to drover_gateway;

@@ -124,8 +124,10 @@ export function goOn(run: Run): void {
   }
 }
 
-function isLeftOut(run: Run, { plan: { when, visit } }: Step): boolean {
-  const isLeft = visit?.ignore && run.steps.slice(visit.first, visit.end).some(leaves)
+function isLeftOut(run: Run, step: Step): boolean {
+  const { when, visit } = step.plan
+  // The rest of the plan is left out: a step before the one that failed is not of it, when it is retried.
+  const isLeft = visit?.ignore && run.steps.slice(visit.first, run.steps.indexOf(step)).some(leaves)
   return isLeft || !isMet(run, visit?.when) || !isMet(run, when)
 }
 

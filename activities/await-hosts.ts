@@ -8,7 +8,7 @@ import { placeHost, rebootRules } from '../domain/placement.js'
 import { isFinalStepState } from '../domain/step-execution.js'
 import { type Execution, findStepStanding, getExecution, readClock } from '../store/postgres/executions.js'
 import { listRetryHosts } from '../store/postgres/retries.js'
-import { listOpenHosts, countFreePlaces } from '../store/postgres/shards.js'
+import { countFreePlaces, listOpenHosts } from '../store/postgres/shards.js'
 import type { ControlActivities } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { isOwner } from './owner.js'
@@ -34,6 +34,7 @@ export function createAwaitHosts(deps: ControlDependencies): ControlActivities['
     const before = await getExecution(pool, key.scopeId, key.executionId)
     let held: ReadonlySet<string> | undefined
     let freeAtFirst: number | undefined
+    let awayAtFirst: number | undefined
     for (;;) {
       const execution = await getExecution(pool, key.scopeId, key.executionId)
       if (!execution || !isOwner(execution, input) || execution.pause !== before?.pause) return
@@ -44,8 +45,11 @@ export function createAwaitHosts(deps: ControlDependencies): ControlActivities['
       const known = held
       if (found.isOver || found.ends || found.ready.some((id) => !known.has(id))) return
       if (found.due && waited >= GATHER_MS) return
+      awayAtFirst ??= found.away
+      // Their places are kept for them until a look finds them gone.
+      if (found.away < awayAtFirst && waited >= GATHER_MS) return
       if (known.size) {
-        const free = await countFreePlaces(pool, key)
+        const free = ((await countFreePlaces(pool, key)) ?? 0) - found.away
         freeAtFirst ??= free
         if (free > 0 && waited >= (free > freeAtFirst ? GATHER_MS : HELD_MS)) return
       }
@@ -64,6 +68,8 @@ interface Found {
   ready: string[]
   /** Hosts that are away, or have something to stop first. */
   missing: number
+  /** Those of them that are under way: they restart, or lost their session. */
+  away: number
   /** Hosts that wait for their next attempt, and whether that of one is due. */
   retrying: number
   due: boolean
@@ -92,6 +98,7 @@ async function lookAt(
     ends: placed.filter(({ placement }) => placement.do === 'end').length,
     ready: placed.flatMap(({ host, placement }) => (placement.do === 'dispatch' ? host.hostId : [])),
     missing: placed.filter(({ placement }) => placement.do === 'wait').length,
+    away: placed.filter(({ host, placement }) => placement.do === 'wait' && host.state !== 'pending').length,
     retrying: retries.length,
     due: retries.some((host) => host.dueInMs <= 0),
   }

@@ -18,7 +18,7 @@ import { endHosts } from '../store/postgres/ledger.js'
 import { listOpenShards, takeLook } from '../store/postgres/looks.js'
 import { findPlan } from '../store/postgres/plans.js'
 import type { Db } from '../store/postgres/pool.js'
-import { listOpenHosts, type OpenHost, countTakenPlaces } from '../store/postgres/shards.js'
+import { countTakenPlaces, listOpenHosts, type OpenHost, setPlaces } from '../store/postgres/shards.js'
 import type { Look } from './contract.js'
 import type { ControlDependencies } from './dependencies.js'
 import { type Key as ExecutionKey, superseded } from './owner.js'
@@ -81,7 +81,13 @@ export async function lookAtHosts(
   if (paused) return { shards: [], missing: 0, held: 0 }
   const ready = placed.filter(({ placement }) => placement.do === 'dispatch')
   const missing = placed.filter(({ placement }) => placement.do === 'wait').length
-  const made = await makeShards(tx, deps, { key, execution, standing: step, ready, shards, at })
+  // They may be at work without a shard, or restart: each holds its place until it is back or given up.
+  const away = placed.filter(
+    ({ host, placement }) => placement.do === 'wait' && !isPending(host.state),
+  ).length
+  const making = { key, execution, standing: step, ready, away, shards, at }
+  const { places = { places: step.places, away }, ...made } = await makeShards(tx, deps, making)
+  await keepPlaces(tx, key, step, places)
   return { ...made, missing, ...retrying }
 }
 
@@ -107,11 +113,24 @@ async function endPlaced(tx: Db, key: Key, placed: readonly Placed[]): Promise<v
   await endHosts(tx, key, ends)
 }
 
+/** As `setPlaces`; null: all at once. */
+interface Places {
+  places: number | null
+  away: number
+}
+
+async function keepPlaces(tx: Db, key: Key, step: StepStanding, { places, away }: Places): Promise<void> {
+  if (places === null || (places === step.places && away === step.placesAway)) return
+  await setPlaces(tx, key, { places, away })
+}
+
 interface Making {
   key: Key
   execution: Execution
   standing: StepStanding
   ready: readonly Placed[]
+  /** Hosts that are under way and have no session. */
+  away: number
   /** Shards of the step that are open. */
   shards: readonly ShardId[]
   /** The time of the orders. */
@@ -122,8 +141,8 @@ async function makeShards(
   tx: Db,
   deps: ControlDependencies,
   making: Making,
-): Promise<Pick<Look, 'shards' | 'held' | 'watch'>> {
-  const { key, execution, standing, at } = making
+): Promise<Pick<Look, 'shards' | 'held' | 'watch'> & { places?: Places }> {
+  const { key, execution, standing, away, at } = making
   const { position } = standing
   const asked = making.ready.map(({ host }) => host)
   if (!asked.length) return { shards: [], held: 0 }
@@ -136,8 +155,8 @@ async function makeShards(
   // Hosts that are only to be stopped wait for no limit.
   const stopping = execution.cancelRequestedAt !== null || isEnding(execution, key)
   const taken = making.shards.length && !stopping ? await countTakenPlaces(tx, key) : 0
-  const stepLimit = concurrencyLimit(step.concurrency, standing.hosts)
-  const free = stopping ? ready.length : stepLimit - taken
+  const limit = concurrencyLimit(step.concurrency, standing.hosts)
+  const free = stopping ? ready.length : limit - taken - away
   const byId = new Map(ready.map(({ host }) => [host.hostId, host]))
   // Hosts that were sent their order already come first: they are under way, whatever the limit says.
   const sorted = [...ready].sort((a, b) => Number(isPending(a.host.state)) - Number(isPending(b.host.state)))
@@ -151,11 +170,11 @@ async function makeShards(
     Math.min(deps.shardMaxHosts, secrets?.shardLimit ?? deps.shardMaxHosts),
   )
   let room = stopping ? Number.POSITIVE_INFINITY : await roomFor(tx, key, secrets)
+  const isUnderWay = (id: HostId) => !isPending(byId.get(id)?.state ?? 'pending')
   const limits = shareLimit(
-    Math.max(0, free),
-    split.map((shard) => shard.hostIds.length),
+    free,
+    split.map(({ hostIds }) => ({ hosts: hostIds.length, underWay: hostIds.filter(isUnderWay).length })),
   )
-  const signing = { key, execution, task, secrets, stepLimit, at }
   const shards: ShardRef[] = []
   const held: HostId[] = []
   for (const [index, { gateway, hostIds }] of split.entries()) {
@@ -167,14 +186,20 @@ async function makeShards(
     room -= hostIds.length
     const hosts = hostIds.flatMap((id) => byId.get(id) ?? [])
     shards.push({
-      shardId: await signShard(tx, deps, { ...signing, gateway, hosts, hostLimit }),
+      shardId: await signShard(tx, deps, { key, execution, task, secrets, gateway, hosts, hostLimit, at }),
       gateway,
       hosts: hosts.length,
     })
   }
   // They get the first place that is free; a place does not help where no more secrets may be open.
   const isWaiting = room > 0 && held.length > 0
-  return { shards, held: held.length, ...(isWaiting ? { watch: true } : {}) }
+  const places = step.concurrency === undefined ? null : limit
+  return {
+    shards,
+    held: held.length,
+    ...(isWaiting ? { watch: true } : {}),
+    places: { places, away: away + held.filter(isUnderWay).length },
+  }
 }
 
 const isPending = (state: HostState) => state === 'pending'

@@ -22,7 +22,6 @@ export interface ShardFacts {
   /** All of one text. */
   hosts: OpenHost[]
   hostLimit: number
-  stepLimit: number
   at: Date
 }
 
@@ -59,7 +58,6 @@ export async function signShard(
     ...key,
     gateway: facts.gateway,
     hostLimit: facts.hostLimit,
-    stepLimit: facts.stepLimit,
     hostIds: hosts.map((host) => host.hostId),
     journalIds,
     orders: signed.map(({ order }) => order),

@@ -39,28 +39,47 @@ describe('shards', () => {
 })
 
 describe('the limit of a step, shared', () => {
+  const waiting = (sizes: readonly number[]) => sizes.map((size) => ({ hosts: size, underWay: 0 }))
+  const total = (numbers: readonly number[]) => numbers.reduce((sum, n) => sum + n, 0)
+
   it.each([
     [10, [3, 4], [3, 4]],
     [4, [4, 4], [2, 2]],
     [1, [5, 5], [1, 0]],
     [0, [5], [0]],
+    [-1, [5], [0]],
     [3, [1, 1, 8], [1, 1, 1]],
   ])('%d over %j is %j', (limit, sizes, shares) => {
-    expect(shareLimit(limit, sizes)).toEqual(shares)
+    expect(shareLimit(limit, waiting(sizes))).toEqual(shares)
+  })
+
+  it.each([
+    ['a place each, also beyond the limit', 1, [2, 1], [2, 1]],
+    ['and others the rest', 5, [2, 1], [3, 2]],
+    ['and one shard of theirs alone', 2, [2, 0], [2, 0]],
+  ])('gives hosts that are under way %s', (_what, limit, underWay, shares) => {
+    expect(
+      shareLimit(
+        limit,
+        underWay.map((n) => ({ hosts: 4, underWay: n })),
+      ),
+    ).toEqual(shares)
   })
 
   it('is used up and never passed', () => {
+    const shard = fc
+      .tuple(fc.integer({ min: 1, max: 20 }), fc.nat(20))
+      .map(([hosts, n]) => ({ hosts, underWay: Math.min(hosts, n) }))
     fc.assert(
-      fc.property(
-        fc.nat(50),
-        fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 8 }),
-        (limit, sizes) => {
-          const shares = shareLimit(limit, sizes)
-          const total = sizes.reduce((sum, size) => sum + size, 0)
-          expect(shares.reduce((sum, share) => sum + share, 0)).toBe(Math.min(limit, total))
-          expect(shares.every((share, i) => share <= sizes[i]!)).toBe(true)
-        },
-      ),
+      fc.property(fc.nat(90), fc.array(shard, { minLength: 1, maxLength: 8 }), (limit, sizes) => {
+        const shares = shareLimit(limit, sizes)
+        const [hosts, underWay] = [
+          total(sizes.map((size) => size.hosts)),
+          total(sizes.map((size) => size.underWay)),
+        ]
+        expect(total(shares)).toBe(Math.max(underWay, Math.min(limit, hosts)))
+        expect(shares.every((share, i) => share <= sizes[i]!.hosts && share >= sizes[i]!.underWay)).toBe(true)
+      }),
     )
   })
 })

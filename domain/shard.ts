@@ -24,19 +24,23 @@ export function splitShards(
   return shards
 }
 
-/** How many hosts each shard may run at once, so that together they keep the step's limit; 0 waits for the next round. */
-export function shareLimit(limit: number, sizes: readonly number[]): number[] {
-  const total = sizes.reduce((sum, size) => sum + size, 0)
-  if (limit >= total) return [...sizes]
-  let left = limit
-  let hosts = total
-  return sizes.map((size) => {
-    const share = Math.min(size, left, Math.ceil((left * size) / hosts))
+/**
+ * How many hosts each shard may have under way at once, so that together they keep the step's limit; 0 waits for the next round.
+ * @param sizes underWay: hosts that were sent their order already: they hold a place, whatever the limit says
+ */
+export function shareLimit(limit: number, sizes: readonly { hosts: number; underWay: number }[]): number[] {
+  let left = Math.max(0, limit - sum(sizes.map(({ underWay }) => underWay)))
+  let waiting = sum(sizes.map(({ hosts, underWay }) => hosts - underWay))
+  return sizes.map(({ hosts, underWay }) => {
+    const pending = hosts - underWay
+    const share = left >= waiting ? pending : Math.min(pending, left, Math.ceil((left * pending) / waiting))
     left -= share
-    hosts -= size
-    return share
+    waiting -= pending
+    return underWay + share
   })
 }
+
+const sum = (numbers: readonly number[]) => numbers.reduce((all, n) => all + n, 0)
 
 /** The task queue of one gateway. */
 export function gatewayQueue(gateway: string): string {

@@ -5,7 +5,7 @@ import {
   proxyActivities,
   proxyLocalActivities,
 } from '@temporalio/workflow'
-import type { ControlActivities, GatewayActivities } from '../activities/contract.js'
+import type { ControlActivities, GatewayActivities, Look } from '../activities/contract.js'
 import type { ShardOutcome } from '../domain/fleet.js'
 import { gatewayQueue, type ShardRef } from '../domain/shard.js'
 
@@ -43,12 +43,13 @@ const SILENT = '6 s'
 
 export const hostsText = (hosts: number) => `${hosts} ${hosts === 1 ? 'host' : 'hosts'}`
 
-/** The wait for hosts that are away, or that get another attempt; as long as it takes. */
-export function awaitHosts(missing: number, retrying: number) {
+/** The wait for hosts that are away, that get another attempt, or that the limit of the step holds back; as long as it takes. */
+export function awaitHosts({ missing, retrying = 0, held }: Pick<Look, 'missing' | 'retrying' | 'held'>) {
   const why = [
     missing ? `for ${hostsText(missing)} to reconnect` : '',
     retrying ? `until ${hostsText(retrying)} that failed may run again` : '',
-    missing || retrying ? '' : 'for hosts that fail, to run them again',
+    held ? `until ${hostsText(held)} may run beside the others` : '',
+    missing || retrying || held ? '' : 'for hosts that fail, to run them again',
   ]
   return proxyActivities<Pick<ControlActivities, 'awaitHosts'>>({
     startToCloseTimeout: '72 h',

@@ -55,10 +55,10 @@ export class UnderWay {
     this.shards.delete(shard.shardId)
   }
 
-  private async wait(stepExecutionId: string, { missing, retrying = 0, held }: Look): Promise<void> {
+  private async wait(stepExecutionId: string, look: Look): Promise<void> {
     this.waits.begun++
-    const input = { ...this.ref, stepExecutionId, held: held > 0 }
-    await awaitHosts(missing, retrying)(input).catch(() => {})
+    const input = { ...this.ref, stepExecutionId, held: look.held > 0 }
+    await awaitHosts(look)(input).catch(() => {})
     this.waits.ended++
   }
 

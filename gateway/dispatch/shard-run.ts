@@ -44,9 +44,12 @@ const ASK_AGAIN_MS = 15_000
 /** Nothing is left to do for it here. */
 const isDone = (run: HostRun) => run.phase === 'settled' || run.phase === 'gone'
 
+/** It holds a place of the limit: its agent may have the order, also while its session is away. */
+const isUnderWay = (run: HostRun) => !isDone(run) && (run.phase === 'sent' || run.host.state !== 'pending')
+
 export class ShardRun {
   private readonly runs: Map<HostId, HostRun>
-  /** How many hosts may have their order at once. */
+  /** How many hosts may be under way at once. */
   private limit: number
   private held: Hold | undefined
   private wake: () => void = () => {}
@@ -167,22 +170,32 @@ export class ShardRun {
 
   /** Where hosts wait for the limit, other shards of the step may have left places that they do not use any more. */
   private async takePlaces(): Promise<void> {
-    if (this.count('sent') < this.limit) return
-    const waiting = [...this.runs.values()].filter((run) => run.phase === 'ready' && this.sessionOf(run))
+    if (this.room > 0) return
+    const waiting = [...this.runs.values()].filter(
+      (run) => run.phase === 'ready' && !isUnderWay(run) && this.sessionOf(run),
+    )
     if (!waiting.length) return
     const { shardId } = this.work
     const taking = { shardId, gateway: this.deps.self.name, wanted: waiting.length }
     this.limit = (await takePlaces(this.deps.pool, taking)) ?? this.limit
   }
 
-  /** Sends orders up to the limit, each marked in the ledger first. */
+  private get room(): number {
+    let room = this.limit
+    for (const run of this.runs.values()) if (isUnderWay(run)) room--
+    return room
+  }
+
+  /** Sends orders up to the limit, each marked in the ledger first; those that were sent before are sent again beside it. */
   private async dispatch(): Promise<void> {
-    const room = this.limit - this.count('sent')
+    let { room } = this
     const batch: { run: HostRun; session: Session }[] = []
     for (const run of this.runs.values()) {
-      if (batch.length >= room) break
-      const session = run.phase === 'ready' ? this.sessionOf(run) : undefined
-      if (session) batch.push({ run, session })
+      if (run.phase !== 'ready' || (room <= 0 && !isUnderWay(run))) continue
+      const session = this.sessionOf(run)
+      if (!session) continue
+      if (!isUnderWay(run)) room--
+      batch.push({ run, session })
     }
     if (!batch.length) return
     const hosts = batch.map(({ run, session }) => ({ hostId: run.host.hostId, epoch: session.epoch }))

@@ -196,10 +196,15 @@ export interface StepStanding
   /** Whether its hosts are taken from earlier steps, and when they were. */
   takesHosts: boolean
   takenAt: Date | null
+  /** How many of its hosts may be under way at once, once a look has told; null: all of them. */
+  places: number | null
+  /** Of these, how many hosts hold that are under way in no shard, as its last look found them. */
+  placesAway: number
 }
 
 const standingColumns = `id, position, type, name, state, hosts, wake_at as "wakeAt", retry_delays_ms::float8[] as "retryDelaysMs",
-  condition, on_failure as "onFailure", undoes, away_ms::float8 as "awayMs", takes_hosts as "takesHosts", taken_at as "takenAt"`
+  condition, on_failure as "onFailure", undoes, away_ms::float8 as "awayMs", takes_hosts as "takesHosts", taken_at as "takenAt",
+  places, places_away as "placesAway"`
 
 /** The steps of an execution, in order. */
 export async function listStepStandings(

@@ -64,8 +64,6 @@ export interface NewShard {
   gateway: string
   /** Its share of the step's limit, until other shards leave places free. */
   hostLimit: number
-  /** How many hosts of the step may be under way at once, in all its shards. */
-  stepLimit: number
   hostIds: HostId[]
   journalIds: string[]
   orders: Buffer[]
@@ -80,8 +78,8 @@ export interface NewShard {
 export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
   const made = await tx.query<{ id: ShardId }>(
     `with made as (
-       insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec, secrets, step_limit)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13) returning id),
+       insert into shard (scope_id, execution_id, step_execution_id, gateway, host_limit, host_ids, orders, signatures, key_id, spec, secrets)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id),
      given as (
        update host_result r set shard_id = made.id, journal_id = h.journal_id
        from made, unnest($6::bigint[], $12::text[]) as h (id, journal_id)
@@ -100,7 +98,6 @@ export async function insertShard(tx: Db, shard: NewShard): Promise<ShardId> {
       shard.spec,
       shard.secrets ?? null,
       shard.journalIds,
-      shard.stepLimit,
     ],
   )
   return one(made).id
@@ -143,20 +140,34 @@ export async function countTakenPlaces(
   return Number(one(result).n)
 }
 
-/**
- * How many places of a step's concurrency its open shards leave free, as far as they tell: those of an earlier worker name no
- * limit, and then it is none. At least one where no shard is open.
- */
+/** How many places of a step's concurrency its open shards do not take; undefined where it has no limit. */
 export async function countFreePlaces(
   db: Db,
   step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
-): Promise<number> {
-  const result = await db.query<{ n: string }>(
-    `select case when count(*) = 0 then 1 else coalesce(max(step_limit), 0) - places_taken($1, $2) end as n
-     from shard where scope_id = $1 and step_execution_id = $2 and closed_at is null`,
+): Promise<number | undefined> {
+  const result = await db.query<{ n: string | null }>(
+    'select places - places_taken($1, $2) as n from step_execution where scope_id = $1 and id = $2',
     [step.scopeId, step.stepExecutionId],
   )
-  return Number(one(result).n)
+  const { n } = one(result)
+  return n === null ? undefined : Number(n)
+}
+
+/**
+ * Keeps how many hosts of a step may be under way at once.
+ * @param away how many of them are so in no shard: they restart, or lost their session
+ */
+export async function setPlaces(
+  tx: Db,
+  step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },
+  { places, away }: { places: number; away: number },
+): Promise<void> {
+  await tx.query('update step_execution set places = $3, places_away = $4 where scope_id = $1 and id = $2', [
+    step.scopeId,
+    step.stepExecutionId,
+    places,
+    away,
+  ])
 }
 
 /**

@@ -78,6 +78,31 @@ describe('operations on steps', () => {
       (host) => host.id,
     )
 
+  it('keeps the place of a host at work whose agent died, until it is back', async () => {
+    const { body } = await api.insist<{ items: { id: string; name: string }[] }>('GET', '/hosts?limit=1000')
+    const over = flag()
+    const id = await launch({
+      name: 'one by one',
+      concurrency: 1,
+      body: `while [ ! -e ${over} ]; do sleep 0.1; done`,
+    })
+    await api.until(id, (now) => now.steps[0]?.counts.running === 1)
+    const running = (await api.hosts(id)).find((host) => host.state === 'running')
+    const dead = body.items.find((host) => host.id === running?.hostId)
+    if (!dead) throw new Error('nobody runs')
+    await platform.child(dead.name).stop()
+    // Longer than a session may be away before its host is looked for elsewhere.
+    await pause(9_000)
+    expect([await starts(id), (await api.get(id)).steps[0]?.counts]).toEqual([
+      [1],
+      { running: 1, pending: 3 },
+    ])
+    platform.child(dead.name).start()
+    writeFileSync(over, '')
+    await api.until(id, (now) => now.state === 'succeeded')
+    expect(await starts(id)).toEqual([4])
+  }, 60_000)
+
   it('gives a host that comes back late the first place that is free, while others of the step run on', async () => {
     const { body } = await api.insist<{ items: { id: string; name: string }[] }>('GET', '/hosts?limit=1000')
     const [late, stuck] = body.items

@@ -86,6 +86,27 @@ describe('a reboot', () => {
     expect(orders('killed')).toBe(1)
   }, 90_000)
 
+  it('comes to the next host, one after another, when the one before is back', async () => {
+    const names = ['roll-1', 'roll-2']
+    const hosts = await Promise.all(names.map((name) => agent(name)))
+    const id = await launch(names.join(','), { concurrency: 1 })
+    const given = () => names.filter((name) => orders(name))
+    const [first] = await eventually('the first command', () => (given().length ? given() : undefined))
+    const at = names.indexOf(first ?? '')
+    const [down, next] = [hosts[at], hosts[1 - at]]
+    if (!down || !next) throw new Error('nobody restarts')
+    await down.kill()
+    down.reboot()
+    // Longer than a session may be away before its host is looked for elsewhere.
+    await pause(10_000)
+    expect(given()).toEqual([first])
+    down.start()
+    await eventually('the second command', () => (given().length === 2 ? true : undefined))
+    await restart(next)
+    expect(await scene.api.ended(id, 30_000)).toMatchObject({ state: 'succeeded' })
+    expect([orders('roll-1'), orders('roll-2'), scene.starts(id)]).toEqual([1, 1, 2])
+  }, 90_000)
+
   it('is over although its command was killed with the host', async () => {
     const host = await agent('cut', 'sleep 600')
     const id = await launch('cut')

@@ -7,7 +7,13 @@ import { planSchema } from '../../domain/plan.schema'
 import { insertLaunch } from '../../store/postgres/launches'
 import type { Pool } from '../../store/postgres/pool'
 import { insertPrincipal } from '../../store/postgres/principals'
-import { closeShards, countTakenPlaces, insertShard, takePlaces } from '../../store/postgres/shards'
+import {
+  closeShards,
+  countTakenPlaces,
+  insertShard,
+  setPlaces,
+  takePlaces,
+} from '../../store/postgres/shards'
 import { transaction } from '../../store/postgres/transaction'
 import { startLedger, type TestLedger } from '../helpers/ledger'
 
@@ -51,14 +57,14 @@ describe('places that shards leave free', () => {
     )
     const step = await pool.query('select id from step_execution where execution_id = $1', [executionId])
     const key = { scopeId, executionId, stepExecutionId: step.rows[0].id as StepExecutionId }
-    const shard = (gateway: string, places: readonly number[], hostLimit: number, stepLimit: number) => {
+    const limit = (places: number, away = 0) => setPlaces(pool, key, { places, away })
+    const shard = (gateway: string, places: readonly number[], hostLimit: number) => {
       const hostIds = places.flatMap((place) => hosts[place]?.id ?? [])
       const each = hostIds.map(() => Buffer.from('order'))
       return insertShard(pool, {
         ...key,
         gateway,
         hostLimit,
-        stepLimit,
         hostIds,
         journalIds: hostIds.map(() => 'j'),
         orders: each,
@@ -74,13 +80,14 @@ describe('places that shards leave free', () => {
       )
     const ask = (shardId: ShardId, wanted: number, gateway = 'a') =>
       takePlaces(pool, { shardId, gateway, wanted })
-    return { key, shard, end, ask, taken: () => countTakenPlaces(pool, key) }
+    return { key, limit, shard, end, ask, taken: () => countTakenPlaces(pool, key) }
   }
 
   it('go to a shard that asks, as many as are free and as it wants', async () => {
-    const { shard, end, ask, taken } = await begun()
-    const waiting = await shard('a', [0, 1, 2, 3, 4, 5], 2, 5)
-    await shard('b', [6, 7, 8], 3, 5)
+    const { limit, shard, end, ask, taken } = await begun()
+    await limit(5)
+    const waiting = await shard('a', [0, 1, 2, 3, 4, 5], 2)
+    await shard('b', [6, 7, 8], 3)
     expect(await ask(waiting, 4)).toBe(2)
     await end(6)
     expect(await taken()).toBe(4)
@@ -94,44 +101,60 @@ describe('places that shards leave free', () => {
   })
 
   it('go to one of those that ask at once', async () => {
-    const { shard, end, ask, taken } = await begun()
-    const shards = await Promise.all([0, 2, 4, 6].map((first) => shard('a', [first, first + 1], 1, 6)))
-    await shard('b', [8, 9], 2, 6)
+    const { limit, shard, end, ask, taken } = await begun()
+    await limit(6)
+    const shards = await Promise.all([0, 2, 4, 6].map((first) => shard('a', [first, first + 1], 1)))
+    await shard('b', [8, 9], 2)
     await end(8)
     const limits = await Promise.all(shards.map((id) => ask(id, 1)))
-    expect(limits.map((limit) => limit ?? 0).sort()).toEqual([1, 1, 1, 2])
+    expect(limits.filter((limit) => limit === 2)).toHaveLength(1)
+    expect(limits.filter((limit) => limit === 1)).toHaveLength(3)
     expect(await taken()).toBe(6)
   })
 
   it('are not given beyond the limit of the step, however often a gateway asks', async () => {
-    const { shard, end, ask } = await begun()
-    const only = await shard('a', [0, 1, 2, 3], 2, 4)
+    const { limit, shard, end, ask } = await begun()
+    await limit(4)
+    const only = await shard('a', [0, 1, 2, 3], 2)
     await end(0, 1, 2)
     for (const wanted of [1, 1_000_000, 2_147_483_647]) expect(await ask(only, wanted)).toBeLessThanOrEqual(4)
   })
 
-  it('are not given to another gateway, to a shard that is closed, or to one of an earlier worker', async () => {
-    const { key, shard, end, ask } = await begun()
-    const [mine, old] = [await shard('a', [0, 1], 1, 3), await shard('a', [2, 3], 1, 3)]
-    await shard('b', [4], 1, 3)
-    await pool.query('update shard set step_limit = null where id = $1', [old])
+  it('are kept for hosts that are under way and away', async () => {
+    const { limit, shard, end, ask } = await begun()
+    await limit(4, 1)
+    const waiting = await shard('a', [0, 1, 2, 3], 1)
+    await shard('b', [4, 5], 2)
+    await end(4, 5)
+    expect(await ask(waiting, 3)).toBe(3)
+    await limit(4, 0)
+    expect(await ask(waiting, 1)).toBe(4)
+  })
+
+  it('are not given to another gateway, to a shard that is closed, or in a step that an earlier worker began', async () => {
+    const { key, limit, shard, end, ask } = await begun()
+    const mine = await shard('a', [0, 1, 2], 1)
+    await shard('b', [4], 1)
     await end(4)
+    expect(await ask(mine, 1)).toBe(1)
+    await limit(2)
     expect(await ask(mine, 1, 'b')).toBeUndefined()
-    expect(await ask(old, 1)).toBe(1)
+    expect(await ask(mine, 1)).toBe(2)
     await closeShards(pool, key)
     expect(await ask(mine, 1)).toBeUndefined()
   })
 
   it('are none while the workflow makes shards: whoever asks waits for it', async () => {
-    const { key, shard, end, ask, taken } = await begun()
-    const waiting = await shard('a', [0, 1, 2], 1, 2)
-    await shard('b', [3], 1, 2)
+    const { key, limit, shard, end, ask, taken } = await begun()
+    await limit(2)
+    const waiting = await shard('a', [0, 1, 2], 1)
+    await shard('b', [3], 1)
     await end(3)
     let asked: Promise<number | undefined> | undefined
     await transaction(pool, async (tx) => {
       await tx.query('select from execution where id = $1 for update', [key.executionId])
       asked = ask(waiting, 2)
-      await shard('b', [4], 1, 2)
+      await shard('b', [4], 1)
     })
     expect(await asked).toBe(1)
     expect(await taken()).toBe(2)

@@ -93,6 +93,21 @@ describe('a script starts once', () => {
     expect(shards.rows[0].n).toBeGreaterThan(1)
   }, 120_000)
 
+  it('a step keeps its limit when a gateway dies: hosts at work hold their places while they are away', async () => {
+    const names = ['limit-1', 'limit-2', 'limit-3', 'limit-4', 'limit-5', 'limit-6']
+    await Promise.all(names.map((name, at) => scene.agent(name, at % 2 ? `${one},${two}` : `${two},${one}`)))
+    const times = path.join(scene.effects.folder, 'limit-times')
+    const stamp = (sign: string) => `printf '${sign} %s\\n' "$(date +%s%N)" >> ${times}`
+    const body = [stamp('begin'), 'sleep 4', stamp('end')].join('\n')
+    const id = await scene.launch(`name:${names.join(',')}`, body, { concurrency: 2 })
+    await scene.api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
+    restart('gateway-1').kill('SIGKILL')
+    const view = await scene.api.ended(id, 90_000)
+    expect(view).toMatchObject({ state: 'succeeded', steps: [{ counts: { succeeded: 6 } }] })
+    expect([scene.starts(id), scene.ends(id)]).toEqual([6, 6])
+    expect(mostAtOnce(readFileSync(times, 'utf8'))).toBe(2)
+  }, 150_000)
+
   it('scenario 05: of two agents with one cloned key at most one starts, and both are found out', async () => {
     const agent = await scene.agent('cloned', `${one},${two}`)
     const hostId = await scene.hostId('cloned')

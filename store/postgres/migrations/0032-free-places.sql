@@ -1,5 +1,8 @@
--- How many hosts of its step may be under way at once in all its shards; null where an earlier worker made the shard.
-alter table shard add column step_limit int;
+-- How many hosts of a step may be under way at once, written by the first look that makes shards of it; null: all of them, or an
+-- earlier worker made them.
+alter table step_execution add column places int;
+-- Of these, how many hosts hold that are under way in no shard, as its last look found them: they restart, or lost their session.
+alter table step_execution add column places_away int not null default 0;
 
 -- What the open shards of a step may have under way at once: none more than its limit, nor more than it has hosts without an end.
 -- No more rows are read than that.
@@ -26,12 +29,13 @@ begin
   -- … and one taker after another.
   perform from shard d join step_execution s on s.scope_id = d.scope_id and s.id = d.step_execution_id
     where d.id = of_shard and d.gateway = by_gateway for no key update of s;
-  select d.scope_id, d.step_execution_id, d.host_limit, d.step_limit into taker
-    from shard d where d.id = of_shard and d.gateway = by_gateway and d.closed_at is null;
-  if taker.step_limit is null or taker.step_limit <= taker.host_limit or wanted <= 0 then return taker.host_limit; end if;
-  free = taker.step_limit - places_taken(taker.scope_id, taker.step_execution_id);
+  select d.scope_id, d.step_execution_id, d.host_limit, s.places, s.places_away into taker
+    from shard d join step_execution s on s.scope_id = d.scope_id and s.id = d.step_execution_id
+    where d.id = of_shard and d.gateway = by_gateway and d.closed_at is null;
+  if taker.places is null or taker.places <= taker.host_limit or wanted <= 0 then return taker.host_limit; end if;
+  free = taker.places - taker.places_away - places_taken(taker.scope_id, taker.step_execution_id);
   if free <= 0 then return taker.host_limit; end if;
-  taker.host_limit = least(taker.step_limit, taker.host_limit + least(wanted, free));
+  taker.host_limit = least(taker.places, taker.host_limit + least(wanted, free));
   update shard set host_limit = taker.host_limit where scope_id = taker.scope_id and id = of_shard;
   return taker.host_limit;
 end $$;

@@ -1,6 +1,6 @@
 /**
- * Waits until a step's hosts need a decision: one that was missing came back or is given up, the next attempt of one is due, or
- * an operator has spoken.
+ * Waits until a step's hosts need a decision: one that was missing came back or is given up, the next attempt of one is due, a
+ * place is free for one that the limit of the step holds back, or an operator has spoken.
  */
 import { heartbeat, sleep } from '@temporalio/activity'
 import type { ExecutionId, ScopeId, StepExecutionId } from '../domain/id.js'
@@ -17,9 +17,12 @@ import { isOwner } from './owner.js'
 const LOOK_EVERY_MS = 500
 /** While hosts are only watched for failures. */
 const WATCH_EVERY_MS = 1_000
-/** What falls due or gets free one after another is told together: each look leaves a dozen events in the history. */
+/**
+ * What falls due or gets free one after another is told together: each look leaves a dozen events in the history. Where hosts only
+ * wait for places they are read this often, for they may be thousands.
+ */
 const GATHER_MS = 2_000
-/** Hosts that a free place did not help are looked at again this often: more of their secrets than may be are open, until a shard ends. */
+/** After this they are looked at again although no place got free while it was waited for: it was so before, or is no help. */
 const HELD_MS = 10_000
 
 export function createAwaitHosts(deps: ControlDependencies): ControlActivities['awaitHosts'] {
@@ -34,7 +37,6 @@ export function createAwaitHosts(deps: ControlDependencies): ControlActivities['
     const before = await getExecution(pool, key.scopeId, key.executionId)
     let held: ReadonlySet<string> | undefined
     let freeAtFirst: number | undefined
-    let awayAtFirst: number | undefined
     for (;;) {
       const execution = await getExecution(pool, key.scopeId, key.executionId)
       if (!execution || !isOwner(execution, input) || execution.pause !== before?.pause) return
@@ -44,17 +46,15 @@ export function createAwaitHosts(deps: ControlDependencies): ControlActivities['
       const waited = Date.now() - beganAt
       const known = held
       if (found.isOver || found.ends || found.ready.some((id) => !known.has(id))) return
-      if (found.due && waited >= GATHER_MS) return
-      awayAtFirst ??= found.away
-      // Their places are kept for them until a look finds them gone.
-      if (found.away < awayAtFirst && waited >= GATHER_MS) return
+      if ((found.due || found.hasPlaceBack) && waited >= GATHER_MS) return
       if (known.size) {
-        const free = ((await countFreePlaces(pool, key)) ?? 0) - found.away
+        const free = ((await countFreePlaces(pool, key)) ?? Number.POSITIVE_INFINITY) - found.underWay
         freeAtFirst ??= free
-        if (free > 0 && waited >= (free > freeAtFirst ? GATHER_MS : HELD_MS)) return
+        if (free > 0 && free > freeAtFirst && waited >= GATHER_MS) return
+        if ((free > 0 || found.isStranded) && waited >= HELD_MS) return
       }
       heartbeat({ missing: found.missing, retrying: found.retrying })
-      await sleep(found.missing ? LOOK_EVERY_MS : WATCH_EVERY_MS)
+      await sleep(found.missing ? LOOK_EVERY_MS : found.isWatched ? WATCH_EVERY_MS : GATHER_MS)
     }
   }
 }
@@ -68,8 +68,14 @@ interface Found {
   ready: string[]
   /** Hosts that are away, or have something to stop first. */
   missing: number
-  /** Those of them that are under way: they restart, or lost their session. */
-  away: number
+  /** Hosts that are under way in no shard: they restart, lost their session, or have just come back. */
+  underWay: number
+  /** Fewer than the last look found: it kept places for them that nobody has any more. */
+  hasPlaceBack: boolean
+  /** One of them could be told to go on. */
+  isStranded: boolean
+  /** Hosts that fail get another attempt by themselves. */
+  isWatched: boolean
   /** Hosts that wait for their next attempt, and whether that of one is due. */
   retrying: number
   due: boolean
@@ -90,6 +96,7 @@ async function lookAt(
     host,
     placement: placeHost(host, { cancelled, ending, expired, ...lost }),
   }))
+  const underWay = placed.filter(({ host, placement }) => host.state !== 'pending' && placement.do !== 'end')
   const delaysMs = cancelled || ending || expired ? [] : (step?.retryDelaysMs ?? [])
   const retries = await listRetryHosts(pool, key, delaysMs)
   return {
@@ -98,7 +105,10 @@ async function lookAt(
     ends: placed.filter(({ placement }) => placement.do === 'end').length,
     ready: placed.flatMap(({ host, placement }) => (placement.do === 'dispatch' ? host.hostId : [])),
     missing: placed.filter(({ placement }) => placement.do === 'wait').length,
-    away: placed.filter(({ host, placement }) => placement.do === 'wait' && host.state !== 'pending').length,
+    underWay: underWay.length,
+    hasPlaceBack: underWay.length < (step?.placesAway ?? 0),
+    isStranded: underWay.some(({ placement }) => placement.do === 'dispatch'),
+    isWatched: delaysMs.length > 0,
     retrying: retries.length,
     due: retries.some((host) => host.dueInMs <= 0),
   }

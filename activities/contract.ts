@@ -71,7 +71,7 @@ export interface Look {
   retrying?: number
   /** Of a step that waits: until when, and how long that is, ms. */
   wake?: { at: string; inMs: number }
-  /** Whether somebody must watch while shards go on: hosts that fail get another attempt by themselves, or such attempts wait for a place. */
+  /** Whether somebody must watch while shards go on: hosts that fail get another attempt by themselves, or hosts wait for a place. */
   watch?: true
 }
 
@@ -116,8 +116,8 @@ export interface ControlActivities {
    */
   advance(input: Asking): Promise<Advance>
   /**
-   * Returns when a host that was missing has come back or is given up, when the next attempt of one is due, or when the
-   * execution is cancelled or held.
+   * Returns when a host that was missing has come back or is given up, when the next attempt of one is due, when a place is free
+   * for one that was held back, or when the execution is cancelled or held.
    * @param input held: hosts were held back by the step's limit; that they could be sent an order is no news then
    */
   awaitHosts(input: StepRef & { held?: boolean }): Promise<void>

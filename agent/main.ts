@@ -1,5 +1,4 @@
 /** `drover-agent`: flags, start, and a clean end on a signal. */
-import { setFlagsFromString } from 'node:v8'
 import { createLogger } from '../base/logger.js'
 import { listenForShutdown } from '../base/shutdown.js'
 import { startAgent } from './agent.js'
@@ -8,9 +7,6 @@ import { askHealth } from './health.js'
 import { JoinRefused } from './identity/join.js'
 import { SUPERVISOR } from './supervisor/supervisor.js'
 import { AGENT_VERSION } from './version.js'
-
-// The young generation would grow to 48 MB in a burst and stay; an agent is a guest on its host.
-setFlagsFromString('--max-semi-space-size=2')
 
 const HELP = `drover-agent: runs what its control plane orders on this host.
 

@@ -1,6 +1,5 @@
 /** `npm run simulate`: a simulated fleet for a running platform, until Ctrl-C. */
 import { mkdirSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
 import { createLogger } from '../../base/logger.js'
 import { listenForShutdown, type Shutdown } from '../../base/shutdown.js'
 import { createDrover, type Drover } from '../../sdk/index.js'
@@ -8,9 +7,6 @@ import type { TokenDesk } from './bulk-join.js'
 import { type Config, HELP, readConfig } from './config.js'
 import { startSimulator } from './simulator.js'
 import { report } from './status.js'
-
-// Garbage of thousands of sessions comes in bursts; a large young generation lets the old one grow by them.
-setFlagsFromString('--max-semi-space-size=16')
 
 const EXIT = { ok: 0, failed: 1, badConfig: 2 } as const
 const TOKEN_MS = 3_600_000

@@ -171,8 +171,9 @@ export class ShardRun {
   /** Where hosts wait for the limit, other shards of the step may have left places that they do not use any more. */
   private async takePlaces(): Promise<void> {
     if (this.room > 0) return
+    // Those that are away now are left where they are: their turn may be hours off.
     const waiting = [...this.runs.values()].filter(
-      (run) => run.phase === 'ready' && !isUnderWay(run) && this.sessionOf(run),
+      (run) => run.phase === 'ready' && !isUnderWay(run) && this.sessions.get(run.host.hostId),
     )
     if (!waiting.length) return
     const { shardId } = this.work

@@ -140,7 +140,10 @@ export async function countTakenPlaces(
   return Number(one(result).n)
 }
 
-/** How many places of a step's concurrency its open shards do not take; undefined where it has no limit. */
+/**
+ * How many places of a step's concurrency its open shards do not take; hosts that are away may hold some of them. Undefined where
+ * nobody has told how many there are: it has no limit, or an earlier worker began it.
+ */
 export async function countFreePlaces(
   db: Db,
   step: { scopeId: ScopeId; stepExecutionId: StepExecutionId },

@@ -144,6 +144,23 @@ describe('places that shards leave free', () => {
     expect(await ask(mine, 1)).toBeUndefined()
   })
 
+  it('are not given while the run is held, cancelled, or goes past the step', async () => {
+    const { key, limit, shard, end, ask } = await begun()
+    await limit(3)
+    const waiting = await shard('a', [0, 1, 2], 1)
+    await shard('b', [3, 4], 2)
+    await end(3, 4)
+    const set = (text: string) => pool.query(`update execution set ${text} where id = $1`, [key.executionId])
+    await set(`pause = 'soft'`)
+    expect(await ask(waiting, 1)).toBe(1)
+    await set(`pause = null, ending_step = ${key.stepExecutionId}`)
+    expect(await ask(waiting, 1)).toBe(1)
+    await set('ending_step = null, cancel_requested_at = now()')
+    expect(await ask(waiting, 1)).toBe(1)
+    await set('cancel_requested_at = null')
+    expect(await ask(waiting, 1)).toBe(2)
+  })
+
   it('are none while the workflow makes shards: whoever asks waits for it', async () => {
     const { key, limit, shard, end, ask, taken } = await begun()
     await limit(2)

@@ -5,12 +5,12 @@ alter table step_execution add column places int;
 alter table step_execution add column places_away int not null default 0;
 
 -- What the open shards of a step may have under way at once: none more than its limit, nor more than it has hosts without an end.
--- No more rows are read than that.
+-- Hosts are asked for by their shard alone: with the step beside it a planner without statistics reads the whole step for each.
 create function places_taken(of_scope bigint, of_step bigint) returns bigint
   language sql stable set search_path = pg_catalog, public, pg_temp as $$
   select coalesce(sum((select count(*) from (
-      select from host_result r where r.scope_id = d.scope_id and r.execution_id = d.execution_id and r.step_execution_id = d.step_execution_id
-        and r.shard_id = d.id and host_state_rank(r.state) < 3 limit d.host_limit) as open)), 0)
+      select from host_result r where r.execution_id = d.execution_id and r.shard_id = d.id and host_state_rank(r.state) < 3
+        limit d.host_limit) as open)), 0)
   from shard d where d.scope_id = of_scope and d.step_execution_id = of_step and d.closed_at is null
 $$;
 
@@ -23,18 +23,24 @@ declare
   taker record;
   free bigint;
 begin
-  -- Behind a look of the workflow's, which makes shards, and behind a recovery (migration 29) …
-  perform from shard d join execution e on e.scope_id = d.scope_id and e.id = d.execution_id
-    where d.id = of_shard and d.gateway = by_gateway for share of e;
-  -- … and one taker after another.
-  perform from shard d join step_execution s on s.scope_id = d.scope_id and s.id = d.step_execution_id
-    where d.id = of_shard and d.gateway = by_gateway for no key update of s;
-  select d.scope_id, d.step_execution_id, d.host_limit, s.places, s.places_away into taker
+  -- Mostly it has all that there are: nothing is locked for that.
+  select d.scope_id, d.step_execution_id, d.host_limit, s.places into taker
     from shard d join step_execution s on s.scope_id = d.scope_id and s.id = d.step_execution_id
     where d.id = of_shard and d.gateway = by_gateway and d.closed_at is null;
   if taker.places is null or taker.places <= taker.host_limit or wanted <= 0 then return taker.host_limit; end if;
+  -- Behind a look of the workflow's, which makes shards, and behind a recovery (migration 29) …
+  perform from shard d join execution e on e.scope_id = d.scope_id and e.id = d.execution_id where d.id = of_shard for share of e;
+  -- … and one taker after another.
+  perform from step_execution s where s.scope_id = taker.scope_id and s.id = taker.step_execution_id for no key update;
+  -- Of a run that is held nobody knows what is away: the look that comes with its resume tells.
+  select d.scope_id, d.step_execution_id, d.host_limit, s.places, s.places_away,
+      e.pause is not null or e.cancel_requested_at is not null or e.ending_step is not distinct from s.id as held into taker
+    from shard d join step_execution s on s.scope_id = d.scope_id and s.id = d.step_execution_id
+      join execution e on e.scope_id = d.scope_id and e.id = d.execution_id
+    where d.id = of_shard and d.closed_at is null;
+  if taker.held is not false then return taker.host_limit; end if;
   free = taker.places - taker.places_away - places_taken(taker.scope_id, taker.step_execution_id);
-  if free <= 0 then return taker.host_limit; end if;
+  if free <= 0 or taker.places <= taker.host_limit then return taker.host_limit; end if;
   taker.host_limit = least(taker.places, taker.host_limit + least(wanted, free));
   update shard set host_limit = taker.host_limit where scope_id = taker.scope_id and id = of_shard;
   return taker.host_limit;

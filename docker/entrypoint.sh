@@ -20,7 +20,7 @@ case $role in
     set -- node "$home/dist/workers/control-main.js" "$@"
     ;;
   gateway-secret) set -- node "$home/dist/workers/gateway-secret-main.js" "$@" ;;
-  gateway) set -- node --max-semi-space-size=4 "$home/dist/workers/gateway-main.js" "$@" ;;
+  gateway) set -- node "$home/dist/workers/gateway-main.js" "$@" ;;
   # The heap is small on purpose: the agent is a guest on its host.
   agent) set -- node --max-old-space-size=64 "$home/dist/agent.cjs" "$@" ;;
   *) usage ;;

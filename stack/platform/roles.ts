@@ -112,7 +112,7 @@ export function gatewaySpec(
   return {
     name,
     command: process.execPath,
-    args: ['--max-semi-space-size=4', programOf(context, 'gateway')],
+    args: [programOf(context, 'gateway')],
     // No master key and a login of its own: a gateway can order nothing and reads no secrets.
     env: {
       ...baseEnvironment(),

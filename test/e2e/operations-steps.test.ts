@@ -26,6 +26,8 @@ const refusedBy = (why: RegExp) => ({
 })
 /** Deaf to the polite signal: only the kill after the grace ends it. */
 const DEAF = `trap '' TERM; n=0; while [ $n -lt 600 ]; do sleep 0.5; n=$((n+1)); done`
+/** Until the file is there. */
+const wait = (file: string) => `while [ ! -e ${file} ]; do sleep 0.1; done`
 
 describe('operations on steps', () => {
   let platform: Platform
@@ -84,7 +86,7 @@ describe('operations on steps', () => {
     const id = await launch({
       name: 'one by one',
       concurrency: 1,
-      body: `while [ ! -e ${over} ]; do sleep 0.1; done`,
+      body: wait(over),
     })
     await api.until(id, (now) => now.steps[0]?.counts.running === 1)
     const running = (await api.hosts(id)).find((host) => host.state === 'running')
@@ -109,11 +111,10 @@ describe('operations on steps', () => {
     if (!late || !stuck) throw new Error('there are no hosts')
     const [freed, over] = [flag(), flag()]
     await platform.child(late.name).stop()
-    const wait = (file: string) => `while [ ! -e ${file} ]; do sleep 0.1; done`
     const id = await launch({
       name: 'two at once',
       concurrency: 2,
-      body: `${on([stuck.id], wait(over), wait(freed))}`,
+      body: on([stuck.id], wait(over), wait(freed)),
     })
     await api.until(id, (now) => now.steps[0]?.counts.running === 2)
     platform.child(late.name).start()
@@ -174,7 +175,6 @@ describe('operations on steps', () => {
     it('lets hosts that are retried together use places that others of the step leave later', async () => {
       const [one = '', two = '', slow = ''] = await hostIds()
       const [mended, freed, over] = [flag(), flag(), flag()]
-      const wait = (file: string) => `while [ ! -e ${file} ]; do sleep 0.1; done`
       const id = await launch({
         name: 'two at once',
         concurrency: 2,

@@ -64,8 +64,7 @@ describe('a script starts once', () => {
     const names = ['stall-1', 'stall-2', 'stall-3', 'stall-4']
     await Promise.all(names.map((name) => scene.agent(name, one)))
     const times = path.join(scene.effects.folder, 'times')
-    const stamp = (sign: string) => `printf '${sign} %s\\n' "$(date +%s%N)" >> ${times}`
-    const body = [stamp('begin'), 'sleep 4', stamp('end')].join('\n')
+    const body = stamped(times)
     const id = await scene.launch(`name:${names.join(',')}`, body, { concurrency: 2 })
     await scene.api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
     restart('gateway-1').kill('SIGSTOP')
@@ -97,8 +96,7 @@ describe('a script starts once', () => {
     const names = ['limit-1', 'limit-2', 'limit-3', 'limit-4', 'limit-5', 'limit-6']
     await Promise.all(names.map((name, at) => scene.agent(name, at % 2 ? `${one},${two}` : `${two},${one}`)))
     const times = path.join(scene.effects.folder, 'limit-times')
-    const stamp = (sign: string) => `printf '${sign} %s\\n' "$(date +%s%N)" >> ${times}`
-    const body = [stamp('begin'), 'sleep 4', stamp('end')].join('\n')
+    const body = stamped(times)
     const id = await scene.launch(`name:${names.join(',')}`, body, { concurrency: 2 })
     await scene.api.until(id, (view) => view.steps[0]?.counts['running'] === 2)
     restart('gateway-1').kill('SIGKILL')
@@ -169,6 +167,12 @@ describe('a script starts once', () => {
 })
 
 /** How many ran at the same time, from `begin nanoseconds` and `end nanoseconds` that scripts wrote. */
+/** A script of four seconds that writes down when it begins and ends. */
+function stamped(times: string): string {
+  const stamp = (sign: string) => `printf '${sign} %s\\n' "$(date +%s%N)" >> ${times}`
+  return [stamp('begin'), 'sleep 4', stamp('end')].join('\n')
+}
+
 function mostAtOnce(text: string): number {
   const marks = text
     .trim()

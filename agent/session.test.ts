@@ -178,6 +178,24 @@ describe('a session', () => {
     await gateway.until('chunk', () => isFilled(gateway.received(flood.id, 1), 5))
   })
 
+  it('deflates output where its gateway takes that, and sends it as it is where not', async () => {
+    const gateway = await startGateway({ deflated: false })
+    await startAgent(gateway)
+    await gateway.sessionUp()
+    const text = 'yes the same line again and again | head -c 300000'
+    const plain = await gateway.run({ text })
+    expect(gateway.chunks.every(({ inflatedBytes }) => inflatedBytes === 0)).toBe(true)
+    gateway.options.deflated = true
+    gateway.chunks.splice(0)
+    gateway.drop()
+    await gateway.until('session', () => gateway.hellos.length > 1)
+    const deflated = await gateway.run({ text })
+    const sent = gateway.chunks.reduce((bytes, { data }) => bytes + data.length, 0)
+    expect(sent).toBeLessThan(30_000)
+    expect(deflated.stdout.equals(plain.stdout)).toBe(true)
+    expect(gateway.digest(deflated.id, 1)).toBe(deflated.update.stdout?.sha256.toString('hex'))
+  })
+
   it('goes on with output exactly where the server says', async () => {
     const gateway = await startGateway({ ack: false, windowBytes: 2 * CHUNK_BYTES })
     await startAgent(gateway)

@@ -1,4 +1,5 @@
 /** What may be under way: control at once, output within the window and at the pace of the transport. */
+import { inflateRawSync } from 'node:zlib'
 import { CHUNK_BYTES, type OutputChunk, type SessionRequest } from '../../proto/index.js'
 import { Outbox } from './outbox.js'
 
@@ -8,6 +9,7 @@ const chunk = (bytes: number): OutputChunk => ({
   offset: 0n,
   data: Buffer.alloc(bytes),
   atMs: 0n,
+  inflatedBytes: 0,
 })
 
 function makeOutbox(chunks: number, bytes: number) {
@@ -35,7 +37,7 @@ function makeOutbox(chunks: number, bytes: number) {
       await settle()
     }
   }
-  return { outbox, kinds, sizes, bytesSent, settle, takeAll }
+  return { outbox, written, kinds, sizes, bytesSent, settle, takeAll }
 }
 
 const hello = { $case: 'taskUpdate', value: {} } as unknown as NonNullable<SessionRequest['message']>
@@ -81,6 +83,28 @@ describe('the outbox', () => {
     expect(kinds()).toEqual(['outputChunk', 'outputChunk', 'outputChunk', 'outputChunk', 'taskUpdate'])
     await takeAll()
     expect(kinds().length).toBe(101)
+  })
+
+  it('deflates for a gateway that takes that, and counts what it inflates to against the window', async () => {
+    const { outbox, written, takeAll, settle } = makeOutbox(100, CHUNK_BYTES)
+    outbox.deflates = true
+    outbox.setWindow(3 * CHUNK_BYTES)
+    await settle()
+    await takeAll()
+    const chunks = written.flatMap(({ message }) => (message?.$case === 'outputChunk' ? [message.value] : []))
+    expect(chunks.map(({ inflatedBytes }) => inflatedBytes)).toEqual([CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES])
+    for (const { data } of chunks) {
+      expect(data.length).toBeLessThan(CHUNK_BYTES / 100)
+      expect(inflateRawSync(data)).toEqual(Buffer.alloc(CHUNK_BYTES))
+    }
+  })
+
+  it('leaves as they are the few bytes that deflating would not make fewer', async () => {
+    const { outbox, written, settle } = makeOutbox(1, 511)
+    outbox.deflates = true
+    outbox.setWindow(CHUNK_BYTES)
+    await settle()
+    expect(written[0]?.message).toEqual({ $case: 'outputChunk', value: chunk(511) })
   })
 
   it('is silent once it is closed', async () => {

@@ -1,7 +1,9 @@
 /**
  * What goes up the stream and when: control messages at once, output only while the window has room and the transport
- * has taken what it was given. Output waits in its files, never here, so a slow gateway costs no memory.
+ * has taken what it was given. Output waits in its files, never here, so a slow gateway costs no memory. It is deflated on its
+ * way out: hosts are many and gateways few, and less is sent and stored.
  */
+import { deflate } from '../../base/deflate.js'
 import { CHUNK_BYTES, type OutputChunk, type SessionRequest } from '../../proto/index.js'
 
 /** The half of the stream that the outbox writes to; `done` is called when the transport took the message. */
@@ -15,6 +17,8 @@ export type ChunkSource = (maxBytes: number) => Promise<OutputChunk | undefined>
 const MAX_UNWRITTEN = 4
 
 export class Outbox {
+  /** Whether the gateway takes chunks that are deflated. */
+  deflates = false
   private readonly wire: Wire
   private readonly source: ChunkSource
   private windowBytes = 0
@@ -83,7 +87,8 @@ export class Outbox {
     if (!value || this.closed) return false
     this.unacknowledged += value.data.length
     this.unwritten += 1
-    this.wire.write({ message: { $case: 'outputChunk', value } }, () => {
+    const chunk = this.deflates ? { ...value, ...deflate(value.data) } : value
+    this.wire.write({ message: { $case: 'outputChunk', value: chunk } }, () => {
       this.unwritten -= 1
       this.poke()
     })

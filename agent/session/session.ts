@@ -179,6 +179,7 @@ class Session {
     }
     log.info({ gateway: welcome.gateway, epoch: String(welcome.epoch) }, 'session is up')
     this.tellNews()
+    this.outbox.deflates = welcome.takesDeflatedOutput
     this.outbox.setWindow(welcome.outputWindowBytes)
     this.scheduleHeartbeat(Math.max(1_000, welcome.heartbeatMs))
     this.stopRenewal = this.host.startRenewal((value) =>

@@ -91,7 +91,7 @@ export class SimulatedOpenTasks {
       if (!piece) continue
       this.live.delete(id)
       this.live.set(id, task)
-      return { dispatchId: task.dispatchId, ...piece, atMs: BigInt(task.runningForMs ?? 0) }
+      return { dispatchId: task.dispatchId, ...piece, inflatedBytes: 0, atMs: BigInt(task.runningForMs ?? 0) }
     }
     return undefined
   }

@@ -103,7 +103,7 @@ export class OpenTasks {
       // To the end of the line.
       if (this.live.delete(id)) this.live.set(id, task)
       const atMs = BigInt(Math.max(0, uptimeMs() - (task.startedUptimeMs ?? uptimeMs())))
-      return { dispatchId: task.dispatchId, ...piece, atMs }
+      return { dispatchId: task.dispatchId, ...piece, inflatedBytes: 0, atMs }
     }
     return undefined
   }

@@ -3,10 +3,12 @@ import { generateKeyPairSync, type KeyObject, verify } from 'node:crypto'
 import { createServer as createHttp } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import { inflateRawSync } from 'node:zlib'
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js'
 import { keyOfSecret, publicKeyOf } from '../../base/secret-key.js'
 import {
   AgentGatewayServiceService,
+  chunkLength,
   type Dispatch,
   type DispatchOrder,
   type Hello,
@@ -36,6 +38,8 @@ export interface TestGatewayOptions {
   /** Names a key for orders that the CA has not signed. */
   foreignKey?: boolean
   windowBytes?: number
+  /** Whether it takes output that is deflated; yes unless told otherwise. */
+  deflated?: boolean
   hostCertificateMs?: number
   serverName?: string
   /** Added to the time that the welcome tells. */
@@ -200,6 +204,7 @@ export class TestGateway extends Waiter {
           signingKeys: [],
           gateway: 'test',
           ca: '',
+          takesDeflatedOutput: this.options.deflated ?? true,
         },
       })
       this.emit('session')
@@ -249,8 +254,8 @@ export class TestGateway extends Waiter {
     const key = `${chunk.dispatchId.toString('hex')}:${chunk.stream}`
     const have = this.output.get(key) ?? { length: 0, pieces: [] }
     if (Number(chunk.offset) !== have.length) this.gaps.push(`${key} has ${have.length}, got ${chunk.offset}`)
-    have.pieces.push(chunk.data)
-    have.length += chunk.data.length
+    have.pieces.push(chunk.inflatedBytes ? inflateRawSync(chunk.data) : chunk.data)
+    have.length += chunkLength(chunk)
     this.output.set(key, have)
     this.emit('chunk', chunk)
     if (this.options.ack === false) return

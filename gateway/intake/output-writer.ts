@@ -1,7 +1,7 @@
 /** Stores output: chunks of all sessions in batches, one at a time, acknowledged once they are durable. */
 import { delay, fullJitter } from '../../base/backoff.js'
 import type { Logger } from '../../base/logger.js'
-import { type OutputChunk, OutputStream } from '../../proto/index.js'
+import { chunkLength, type OutputChunk, OutputStream } from '../../proto/index.js'
 import type { OutputLog, Stream, StreamKey } from '../../store/log/output.js'
 import type { Session, SessionTask } from '../session/session.js'
 import type { HintSender } from './hints-out.js'
@@ -25,7 +25,9 @@ interface Entry {
   task: SessionTask
   stream: OutputStream
   offset: number
+  /** As it came: deflated if `inflatedBytes` is not 0. */
   data: Buffer
+  inflatedBytes: number
 }
 
 export class OutputWriter {
@@ -83,11 +85,13 @@ export class OutputWriter {
 
   /**
    * Takes a chunk in. One that was stored before is acknowledged again; one that leaves a gap is dropped, and the agent
-   * is told where to go on.
+   * is told where to go on. Deflated ones are kept as they are, and inflated by who reads them: a host that lies about its own
+   * output has only itself to lie about.
    */
   add(session: Session, task: SessionTask, chunk: OutputChunk): void {
     const expected = task.expected[chunk.stream]
     const offset = Number(chunk.offset)
+    const length = chunkLength(chunk)
     if (expected === undefined) {
       // Nobody knows here how far it got: the store says, and the agent goes on from there.
       if (!task.asking) void this.want(session, task, { stdout: 0, stderr: 0 })
@@ -95,11 +99,12 @@ export class OutputWriter {
     }
     if (offset !== expected) {
       if (offset > expected) this.tellWanted(session, task)
-      else if (offset + chunk.data.length <= expected) acknowledge(session, task, chunk.stream, expected)
+      else if (offset + length <= expected) acknowledge(session, task, chunk.stream, expected)
       return
     }
-    task.expected[chunk.stream] = offset + chunk.data.length
-    this.queue.push({ session, task, stream: chunk.stream, offset, data: chunk.data })
+    task.expected[chunk.stream] = offset + length
+    const { data, inflatedBytes } = chunk
+    this.queue.push({ session, task, stream: chunk.stream, offset, data, inflatedBytes })
     this.pendingBytes += chunk.data.length
     if (this.pendingBytes > SATURATED_BYTES) {
       this.paused.add(session)
@@ -156,7 +161,12 @@ export class OutputWriter {
       const batch = this.take()
       try {
         await this.log.insert(
-          batch.map(({ task, stream, offset, data }) => ({ ...keyOf(task, nameOf(stream)), offset, data })),
+          batch.map(({ task, stream, offset, data, inflatedBytes }) => ({
+            ...keyOf(task, nameOf(stream)),
+            offset,
+            data,
+            inflatedBytes,
+          })),
         )
         failures = 0
         this.blockedSince = undefined
@@ -186,8 +196,8 @@ export class OutputWriter {
       this.hints.add(entry.task.executionId)
       entry.task.pieces[entry.stream] = (entry.task.pieces[entry.stream] ?? 0) + 1
     }
-    for (const { session, task, stream, offset, data } of ends.values()) {
-      acknowledge(session, task, stream, offset + data.length)
+    for (const { session, task, stream, offset, ...chunk } of ends.values()) {
+      acknowledge(session, task, stream, offset + chunkLength(chunk))
       this.forgetIfStored(session, task)
     }
     if (this.pendingBytes * 2 > SATURATED_BYTES) return

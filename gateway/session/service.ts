@@ -5,6 +5,8 @@ import { PlatformError } from '../../domain/errors.js'
 import {
   type AgentGatewayServiceServer,
   type CertificateRequest,
+  CHUNK_BYTES,
+  chunkLength,
   type Hello,
   type JoinRequest,
   type JoinResponse,
@@ -145,6 +147,7 @@ class Conversation {
         signingKeys: trust.signingKeys,
         gateway: deps.self.name,
         ca: trust.ca,
+        takesDeflatedOutput: true,
       },
     })
     if (opening.quarantined)
@@ -243,6 +246,11 @@ class Conversation {
   }
 
   private takeChunk(session: Session, chunk: OutputChunk): void {
+    const length = chunkLength(chunk)
+    if (length > CHUNK_BYTES || chunk.data.length > length)
+      return this.fail(
+        new PlatformError('message_invalid', `a chunk of output has more than ${CHUNK_BYTES} bytes`),
+      )
     const task = session.tasks.get(Buffer.from(chunk.dispatchId).toString('hex'))
     if (task) this.parts.output.add(session, task, chunk)
   }

@@ -1,6 +1,7 @@
 /** Output of scripts, as bytes in the order they were written: documents of at most 64 KiB in one collection a day. */
+import { deflate } from '../../base/deflate.js'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { constants, inflateRawSync } from 'node:zlib'
 import { Binary, type Collection, type Db, Long, MongoBulkWriteError, MongoServerError } from 'mongodb'
 
 export type Stream = 'stdout' | 'stderr'
@@ -17,6 +18,8 @@ export interface StreamKey {
 export interface Chunk extends StreamKey {
   offset: number
   data: Buffer
+  /** Not 0 or left out: `data` is a raw deflate of so many bytes. It is kept as it is, and looked into by readers. */
+  inflatedBytes?: number
 }
 
 interface ChunkDocument {
@@ -49,9 +52,21 @@ export const CHUNK_MAX_BYTES = 64 * 1024
 /** How far a reader fetches ahead; with the bucket that it gives out, what it may hold. */
 const AHEAD_BYTES = 3 * BUCKET_BYTES
 
-/** A tenth of a millisecond for 64 KiB, less than handing it to another thread takes. @param bytes how many come out */
-const inflate = (deflated: Buffer, bytes: number) =>
-  inflateRawSync(deflated, { chunkSize: Math.max(constants.Z_MIN_CHUNK, bytes + 1) })
+/**
+ * A tenth of a millisecond for 64 KiB, less than handing it to another thread takes.
+ * @param bytes how many come out, as its host says
+ * @returns so many bytes, always: a remark in place of those that a host did not deflate as it said
+ */
+function inflate(deflated: Buffer, bytes: number): Buffer {
+  const chunkSize = Math.max(constants.Z_MIN_CHUNK, bytes + 1)
+  try {
+    const inflated = inflateRawSync(deflated, { chunkSize, maxOutputLength: bytes })
+    if (inflated.length === bytes) return inflated
+  } catch {
+    // Not deflated, cut off, or of more bytes than it said.
+  }
+  return Buffer.alloc(bytes, '[sent by its host in a form that cannot be read]\n')
+}
 
 /** Of how many streams it is remembered how far they got. */
 const REACHED_MAX = 1_000
@@ -118,9 +133,8 @@ export class OutputLog {
   private async insertDay(day: string, chunks: Chunk[]): Promise<void> {
     const collection = await this.collection(day)
     for (let left = chunks; left.length; ) {
-      const documents = await inTurns(left, toDocument, (document) => document.n)
       try {
-        await collection.insertMany(documents, { ordered: false })
+        await collection.insertMany(left.map(toDocument), { ordered: false })
         return
       } catch (error) {
         const taken = duplicatesOf(error)
@@ -139,8 +153,11 @@ export class OutputLog {
       chunks.map(async (chunk) => {
         const stored = await collection.findOne({ _id: idOf(chunk, chunk.offset) }, { projection: { n: 1 } })
         const length = stored?.n ?? 0
-        if (length >= chunk.data.length) return []
-        return [{ ...chunk, offset: chunk.offset + length, data: chunk.data.subarray(length) }]
+        const { inflatedBytes, ...rest } = chunk
+        const data = inflatedBytes ? inflate(chunk.data, inflatedBytes) : chunk.data
+        return length < data.length
+          ? [{ ...rest, offset: chunk.offset + length, data: data.subarray(length) }]
+          : []
       }),
     )
     return rests.flat()
@@ -189,7 +206,7 @@ export class OutputLog {
         const [first, ...rest] = run
         if (!first || !rest.length) continue
         const data = Buffer.concat(run.map((chunk) => chunk.bytes()))
-        const { _id, ...merged } = toDocument({ ...key, offset: first.offset, data })
+        const { _id, ...merged } = toDocument({ ...key, offset: first.offset, ...deflate(data) })
         await collection.replaceOne({ _id }, merged)
         await collection.bulkWrite(
           rest.map((chunk) => ({ deleteOne: { filter: { _id: idOf(key, chunk.offset) } } })),
@@ -326,23 +343,14 @@ async function inTurns<T, R>(
   return made
 }
 
-/**
- * Deflates in place: zlib's asynchronous calls go to another thread and back for each chunk, and make a stream for it whose
- * 264 KiB the garbage collector is told of and runs for, together six times the work for text that repeats itself
- * (docs/benchmarks.md). 64 KiB that repeat themselves take 0.1 ms, random letters 1 ms.
- */
-function toDocument(chunk: Chunk): ChunkDocument {
-  // Its result keeps the whole buffer that it was written into.
-  const chunkSize = chunk.data.length + constants.Z_MIN_CHUNK
-  const deflated = deflateRawSync(chunk.data, { level: constants.Z_BEST_SPEED, chunkSize })
-  const z = deflated.length < chunk.data.length
+function toDocument({ data, inflatedBytes = 0, ...at }: Chunk): ChunkDocument {
   return {
-    _id: idOf(chunk, chunk.offset),
-    k: bucketOf(chunk, chunk.offset),
-    o: Long.fromNumber(chunk.offset),
-    n: chunk.data.length,
-    d: new Binary(z ? deflated : chunk.data),
-    z,
+    _id: idOf(at, at.offset),
+    k: bucketOf(at, at.offset),
+    o: Long.fromNumber(at.offset),
+    n: inflatedBytes || data.length,
+    d: new Binary(data),
+    z: inflatedBytes > 0,
   }
 }
 

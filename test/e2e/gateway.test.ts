@@ -1,7 +1,8 @@
 /** The agents' front door, met by those who should not come in, and by agents that say what they should not. */
 import { randomBytes } from 'node:crypto'
+import { deflateRawSync } from 'node:zlib'
 import { Client } from 'pg'
-import { dispatchId, TaskState, Started } from '../../proto/index'
+import { CHUNK_BYTES, dispatchId, OutputStream, OutputSummary, TaskState, Started } from '../../proto/index'
 import type { Platform } from '../../stack/platform/platform'
 import { pause, TestApi } from '../helpers/api'
 import { startTestPlatform } from '../helpers/platform'
@@ -427,6 +428,66 @@ describe('the gateway', () => {
       })
       expect((await api.ended(id, 20_000)).state).toBe('succeeded')
       session.close()
+    })
+
+    it('lies about its own output alone: what it did not deflate as it said is shown as that, in its length', async () => {
+      const host = await joinHost('liar')
+      const hello = makeHello()
+      const session = host.open(hello)
+      await session.next('welcome')
+      const id = await launchOn('liar')
+      await session.next('dispatch')
+      const stepId = (await api.get(id)).steps[0]!.id
+      const told = Buffer.from('told by the host itself\n'.repeat(50))
+      const pieces: [data: Buffer, inflatedBytes: number][] = [
+        [deflateRawSync(told), told.length],
+        [Buffer.from('this is no deflate'), 100],
+        [deflateRawSync(Buffer.alloc(50_000_000)), 65_536],
+        [deflateRawSync(told), told.length + 1],
+        [Buffer.from('the end\n'), 0],
+      ]
+      const chunk = {
+        dispatchId: dispatchId(stepId, 1, host.hostId),
+        stream: OutputStream.OUTPUT_STREAM_STDOUT,
+        atMs: 1n,
+      }
+      let offset = 0
+      for (const [data, inflatedBytes] of pieces) {
+        const value = { ...chunk, offset: BigInt(offset), data, inflatedBytes }
+        session.send({ $case: 'outputChunk', value })
+        offset += inflatedBytes || data.length
+      }
+      const end = {
+        state: TaskState.TASK_STATE_EXITED,
+        exitCode: 0,
+        stdout: OutputSummary.fromPartial({ bytes: BigInt(offset), sha256: Buffer.alloc(32) }),
+        stderr: OutputSummary.fromPartial({ sha256: Buffer.alloc(32) }),
+      }
+      session.send({ $case: 'taskUpdate', value: news(host.hostId, id, stepId, end) })
+      expect((await api.ended(id, 20_000)).state).toBe('succeeded')
+      for (const until = Date.now() + 10_000; Date.now() < until; await pause(100))
+        if ((await api.output(id, host.hostId)).length === offset) break
+      const shown = (await api.output(id, host.hostId)).toString()
+      expect(shown).toHaveLength(offset)
+      expect(shown.slice(0, told.length)).toBe(told.toString())
+      const remark = '[sent by its host in a form that cannot be read]\n'
+      expect(shown.slice(told.length, -'the end\n'.length)).toBe(
+        remark.repeat(3).slice(0, 100) +
+          remark.repeat(2_000).slice(0, 65_536) +
+          remark.repeat(100).slice(0, told.length + 1),
+      )
+      expect(shown.endsWith('the end\n')).toBe(true)
+      session.close()
+      for (const [data, inflatedBytes] of [
+        [Buffer.alloc(CHUNK_BYTES + 1), 0],
+        [Buffer.from('few'), CHUNK_BYTES + 1],
+        [Buffer.from('more than it inflates to'), 3],
+      ] as const) {
+        const again = host.open({ ...hello, journalSequence: 9n })
+        await again.next('welcome')
+        again.send({ $case: 'outputChunk', value: { ...chunk, offset: 0n, data, inflatedBytes } })
+        expect(await again.end()).toBe('message_invalid')
+      }
     })
   })
 })

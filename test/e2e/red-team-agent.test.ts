@@ -175,6 +175,7 @@ describe('the gateway’s port', () => {
         dispatchId: dispatchId(stepId, 1, victim),
         stream: OutputStream.OUTPUT_STREAM_STDOUT,
         atMs: 1n,
+        inflatedBytes: 0,
       }
       for (const update of [
         news(victim),

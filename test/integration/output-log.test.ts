@@ -6,6 +6,7 @@ import path from 'node:path'
 import { type Embedded, startEmbedded } from '../../stack/embedded/embedded.js'
 import { connectLog } from '../../store/log/connect.js'
 import pg from 'pg'
+import { deflate } from '../../base/deflate'
 import { seeded } from '../../base/seeded'
 import { pause } from '../helpers/api'
 
@@ -65,6 +66,25 @@ describe('the log of output', () => {
     await kept.log.insert([{ ...key, offset: 0, data: bytes.subarray(0, 20_000) }])
     expect((await all(key)).equals(bytes)).toBe(true)
     expect(await kept.log.contiguousEnd(key, 0)).toBe(50_000)
+  })
+
+  it('keeps what came deflated as it is, whatever is sent again with more, and merges it', async () => {
+    const key = newKey()
+    const bytes = Buffer.from(Array.from({ length: 9_000 }, (_, n) => `line ${n}`).join('\n'))
+    const part = (from: number, to: number) => ({
+      ...key,
+      offset: from,
+      ...deflate(bytes.subarray(from, to)),
+    })
+    await kept.log.insert([part(0, 2_000), part(2_000, 4_000)])
+    await kept.log.insert([part(0, 2_000), part(2_000, 60_000), part(60_000, bytes.length)])
+    expect((await all(key)).equals(bytes)).toBe(true)
+    expect((await all(key, 1_990, 2_010)).equals(bytes.subarray(1_990, 2_010))).toBe(true)
+    await kept.log.merge(key, bytes.length)
+    expect((await all(key)).equals(bytes)).toBe(true)
+    const documents = kept.client.db().collection<{ _id: string; d: { length(): number } }>('output_20261121')
+    const stored = (await documents.find().toArray()).filter(({ _id }) => _id.startsWith(key.dispatch))
+    expect(stored.reduce((sum, { d }) => sum + d.length(), 0)).toBeLessThan(bytes.length / 2)
   })
 
   it('says where a gap begins, and does not believe a hint that it cannot find', async () => {

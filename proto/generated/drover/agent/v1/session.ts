@@ -158,6 +158,8 @@ export interface Welcome {
   gateway: string;
   /** The CA's certificates, PEM, concatenated. */
   ca: string;
+  /** Whether chunks of output may come deflated; their offsets, acknowledgements and the window count what they inflate to. */
+  takesDeflatedOutput: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1863,6 +1865,7 @@ function createBaseWelcome(): Welcome {
     signingKeys: [],
     gateway: "",
     ca: "",
+    takesDeflatedOutput: false,
     _unknownFields: {},
   };
 }
@@ -1898,6 +1901,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.ca !== "") {
       writer.uint32(66).string(message.ca);
+    }
+    if (message.takesDeflatedOutput !== false) {
+      writer.uint32(72).bool(message.takesDeflatedOutput);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1987,6 +1993,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.ca = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.takesDeflatedOutput = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2033,6 +2047,11 @@ export const Welcome: MessageFns<Welcome> = {
         : [],
       gateway: isSet(object.gateway) ? globalThis.String(object.gateway) : "",
       ca: isSet(object.ca) ? globalThis.String(object.ca) : "",
+      takesDeflatedOutput: isSet(object.takesDeflatedOutput)
+        ? globalThis.Boolean(object.takesDeflatedOutput)
+        : isSet(object.takes_deflated_output)
+        ? globalThis.Boolean(object.takes_deflated_output)
+        : false,
     };
   },
 
@@ -2062,6 +2081,9 @@ export const Welcome: MessageFns<Welcome> = {
     if (message.ca !== "") {
       obj.ca = message.ca;
     }
+    if (message.takesDeflatedOutput !== false) {
+      obj.takesDeflatedOutput = message.takesDeflatedOutput;
+    }
     return obj;
   },
 
@@ -2080,6 +2102,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.signingKeys = object.signingKeys?.map((e) => SigningKey.fromPartial(e)) || [];
     message.gateway = object.gateway ?? "";
     message.ca = object.ca ?? "";
+    message.takesDeflatedOutput = object.takesDeflatedOutput ?? false;
     return message;
   },
 };

@@ -460,6 +460,8 @@ export interface OutputChunk {
   data: Buffer;
   /** ms since the task started. */
   atMs: bigint;
+  /** Not 0: `data` is a raw deflate (RFC 1951) of so many bytes. Only for a gateway whose welcome says that it takes that. */
+  inflatedBytes: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -3334,7 +3336,15 @@ export const OutputSummary: MessageFns<OutputSummary> = {
 };
 
 function createBaseOutputChunk(): OutputChunk {
-  return { dispatchId: Buffer.alloc(0), stream: 0, offset: 0n, data: Buffer.alloc(0), atMs: 0n, _unknownFields: {} };
+  return {
+    dispatchId: Buffer.alloc(0),
+    stream: 0,
+    offset: 0n,
+    data: Buffer.alloc(0),
+    atMs: 0n,
+    inflatedBytes: 0,
+    _unknownFields: {},
+  };
 }
 
 export const OutputChunk: MessageFns<OutputChunk> = {
@@ -3359,6 +3369,9 @@ export const OutputChunk: MessageFns<OutputChunk> = {
         throw new globalThis.Error("value provided for field message.atMs of type uint64 too large");
       }
       writer.uint32(40).uint64(message.atMs);
+    }
+    if (message.inflatedBytes !== 0) {
+      writer.uint32(48).uint32(message.inflatedBytes);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3424,6 +3437,14 @@ export const OutputChunk: MessageFns<OutputChunk> = {
             message.atMs = reader.uint64() as bigint;
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.inflatedBytes = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3455,6 +3476,11 @@ export const OutputChunk: MessageFns<OutputChunk> = {
       offset: isSet(object.offset) ? BigInt(object.offset) : 0n,
       data: isSet(object.data) ? Buffer.from(bytesFromBase64(object.data)) : Buffer.alloc(0),
       atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+      inflatedBytes: isSet(object.inflatedBytes)
+        ? globalThis.Number(object.inflatedBytes)
+        : isSet(object.inflated_bytes)
+        ? globalThis.Number(object.inflated_bytes)
+        : 0,
     };
   },
 
@@ -3475,6 +3501,9 @@ export const OutputChunk: MessageFns<OutputChunk> = {
     if (message.atMs !== 0n) {
       obj.atMs = message.atMs.toString();
     }
+    if (message.inflatedBytes !== 0) {
+      obj.inflatedBytes = Math.round(message.inflatedBytes);
+    }
     return obj;
   },
 
@@ -3488,6 +3517,7 @@ export const OutputChunk: MessageFns<OutputChunk> = {
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
     message.data = object.data ?? Buffer.alloc(0);
     message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
+    message.inflatedBytes = object.inflatedBytes ?? 0;
     return message;
   },
 };

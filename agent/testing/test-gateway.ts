@@ -3,12 +3,10 @@ import { generateKeyPairSync, type KeyObject, verify } from 'node:crypto'
 import { createServer as createHttp } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
-import { inflateRawSync } from 'node:zlib'
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js'
 import { keyOfSecret, publicKeyOf } from '../../base/secret-key.js'
 import {
   AgentGatewayServiceService,
-  chunkLength,
   type Dispatch,
   type DispatchOrder,
   type Hello,
@@ -25,6 +23,7 @@ import {
 } from '../../proto/index.js'
 import { TestCa } from './certificates.js'
 import { makeCancel, makeDispatch, type ScriptInput } from './orders.js'
+import { ReceivedOutput } from './received-output.js'
 import { Waiter } from './waiter.js'
 
 type Stream = ServerDuplexStream<SessionRequest, SessionResponse>
@@ -66,9 +65,7 @@ export class TestGateway extends Waiter {
   beats = 0
   readonly chunks: OutputChunk[] = []
   readonly blobs = new Map<string, Buffer>()
-  /** Output in the order in which it came, by `<id>:<stream>`; `gaps` tells where that was not the order of the bytes. */
-  private readonly output = new Map<string, { length: number; pieces: Buffer[] }>()
-  readonly gaps: string[] = []
+  private readonly output = new ReceivedOutput()
   /** Of the host, PEM, oldest first: what secrets are sealed for. */
   readonly certificates: string[] = []
   readonly signingKeyId = 'test-1'
@@ -108,6 +105,11 @@ export class TestGateway extends Waiter {
 
   get token(): string {
     return `drj_${'s'.repeat(24)}.${this.ca.sha256.toString('base64url')}`
+  }
+
+  /** Where output did not come in the order of its bytes. */
+  get gaps(): readonly string[] {
+    return this.output.gaps
   }
 
   get connected(): boolean {
@@ -251,17 +253,12 @@ export class TestGateway extends Waiter {
 
   private noteChunk(chunk: OutputChunk): void {
     this.chunks.push(chunk)
-    const key = `${chunk.dispatchId.toString('hex')}:${chunk.stream}`
-    const have = this.output.get(key) ?? { length: 0, pieces: [] }
-    if (Number(chunk.offset) !== have.length) this.gaps.push(`${key} has ${have.length}, got ${chunk.offset}`)
-    have.pieces.push(chunk.inflatedBytes ? inflateRawSync(chunk.data) : chunk.data)
-    have.length += chunkLength(chunk)
-    this.output.set(key, have)
+    const offset = BigInt(this.output.take(chunk))
     this.emit('chunk', chunk)
     if (this.options.ack === false) return
     this.send({
       $case: 'outputAck',
-      value: { dispatchId: chunk.dispatchId, stream: chunk.stream, offset: BigInt(have.length) },
+      value: { dispatchId: chunk.dispatchId, stream: chunk.stream, offset },
     })
   }
 
@@ -303,13 +300,12 @@ export class TestGateway extends Waiter {
 
   /** What came of a stream so far. */
   text(id: string, stream: OutputStream): Buffer {
-    return Buffer.concat(this.output.get(`${id}:${stream}`)?.pieces ?? [])
+    return this.output.text(id, stream)
   }
 
   /** Loses what came of a task, as a store does that never had it. */
   forget(id: string): void {
-    this.output.delete(`${id}:1`)
-    this.output.delete(`${id}:2`)
+    this.output.forget(id)
   }
 
   digest(id: string, stream: OutputStream): string {
@@ -317,7 +313,7 @@ export class TestGateway extends Waiter {
   }
 
   received(id: string, stream: OutputStream): number {
-    return this.output.get(`${id}:${stream}`)?.length ?? 0
+    return this.output.received(id, stream)
   }
 
   /** Waits until all the output that a final update tells has come. */

@@ -52,8 +52,11 @@ export interface SessionParts {
   onSettled: (stepExecutionId: string, hostId: string, attempt: number) => void
 }
 
-/** How many output bytes of one session may be under way unacknowledged. */
-const OUTPUT_WINDOW_BYTES = 1024 * 1024
+/**
+ * How many output bytes of one session may be under way unacknowledged, as they are before they are deflated. A write to the
+ * store and what is gathered for the next take some 25 ms: with 1 MiB a script printed 41 MB/s, with 2 MiB 59 (docs/benchmarks.md).
+ */
+const OUTPUT_WINDOW_BYTES = 2 * 1024 * 1024
 
 const HELLO_WITHIN_MS = 10_000
 

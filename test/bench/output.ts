@@ -16,6 +16,7 @@ const LINE =
 // The 99th percentile of a hundred is its second worst: one hiccup of the machine decides it.
 const PROBES = 300
 const FLOODS = 3
+const READS = 5
 
 export const output: Group = {
   name: 'output',
@@ -27,6 +28,14 @@ export const output: Group = {
       const [chatty = '', quiet = ''] = platform.hosts.map((host) => host.name)
       const idle = await answerP99(platform, drover, quiet)
       const { hostId, executionId, ...flood } = await print(bench, platform, drover, { chatty, quiet })
+      for (const [when, { p99, n }] of Object.entries({ idle, meanwhile: flood.meanwhile }))
+        bench.row({
+          name: `dispatch p99 of another host, ${when}`,
+          unit: 'ms',
+          hosts: 'real',
+          n,
+          value: p99 * 1e3,
+        })
       bench.row({
         name: 'dispatch p99 of another host meanwhile, over idle',
         unit: '×',
@@ -148,23 +157,22 @@ async function readBack(
   of: { executionId: string; hostId: string },
 ): Promise<void> {
   const place = { ...of, step: 0, stream: 'stdout' } as const
-  const hash = createHash('sha256')
-  const from = performance.now()
-  for (let at = 0; at < READ_BYTES; at += PART_BYTES)
-    hash.update((await drover.readOutput(place, { from: at, last: at + PART_BYTES - 1 })).bytes)
-  const seconds = (performance.now() - from) / 1_000
-  const expected = createHash('sha256').update(
-    Buffer.from(`${LINE}\n`.repeat(Math.ceil(READ_BYTES / (LINE.length + 1)))).subarray(0, READ_BYTES),
-  )
-  if (hash.digest('hex') !== expected.digest('hex'))
-    throw new Error('what was read back is not what was written')
-  bench.row({
-    name: `${READ_BYTES / 1e6} MB of output read back through the API`,
-    unit: 'MB/s',
-    hosts: 'real',
-    n: 1,
-    value: READ_BYTES / 1e6 / seconds,
-    must: atLeast(50),
-    aim: 100,
-  })
+  const expected = createHash('sha256')
+    .update(
+      Buffer.from(`${LINE}\n`.repeat(Math.ceil(READ_BYTES / (LINE.length + 1)))).subarray(0, READ_BYTES),
+    )
+    .digest('hex')
+  const rates: number[] = []
+  while (rates.length < READS) {
+    const hash = createHash('sha256')
+    const from = performance.now()
+    for (let at = 0; at < READ_BYTES; at += PART_BYTES)
+      hash.update((await drover.readOutput(place, { from: at, last: at + PART_BYTES - 1 })).bytes)
+    rates.push(READ_BYTES / 1e3 / (performance.now() - from))
+    if (hash.digest('hex') !== expected) throw new Error('what was read back is not what was written')
+  }
+  const name = `${READ_BYTES / 1e6} MB of output read back through the API`
+  percentileRows(bench, { name, unit: 'MB/s', hosts: 'real', samples: rates }, [
+    { share: 0.5, must: atLeast(50), aim: 100 },
+  ])
 }

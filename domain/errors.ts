@@ -96,6 +96,7 @@ export const catalogue = {
   certificate_request_invalid: never('invalid_argument'),
   protocol_unsupported: never('failed_precondition'),
   session_superseded: again('unavailable'),
+  session_silent: again('unavailable'),
   journal_conflict: never('failed_precondition'),
   journal_rolled_back: never('failed_precondition'),
   gateway_draining: again('unavailable'),

@@ -22,6 +22,7 @@ import { Beats } from './session/beats.js'
 import { RecoveredWatch } from './session/recovered.js'
 import { comeBackAfterMs, SessionRegistry } from './session/registry.js'
 import { createAgentService } from './session/service.js'
+import { SilenceWatch } from './session/silence.js'
 import { loadTrust, type Trust } from './trust.js'
 
 export interface GatewayOptions {
@@ -57,6 +58,7 @@ export class Gateway implements Fleet {
   readonly answers = new AnswerTimes()
   private readonly flags: FlagWatch
   private readonly beats: Beats
+  private readonly silence: SilenceWatch
   private readonly stranded: StrandedWatch
   private readonly upgrades: UpgradeRelay
   private readonly recovered: RecoveredWatch
@@ -69,6 +71,7 @@ export class Gateway implements Fleet {
     const hints = new HintSender(deps.pool, deps.logger)
     this.flags = new FlagWatch(deps.pool, deps.hints, deps.logger)
     this.beats = new Beats(deps, this.sessions)
+    this.silence = new SilenceWatch(this.sessions, deps.heartbeatMs)
     this.stranded = new StrandedWatch(deps, this.sessions, (task) =>
       [...this.runs].some((run) => run.carries(task)),
     )
@@ -209,6 +212,7 @@ export class Gateway implements Fleet {
     await this.listener?.close()
     this.flags[Symbol.dispose]()
     this.beats[Symbol.dispose]()
+    this.silence[Symbol.dispose]()
     this.stranded[Symbol.dispose]()
     this.upgrades[Symbol.dispose]()
     this.recovered[Symbol.dispose]()

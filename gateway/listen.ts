@@ -34,10 +34,11 @@ export interface ListenOptions {
   logger: Logger
 }
 
-// A peer that is gone is noticed within 10 + 5 s; an agent's ping must not count as an attack.
+// Agents that are gone are noticed by their heartbeats (session/silence.ts), and their connections closed by these pings; an
+// agent's ping must not count as an attack.
 const grpcOptions = {
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 10_000,
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.max_receive_message_length': 1024 * 1024,
   'grpc.max_concurrent_streams': 8,

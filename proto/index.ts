@@ -4,6 +4,7 @@ export {
   type AgentGatewayServiceServer,
   AgentGatewayServiceService,
   type CertificateRequest,
+  Heartbeat,
   Hello,
   JoinRequest,
   JoinResponse,

@@ -85,9 +85,9 @@ export class Outbox {
     const room = Math.min(CHUNK_BYTES, this.windowBytes - this.unacknowledged)
     const value = await this.source(room).catch(() => undefined)
     if (!value || this.closed) return false
+    const chunk = this.deflates ? { ...value, ...deflate(value.data) } : value
     this.unacknowledged += value.data.length
     this.unwritten += 1
-    const chunk = this.deflates ? { ...value, ...deflate(value.data) } : value
     this.wire.write({ message: { $case: 'outputChunk', value: chunk } }, () => {
       this.unwritten -= 1
       this.poke()

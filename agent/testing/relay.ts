@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class Relay {
   private readonly server: Server
   private readonly sockets = new Set<Socket>()
+  private readonly swallowed = new Set<Socket>()
 
   private constructor(server: Server) {
     this.server = server
@@ -37,12 +38,13 @@ export class Relay {
       socket.unpipe()
       socket.removeAllListeners('close')
       socket.resume()
+      this.swallowed.add(socket)
     }
     this.sockets.clear()
   }
 
   async stop(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy()
+    for (const socket of [...this.sockets, ...this.swallowed]) socket.destroy()
     await new Promise<void>((resolve) => this.server.close(() => resolve()))
   }
 }

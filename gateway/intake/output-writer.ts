@@ -6,7 +6,10 @@ import type { OutputLog, Stream, StreamKey } from '../../store/log/output.js'
 import type { Session, SessionTask } from '../session/session.js'
 import type { HintSender } from './hints-out.js'
 
-/** Bytes of one write to the store: large enough to be worth its round trip, small enough not to be felt by others. */
+/** What a piece counts at least, in bytes: what it takes beside its data, in memory and in a write. */
+const PIECE_BYTES = 1024
+
+/** Of one write to the store: large enough to be worth its round trip, small enough not to be felt by others. */
 const BATCH_BYTES = 1024 * 1024
 
 /** Between two writes: what a flood brings meanwhile is written together, and a write costs more than what is in it. */
@@ -85,8 +88,8 @@ export class OutputWriter {
 
   /**
    * Takes a chunk in. One that was stored before is acknowledged again; one that leaves a gap is dropped, and the agent
-   * is told where to go on. Deflated ones are kept as they are, and inflated by who reads them: a host that lies about its own
-   * output has only itself to lie about.
+   * is told where to go on. Deflated ones are stored as they are, and not believed by who reads them: a host that lies about its
+   * own output has only itself to lie about.
    */
   add(session: Session, task: SessionTask, chunk: OutputChunk): void {
     const expected = task.expected[chunk.stream]
@@ -104,8 +107,9 @@ export class OutputWriter {
     }
     task.expected[chunk.stream] = offset + length
     const { data, inflatedBytes } = chunk
-    this.queue.push({ session, task, stream: chunk.stream, offset, data, inflatedBytes })
-    this.pendingBytes += chunk.data.length
+    const entry = { session, task, stream: chunk.stream, offset, data, inflatedBytes }
+    this.queue.push(entry)
+    this.pendingBytes += weigh(entry)
     if (this.pendingBytes > SATURATED_BYTES) {
       this.paused.add(session)
       session.pause()
@@ -184,14 +188,14 @@ export class OutputWriter {
 
   private take(): Entry[] {
     let bytes = 0
-    const count = this.queue.findIndex((entry) => (bytes += entry.data.length) > BATCH_BYTES)
+    const count = this.queue.findIndex((entry) => (bytes += weigh(entry)) > BATCH_BYTES)
     return this.queue.splice(0, count < 0 ? this.queue.length : Math.max(1, count))
   }
 
   private stored(batch: readonly Entry[]): void {
     const ends = new Map<string, Entry>()
     for (const entry of batch) {
-      this.pendingBytes -= entry.data.length
+      this.pendingBytes -= weigh(entry)
       ends.set(`${entry.task.dispatch}:${entry.stream}:${entry.session.epoch}`, entry)
       this.hints.add(entry.task.executionId)
       entry.task.pieces[entry.stream] = (entry.task.pieces[entry.stream] ?? 0) + 1
@@ -205,6 +209,8 @@ export class OutputWriter {
     this.paused.clear()
   }
 }
+
+const weigh = ({ data }: Entry) => data.length + PIECE_BYTES
 
 function acknowledge(session: Session, task: SessionTask, stream: OutputStream, offset: number): void {
   session.send({ $case: 'outputAck', value: { dispatchId: task.dispatchId, stream, offset: BigInt(offset) } })

@@ -5,8 +5,6 @@ import { PlatformError } from '../../domain/errors.js'
 import {
   type AgentGatewayServiceServer,
   type CertificateRequest,
-  CHUNK_BYTES,
-  chunkLength,
   type Hello,
   type JoinRequest,
   type JoinResponse,
@@ -22,6 +20,7 @@ import type { GatewayDependencies } from '../dependencies.js'
 import { requestCertificate } from '../identity.js'
 import type { LedgerWriter } from '../intake/ledger-writer.js'
 import type { OutputWriter } from '../intake/output-writer.js'
+import { isSound } from '../intake/sound-chunk.js'
 import { taskOf, toHostUpdate } from '../intake/task-updates.js'
 import type { UpgradeRelay } from '../relay/upgrades.js'
 import { toStatus } from '../status.js'
@@ -199,6 +198,7 @@ class Conversation {
   private take(request: SessionRequest): void {
     const { session } = this
     if (!session || session.ended) return
+    session.heard()
     const { message } = request
     switch (message?.$case) {
       case 'heartbeat':
@@ -249,11 +249,8 @@ class Conversation {
   }
 
   private takeChunk(session: Session, chunk: OutputChunk): void {
-    const length = chunkLength(chunk)
-    if (length > CHUNK_BYTES || chunk.data.length > length)
-      return this.fail(
-        new PlatformError('message_invalid', `a chunk of output has more than ${CHUNK_BYTES} bytes`),
-      )
+    if (!isSound(chunk))
+      return this.fail(new PlatformError('message_invalid', 'a chunk of output is not as long as one can be'))
     const task = session.tasks.get(Buffer.from(chunk.dispatchId).toString('hex'))
     if (task) this.parts.output.add(session, task, chunk)
   }

@@ -1,5 +1,5 @@
 /** One live session: a host's stream, its epoch, and what is known of its tasks. */
-import type { ServerDuplexStream } from '@grpc/grpc-js'
+import { type ServerDuplexStream, status } from '@grpc/grpc-js'
 import type { HostId, ScopeId } from '../../domain/id.js'
 import type { OutputStream, SessionRequest, SessionResponse } from '../../proto/index.js'
 
@@ -56,6 +56,8 @@ export class Session {
   /** A quarantined host is heard, and given nothing to do. */
   readonly quarantined: boolean
   private readonly stream: SessionStream
+  private silence = 0
+  private isPaused = false
 
   constructor(stream: SessionStream, host: SessionHost) {
     this.stream = stream
@@ -82,11 +84,33 @@ export class Session {
     this.stream.end()
   }
 
+  /** Something came of its agent. */
+  heard(): void {
+    this.silence = 0
+  }
+
+  /** @returns how often this was asked since its agent was heard; whom we do not read cannot be */
+  countSilence(): number {
+    if (!this.isPaused) this.silence += 1
+    return this.silence
+  }
+
+  /** Gives up an agent that is silent: its connection may never tell that it has ended. */
+  lose(): void {
+    if (this.ended) return
+    const message = 'nothing was heard of the agent'
+    this.send({ $case: 'refusal', value: { code: 'session_silent', message, retryAfterMs: 0 } })
+    this.ended = true
+    this.stream.emit('error', { code: status.UNAVAILABLE, details: message })
+  }
+
   pause(): void {
+    this.isPaused = true
     this.stream.pause()
   }
 
   resume(): void {
+    this.isPaused = false
     this.stream.resume()
   }
 }

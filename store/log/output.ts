@@ -1,8 +1,8 @@
 /** Output of scripts, as bytes in the order they were written: documents of at most 64 KiB in one collection a day. */
-import { deflate } from '../../base/deflate.js'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { constants, inflateRawSync } from 'node:zlib'
 import { Binary, type Collection, type Db, Long, MongoBulkWriteError, MongoServerError } from 'mongodb'
+import { deflate } from '../../base/deflate.js'
 
 export type Stream = 'stdout' | 'stderr'
 
@@ -29,9 +29,9 @@ interface ChunkDocument {
   k: string
   /** Offset of the first byte. */
   o: Long
-  /** Bytes before deflating. */
+  /** Bytes before deflating, as its host says. */
   n: number
-  /** Raw deflate, or the bytes themselves where that is shorter. */
+  /** Raw deflate, or the bytes themselves if they came so. */
   d: Binary
   /** Whether `d` is deflated. */
   z: boolean
@@ -62,11 +62,16 @@ function inflate(deflated: Buffer, bytes: number): Buffer {
   try {
     const inflated = inflateRawSync(deflated, { chunkSize, maxOutputLength: bytes })
     if (inflated.length === bytes) return inflated
-  } catch {
-    // Not deflated, cut off, or of more bytes than it said.
+  } catch (error) {
+    if (!isOfData(error)) throw error
   }
   return Buffer.alloc(bytes, '[sent by its host in a form that cannot be read]\n')
 }
+
+/** How zlib says that it was no deflate, that it was cut off, or that more came than was said. */
+const DATA_ERRORS = ['Z_DATA_ERROR', 'Z_BUF_ERROR', 'Z_NEED_DICT', 'ERR_BUFFER_TOO_LARGE']
+const isOfData = (error: unknown) =>
+  DATA_ERRORS.includes((error as NodeJS.ErrnoException | undefined)?.code ?? '')
 
 /** Of how many streams it is remembered how far they got. */
 const REACHED_MAX = 1_000
@@ -118,11 +123,13 @@ export class OutputLog {
 
   /**
    * Stores chunks; what is there already is left as it is. A chunk that begins where a shorter one is stored (it was sent
-   * again, and more had been written meanwhile) is stored from that one's end on. Resolves when all are durable.
+   * again, and more had been written meanwhile) is stored from that one's end on. Resolves when all are durable. Empty ones
+   * would stand in the way of what comes at their place, and are left out.
    */
   async insert(chunks: readonly Chunk[]): Promise<void> {
     const byDay = new Map<string, Chunk[]>()
     for (const chunk of chunks) {
+      if (lengthOf(chunk) === 0) continue
       const list = byDay.get(chunk.day)
       if (list) list.push(chunk)
       else byDay.set(chunk.day, [chunk])
@@ -149,18 +156,14 @@ export class OutputLog {
 
   /** Of chunks whose place is taken: what lies beyond the stored ones. */
   private async restOf(collection: Collection<ChunkDocument>, chunks: readonly Chunk[]): Promise<Chunk[]> {
-    const rests = await Promise.all(
-      chunks.map(async (chunk) => {
-        const stored = await collection.findOne({ _id: idOf(chunk, chunk.offset) }, { projection: { n: 1 } })
-        const length = stored?.n ?? 0
-        const { inflatedBytes, ...rest } = chunk
-        const data = inflatedBytes ? inflate(chunk.data, inflatedBytes) : chunk.data
-        return length < data.length
-          ? [{ ...rest, offset: chunk.offset + length, data: data.subarray(length) }]
-          : []
-      }),
+    const found = await Promise.all(
+      chunks.map((chunk) => collection.findOne({ _id: idOf(chunk, chunk.offset) }, { projection: { n: 1 } })),
     )
-    return rests.flat()
+    const longer = chunks.flatMap((chunk, index) => {
+      const stored = found[index]?.n ?? 0
+      return stored < lengthOf(chunk) ? [{ chunk, stored }] : []
+    })
+    return inTurns(longer, ({ chunk, stored }) => beyond(chunk, stored), lengthOf)
   }
 
   /**
@@ -205,7 +208,12 @@ export class OutputLog {
       for (const run of smallRuns(chunks)) {
         const [first, ...rest] = run
         if (!first || !rest.length) continue
-        const data = Buffer.concat(run.map((chunk) => chunk.bytes()))
+        const parts = await inTurns(
+          run,
+          (chunk) => chunk.bytes(),
+          (bytes) => bytes.length,
+        )
+        const data = Buffer.concat(parts)
         const { _id, ...merged } = toDocument({ ...key, offset: first.offset, ...deflate(data) })
         await collection.replaceOne({ _id }, merged)
         await collection.bulkWrite(
@@ -320,7 +328,7 @@ function unlessThere(error: unknown): void {
   throw error
 }
 
-/** What one turn of the event loop deflates or inflates, and what a piece counts at least. */
+/** What one turn of the event loop inflates, and what a piece counts at least. */
 const TURN_BYTES = CHUNK_MAX_BYTES
 const LEAST_BYTES = 2 * 1024
 
@@ -343,14 +351,22 @@ async function inTurns<T, R>(
   return made
 }
 
-function toDocument({ data, inflatedBytes = 0, ...at }: Chunk): ChunkDocument {
+const lengthOf = ({ data, inflatedBytes }: Chunk) => inflatedBytes || data.length
+
+/** What a chunk has beyond its first bytes. */
+function beyond(chunk: Chunk, bytes: number): Chunk {
+  const data = chunk.inflatedBytes ? inflate(chunk.data, chunk.inflatedBytes) : chunk.data
+  return { ...chunk, offset: chunk.offset + bytes, ...deflate(data.subarray(bytes)) }
+}
+
+function toDocument(chunk: Chunk): ChunkDocument {
   return {
-    _id: idOf(at, at.offset),
-    k: bucketOf(at, at.offset),
-    o: Long.fromNumber(at.offset),
-    n: inflatedBytes || data.length,
-    d: new Binary(data),
-    z: inflatedBytes > 0,
+    _id: idOf(chunk, chunk.offset),
+    k: bucketOf(chunk, chunk.offset),
+    o: Long.fromNumber(chunk.offset),
+    n: lengthOf(chunk),
+    d: new Binary(chunk.data),
+    z: Boolean(chunk.inflatedBytes),
   }
 }
 

@@ -4,6 +4,7 @@ import { deflateRawSync } from 'node:zlib'
 import { Client } from 'pg'
 import { CHUNK_BYTES, dispatchId, OutputStream, OutputSummary, TaskState, Started } from '../../proto/index'
 import type { Platform } from '../../stack/platform/platform'
+import { Relay } from '../../agent/testing/relay'
 import { pause, TestApi } from '../helpers/api'
 import { startTestPlatform } from '../helpers/platform'
 import {
@@ -24,7 +25,10 @@ describe('the gateway', () => {
   let address: string
 
   beforeAll(async () => {
-    platform = await startTestPlatform({ agents: 1, env: { worker: { DROVER_LOST_AFTER_MS: '3000' } } })
+    platform = await startTestPlatform({
+      agents: 1,
+      env: { worker: { DROVER_LOST_AFTER_MS: '3000' }, gateway: { DROVER_HEARTBEAT_MS: '1000' } },
+    })
     api = new TestApi(platform)
     pg = new Client({ connectionString: platform.env['DROVER_POSTGRES_URL'] })
     await pg.connect()
@@ -57,6 +61,14 @@ describe('the gateway', () => {
       open: (hello = makeHello()) =>
         new RawSession(connect(address, ca, { certificate: answer.certificate, key: pair.key }), hello),
     }
+  }
+
+  const isConnected = async (hostId: string) =>
+    (await api.insist<{ connected: boolean }>('GET', `/hosts/${hostId}`)).body.connected
+
+  async function untilGone(hostId: string): Promise<void> {
+    for (const until = Date.now() + 15_000; await isConnected(hostId); await pause(200))
+      if (Date.now() > until) throw new Error('the gateway did not notice')
   }
 
   describe('joining', () => {
@@ -163,6 +175,32 @@ describe('the gateway', () => {
       )
       expect(body.connected).toBe(true)
       expect(body.clockSkewMs).toBeGreaterThan(590_000)
+      session.close()
+    })
+
+    it('ends when its agent falls silent, though the connection stands', async () => {
+      const mute = await joinHost('mute')
+      const beating = await joinHost('beating')
+      const session = mute.open()
+      const other = beating.open()
+      await session.next('welcome')
+      await other.next('welcome')
+      session.stopHeart()
+      expect(await session.end(15_000)).toBe('session_silent')
+      await untilGone(mute.hostId)
+      expect(await isConnected(beating.hostId)).toBe(true)
+      other.close()
+    })
+
+    it('ends within seconds when the host is cut off and closes nothing', async () => {
+      const host = await joinHost('cut-off')
+      const relay = await Relay.start(Number(address.split(':')[1]))
+      const identity = { certificate: host.certificate, key: host.key }
+      const session = new RawSession(connect(relay.address, ca, identity), makeHello())
+      await session.next('welcome')
+      relay.swallow()
+      await untilGone(host.hostId)
+      await relay.stop()
       session.close()
     })
 
@@ -441,7 +479,8 @@ describe('the gateway', () => {
       const told = Buffer.from('told by the host itself\n'.repeat(50))
       const pieces: [data: Buffer, inflatedBytes: number][] = [
         [deflateRawSync(told), told.length],
-        [Buffer.from('this is no deflate'), 100],
+        ...Array.from({ length: 40 }, (): [Buffer, number] => [Buffer.from('?'), 1]),
+        [Buffer.from('this is no deflate'), 60],
         [deflateRawSync(Buffer.alloc(50_000_000)), 65_536],
         [deflateRawSync(told), told.length + 1],
         [Buffer.from('the end\n'), 0],
@@ -472,7 +511,8 @@ describe('the gateway', () => {
       expect(shown.slice(0, told.length)).toBe(told.toString())
       const remark = '[sent by its host in a form that cannot be read]\n'
       expect(shown.slice(told.length, -'the end\n'.length)).toBe(
-        remark.repeat(3).slice(0, 100) +
+        '['.repeat(40) +
+          remark.repeat(2).slice(0, 60) +
           remark.repeat(2_000).slice(0, 65_536) +
           remark.repeat(100).slice(0, told.length + 1),
       )
@@ -480,7 +520,9 @@ describe('the gateway', () => {
       session.close()
       for (const [data, inflatedBytes] of [
         [Buffer.alloc(CHUNK_BYTES + 1), 0],
-        [Buffer.from('few'), CHUNK_BYTES + 1],
+        [Buffer.alloc(0), 0],
+        [Buffer.alloc(0), 100],
+        [Buffer.from('few'), 60_000],
         [Buffer.from('more than it inflates to'), 3],
       ] as const) {
         const again = host.open({ ...hello, journalSequence: 9n })

@@ -6,6 +6,7 @@ import * as x509 from '@peculiar/x509'
 import { keyOfSecret } from '../../base/secret-key'
 import {
   AgentGatewayServiceClient,
+  Heartbeat,
   type Hello,
   joinProof,
   type JoinRequest,
@@ -130,17 +131,20 @@ export function makeHello(more: Partial<Hello> = {}): Hello {
 type Message = NonNullable<SessionResponse['message']>
 type Value<Case> = Extract<Message, { $case: Case }>['value']
 
-/** A session in a test's hands: what came, and what to send. */
+/** A session in a test's hands: what came, and what to send. Its heart beats, unless it is stopped. */
 export class RawSession {
   readonly received: Message[] = []
   ended: { code: string; message: string } | undefined
   private readonly stream: grpc.ClientDuplexStream<SessionRequest, SessionResponse>
   private readonly waiting = new Set<() => void>()
+  private heart: NodeJS.Timeout | undefined
 
   constructor(client: AgentGatewayServiceClient, hello?: Hello) {
     this.stream = client.session()
-    this.stream.on('data', (response: SessionResponse) => {
-      if (response.message) this.received.push(response.message)
+    this.stream.on('close', () => this.stopHeart())
+    this.stream.on('data', ({ message }: SessionResponse) => {
+      if (message) this.received.push(message)
+      if (message?.$case === 'welcome' && hello) this.startHeart(hello, message.value.heartbeatMs)
       this.tell()
     })
     this.stream.on('error', (error: grpc.ServiceError) => {
@@ -182,7 +186,24 @@ export class RawSession {
   }
 
   close(): void {
+    this.stopHeart()
     this.stream.end()
+  }
+
+  stopHeart(): void {
+    clearInterval(this.heart)
+  }
+
+  private startHeart({ clockMs, conditions, journalSequence }: Hello, everyMs: number): void {
+    const ahead = clockMs - BigInt(Date.now())
+    this.heart = setInterval(() => {
+      const value = Heartbeat.fromPartial({
+        clockMs: BigInt(Date.now()) + ahead,
+        conditions,
+        journalSequence,
+      })
+      this.send({ $case: 'heartbeat', value })
+    }, everyMs)
   }
 
   private change(): Promise<void> {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Embedded, startEmbedded } from '../../stack/embedded/embedded.js'
 import { connectLog } from '../../store/log/connect.js'
+import type { Binary } from 'mongodb'
 import pg from 'pg'
 import { deflate } from '../../base/deflate'
 import { seeded } from '../../base/seeded'
@@ -80,11 +81,39 @@ describe('the log of output', () => {
     await kept.log.insert([part(0, 2_000), part(2_000, 60_000), part(60_000, bytes.length)])
     expect((await all(key)).equals(bytes)).toBe(true)
     expect((await all(key, 1_990, 2_010)).equals(bytes.subarray(1_990, 2_010))).toBe(true)
+    const documents = kept.client.db().collection<{ _id: string; z: boolean; d: Binary }>('output_20261121')
+    const stored = async () =>
+      (await documents.find().toArray()).filter(({ _id }) => _id.startsWith(key.dispatch))
+    const last = (await stored()).find(({ _id }) => _id.endsWith(':000000000060000'))
+    expect(last?.z).toBe(true)
+    expect(Buffer.from(last?.d.buffer ?? []).equals(part(60_000, bytes.length).data)).toBe(true)
     await kept.log.merge(key, bytes.length)
     expect((await all(key)).equals(bytes)).toBe(true)
-    const documents = kept.client.db().collection<{ _id: string; d: { length(): number } }>('output_20261121')
-    const stored = (await documents.find().toArray()).filter(({ _id }) => _id.startsWith(key.dispatch))
-    expect(stored.reduce((sum, { d }) => sum + d.length(), 0)).toBeLessThan(bytes.length / 2)
+    const bytesStored = (await stored()).reduce((sum, { d }) => sum + d.length(), 0)
+    expect(bytesStored).toBeLessThan(bytes.length / 2)
+  })
+
+  it('leaves out what is empty, and goes on at its place', async () => {
+    const key = newKey()
+    const text = Buffer.from('what comes then')
+    await kept.log.insert([{ ...key, offset: 0, data: Buffer.alloc(0) }])
+    await kept.log.insert([{ ...key, offset: 0, data: text }])
+    expect((await all(key)).equals(text)).toBe(true)
+  })
+
+  it('gives what a host did not deflate as it said as a remark of that length, merged or not', async () => {
+    const key = newKey()
+    const lie = { data: Buffer.from('no deflate'), inflatedBytes: 30 }
+    await kept.log.insert([
+      { ...key, offset: 0, ...lie },
+      { ...key, offset: 30, data: Buffer.from('and then') },
+    ])
+    const shown = '[sent by its host in a form thand then'
+    expect((await all(key)).toString()).toBe(shown)
+    await kept.log.insert([{ ...key, offset: 0, data: lie.data, inflatedBytes: 38 }])
+    expect((await all(key)).toString()).toBe(shown)
+    await kept.log.merge(key, 38)
+    expect((await all(key)).toString()).toBe(shown)
   })
 
   it('says where a gap begins, and does not believe a hint that it cannot find', async () => {

@@ -71,7 +71,7 @@ export class Gateway implements Fleet {
     const hints = new HintSender(deps.pool, deps.logger)
     this.flags = new FlagWatch(deps.pool, deps.hints, deps.logger)
     this.beats = new Beats(deps, this.sessions)
-    this.silence = new SilenceWatch(this.sessions, deps.heartbeatMs)
+    this.silence = new SilenceWatch(this.sessions, deps.heartbeatMs, deps.logger)
     this.stranded = new StrandedWatch(deps, this.sessions, (task) =>
       [...this.runs].some((run) => run.carries(task)),
     )

@@ -34,8 +34,8 @@ export interface ListenOptions {
   logger: Logger
 }
 
-// Agents that are gone are noticed by their heartbeats (session/silence.ts), and their connections closed by these pings; an
-// agent's ping must not count as an attack.
+// Agents that are gone are noticed by their heartbeats (session/silence.ts). Their connections stay until these pings end them,
+// 70 s at most, and so do those that are not read or have no session yet. An agent's ping must not count as an attack.
 const grpcOptions = {
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 10_000,

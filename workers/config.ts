@@ -84,7 +84,7 @@ export function readGatewayConfig(from: Env): GatewayConfig {
     listen: readAddress(env, 'DROVER_GATEWAY_LISTEN', '127.0.0.1:7443'),
     advertise: env.text('DROVER_GATEWAY_ADVERTISE', ''),
     healthListen: env.text('DROVER_HEALTH_LISTEN', ''),
-    heartbeatMs: env.integer('DROVER_HEARTBEAT_MS', 10_000, { min: 500, max: 60_000 }),
+    heartbeatMs: env.integer('DROVER_HEARTBEAT_MS', 10_000, { min: 500, max: 15_000 }),
   }
   env.finish()
   return config

@@ -23,7 +23,11 @@ export function registerGatewayMetrics({ sessions, answers, ledger, output }: Ga
     'Host updates: written, unchanged (late, repeated or outdated), dropped (refused by the database)',
     () => ledger.counts,
   )
-  gauge('drover_gateway_output_bytes', 'Output bytes waiting to be stored', () => output.waitingBytes)
+  gauge(
+    'drover_gateway_output_bytes',
+    'Output waiting to be stored, bytes, each piece with 1 KiB for what it takes beside them',
+    () => output.waitingBytes,
+  )
   gauge(
     'drover_gateway_output_blocked_seconds',
     'How long the store of output has not taken what waits for it',

@@ -27,6 +27,8 @@ export class Quota {
   private readonly held: Held
   private found: Promise<void> | undefined
   private heldBytes = 0
+  private diskFreeBytes = 0
+  private measuring: Promise<void> | undefined
   private checkedAt = Number.NEGATIVE_INFINITY
   private roomMadeAt = Number.NEGATIVE_INFINITY
   private making: Promise<void> | undefined
@@ -82,9 +84,15 @@ export class Quota {
     return true
   }
 
-  async freeBytes(): Promise<number> {
-    const disk = await statfs(this.input.journal.folder)
-    return Math.max(0, Math.min(this.input.quotaBytes - this.heldBytes, disk.bavail * disk.bsize))
+  /** Bytes that more tasks may take, as of the question before: a disk that hangs must not silence the agent. */
+  get freeBytes(): number {
+    this.measuring ??= statfs(this.input.journal.folder)
+      .then(
+        ({ bavail, bsize }) => void (this.diskFreeBytes = bavail * bsize),
+        (error: unknown) => log.warn({ err: error }, 'the free room of the disk is not known'),
+      )
+      .finally(() => (this.measuring = undefined))
+    return Math.max(0, Math.min(this.input.quotaBytes - this.heldBytes, this.diskFreeBytes))
   }
 
   private tidy(expire: boolean): Promise<void> {

@@ -5,9 +5,6 @@ import { CHUNK_BYTES, chunkLength, type OutputChunk } from '../../proto/index.js
 /** No deflate comes to more for each of its bytes (zlib's technical details, "Maximum Compression Factor"). */
 const MOST_INFLATED = 1_032
 
-/** What agents remark on what was lost comes after the cap. */
-const BEYOND_CAP_BYTES = 1024 * 1024
-
 /** Whether its length, what it says of it and its place are what an agent's can be. */
 export function isSound(chunk: OutputChunk): boolean {
   const length = chunkLength(chunk)
@@ -16,6 +13,6 @@ export function isSound(chunk: OutputChunk): boolean {
     sent > 0 &&
     sent <= length &&
     length <= Math.min(CHUNK_BYTES, sent * MOST_INFLATED) &&
-    chunk.offset <= OUTPUT_CAP_BYTES + BEYOND_CAP_BYTES
+    chunk.offset < OUTPUT_CAP_BYTES
   )
 }

@@ -250,7 +250,9 @@ class Conversation {
 
   private takeChunk(session: Session, chunk: OutputChunk): void {
     if (!isSound(chunk))
-      return this.fail(new PlatformError('message_invalid', 'a chunk of output is not as long as one can be'))
+      return this.fail(
+        new PlatformError('message_invalid', 'a chunk of output has a length or a place that none can have'),
+      )
     const task = session.tasks.get(Buffer.from(chunk.dispatchId).toString('hex'))
     if (task) this.parts.output.add(session, task, chunk)
   }

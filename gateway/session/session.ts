@@ -1,7 +1,9 @@
 /** One live session: a host's stream, its epoch, and what is known of its tasks. */
-import { type ServerDuplexStream, status } from '@grpc/grpc-js'
+import type { ServerDuplexStream } from '@grpc/grpc-js'
+import { PlatformError } from '../../domain/errors.js'
 import type { HostId, ScopeId } from '../../domain/id.js'
 import type { OutputStream, SessionRequest, SessionResponse } from '../../proto/index.js'
+import { toStatus } from '../status.js'
 
 export type SessionStream = ServerDuplexStream<SessionRequest, SessionResponse>
 type Message = NonNullable<SessionResponse['message']>
@@ -56,7 +58,8 @@ export class Session {
   /** A quarantined host is heard, and given nothing to do. */
   readonly quarantined: boolean
   private readonly stream: SessionStream
-  private silence = 0
+  /** Looks since its agent was heard. */
+  silence = 0
   private isPaused = false
 
   constructor(stream: SessionStream, host: SessionHost) {
@@ -89,19 +92,18 @@ export class Session {
     this.silence = 0
   }
 
-  /** @returns how often this was asked since its agent was heard; whom we do not read cannot be */
+  /** @returns how often this was asked since its agent was heard; whom we do not read cannot be, while the session lasts */
   countSilence(): number {
-    if (!this.isPaused) this.silence += 1
+    if (!this.isPaused || this.ended) this.silence += 1
     return this.silence
   }
 
-  /** Gives up an agent that is silent: its connection may never tell that it has ended. */
+  /** Gives up an agent that is silent, also one whose session was ended: its connection may never tell that it has. */
   lose(): void {
-    if (this.ended) return
-    const message = 'nothing was heard of the agent'
-    this.send({ $case: 'refusal', value: { code: 'session_silent', message, retryAfterMs: 0 } })
+    const error = new PlatformError('session_silent', 'nothing was heard of the agent')
+    this.send({ $case: 'refusal', value: { code: error.code, message: error.message, retryAfterMs: 0 } })
     this.ended = true
-    this.stream.emit('error', { code: status.UNAVAILABLE, details: message })
+    this.stream.emit('error', toStatus(error))
   }
 
   pause(): void {

@@ -159,6 +159,9 @@ export class OutputLog {
     const found = await Promise.all(
       chunks.map((chunk) => collection.findOne({ _id: idOf(chunk, chunk.offset) }, { projection: { n: 1 } })),
     )
+    // An empty one would be in the way for ever; a gateway of before may have stored it.
+    const empty = found.flatMap((document) => (document?.n === 0 ? [document._id] : []))
+    if (empty.length) await collection.deleteMany({ _id: { $in: empty } })
     const longer = chunks.flatMap((chunk, index) => {
       const stored = found[index]?.n ?? 0
       return stored < lengthOf(chunk) ? [{ chunk, stored }] : []

@@ -141,13 +141,13 @@ export class RawSession {
 
   constructor(client: AgentGatewayServiceClient, hello?: Hello) {
     this.stream = client.session()
-    this.stream.on('close', () => this.stopHeart())
     this.stream.on('data', ({ message }: SessionResponse) => {
       if (message) this.received.push(message)
       if (message?.$case === 'welcome' && hello) this.startHeart(hello, message.value.heartbeatMs)
       this.tell()
     })
     this.stream.on('error', (error: grpc.ServiceError) => {
+      this.stopHeart()
       this.ended = {
         code: String(error.metadata?.get('drover-code')[0] ?? error.code),
         message: error.details,
@@ -155,6 +155,7 @@ export class RawSession {
       this.tell()
     })
     this.stream.on('end', () => {
+      this.stopHeart()
       this.ended ??= { code: 'ended', message: '' }
       this.tell()
     })

@@ -99,6 +99,11 @@ describe('the log of output', () => {
     await kept.log.insert([{ ...key, offset: 0, data: Buffer.alloc(0) }])
     await kept.log.insert([{ ...key, offset: 0, data: text }])
     expect((await all(key)).equals(text)).toBe(true)
+    const documents = kept.client.db().collection<{ _id: string; n: number; d: Buffer }>('output_20261121')
+    const _id = (await documents.findOne({ _id: { $regex: `^${key.dispatch}` } }))?._id ?? ''
+    await documents.updateOne({ _id }, { $set: { n: 0, d: Buffer.alloc(0) } })
+    await kept.log.insert([{ ...key, offset: 0, data: text }])
+    expect((await all(key)).equals(text)).toBe(true)
   })
 
   it('gives what a host did not deflate as it said as a remark of that length, merged or not', async () => {

@@ -151,6 +151,7 @@ export interface Welcome {
   epoch: bigint;
   protocol: number;
   serverTimeMs: bigint;
+  /** An agent that says nothing for a tenth longer, and 5 s, may be given up. */
   heartbeatMs: number;
   /** How many output bytes may be under way unacknowledged. */
   outputWindowBytes: number;

@@ -8,7 +8,8 @@ let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'drover-pipes-'))
 })
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
+// A mkfifo that the last task of a test has started may still be at work in there.
+afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
 
 const root = () => join(folder, 'pipes')
 const placed = (stock: PipeStock, name: string) => {

@@ -217,7 +217,7 @@ export class Connection {
       runningTasks: this.input.tasks.runningCount,
       residentBytes: BigInt(process.memoryUsage.rss()),
       loopLagMs: this.loopLag.take(),
-      spoolFreeBytes: BigInt(Math.round(this.input.quota.freeBytes)),
+      spoolFreeBytes: BigInt(Math.round(this.input.quota.freeBytes())),
       journalSequence: this.input.journal.sequence,
       clockMs: BigInt(Date.now()),
       conditions: this.conditions(),

@@ -41,6 +41,7 @@ export class Quota {
 
   /** Looks at what there is, and sweeps now and then until stopped. */
   start(): void {
+    this.measure()
     void this.check()
     let sweeps = 0
     const again = () => {
@@ -84,15 +85,19 @@ export class Quota {
     return true
   }
 
-  /** Bytes that more tasks may take, as of the question before: a disk that hangs must not silence the agent. */
-  get freeBytes(): number {
+  /** Bytes that more tasks may take, as of the last answer of the disk: who asks does not wait for one that hangs. */
+  freeBytes(): number {
+    this.measure()
+    return Math.max(0, Math.min(this.input.quotaBytes - this.heldBytes, this.diskFreeBytes))
+  }
+
+  private measure(): void {
     this.measuring ??= statfs(this.input.journal.folder)
       .then(
         ({ bavail, bsize }) => void (this.diskFreeBytes = bavail * bsize),
         (error: unknown) => log.warn({ err: error }, 'the free room of the disk is not known'),
       )
       .finally(() => (this.measuring = undefined))
-    return Math.max(0, Math.min(this.input.quotaBytes - this.heldBytes, this.diskFreeBytes))
   }
 
   private tidy(expire: boolean): Promise<void> {

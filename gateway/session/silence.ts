@@ -27,7 +27,8 @@ export class SilenceWatch implements Disposable {
   }
 
   private look(): void {
-    const silent = this.sessions.all().filter((session) => session.countSilence() > this.most)
+    // Each once: those that were found before may still have their turn to come.
+    const silent = this.sessions.all().filter((session) => session.countSilence() === this.most + 1)
     for (const [index, session] of silent.entries()) {
       const giveUp = () => {
         if (session.silence <= this.most) return

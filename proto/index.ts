@@ -34,7 +34,6 @@ export {
   type UpgradeReport,
   UpgradeState,
 } from './generated/drover/agent/v1/upgrade.js'
-export { chunkLength } from './chunk-length.js'
 export { dispatchId } from './dispatch-id.js'
 export { openSecrets, type SealRecipient, sealSecrets } from './sealed-secrets.js'
 export { gatewayProof, joinProof, renewalProof, signingKeyProof } from './proof.js'

@@ -1,6 +1,7 @@
 /** Output of tasks as it came to a gateway. */
 import { inflateRawSync } from 'node:zlib'
-import { chunkLength, type OutputChunk, type OutputStream } from '../../proto/index.js'
+import { inflatedLength } from '../../base/deflate.js'
+import { type OutputChunk, type OutputStream } from '../../proto/index.js'
 
 export class ReceivedOutput {
   /** Where what came was not in the order of the bytes. */
@@ -14,7 +15,7 @@ export class ReceivedOutput {
     const have = this.streams.get(key) ?? { length: 0, pieces: [] }
     if (Number(chunk.offset) !== have.length) this.gaps.push(`${key} has ${have.length}, got ${chunk.offset}`)
     have.pieces.push(chunk.inflatedBytes ? inflateRawSync(chunk.data) : chunk.data)
-    have.length += chunkLength(chunk)
+    have.length += inflatedLength(chunk)
     this.streams.set(key, have)
     return have.length
   }

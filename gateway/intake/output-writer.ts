@@ -1,7 +1,8 @@
 /** Stores output: chunks of all sessions in batches, one at a time, acknowledged once they are durable. */
 import { delay, fullJitter } from '../../base/backoff.js'
+import { inflatedLength } from '../../base/deflate.js'
 import type { Logger } from '../../base/logger.js'
-import { chunkLength, type OutputChunk, OutputStream } from '../../proto/index.js'
+import { type OutputChunk, OutputStream } from '../../proto/index.js'
 import type { OutputLog, Stream, StreamKey } from '../../store/log/output.js'
 import type { Session, SessionTask } from '../session/session.js'
 import type { HintSender } from './hints-out.js'
@@ -94,7 +95,7 @@ export class OutputWriter {
   add(session: Session, task: SessionTask, chunk: OutputChunk): void {
     const expected = task.expected[chunk.stream]
     const offset = Number(chunk.offset)
-    const length = chunkLength(chunk)
+    const length = inflatedLength(chunk)
     if (expected === undefined) {
       // Nobody knows here how far it got: the store says, and the agent goes on from there.
       if (!task.asking) void this.want(session, task, { stdout: 0, stderr: 0 })
@@ -201,7 +202,7 @@ export class OutputWriter {
       entry.task.pieces[entry.stream] = (entry.task.pieces[entry.stream] ?? 0) + 1
     }
     for (const { session, task, stream, offset, ...chunk } of ends.values()) {
-      acknowledge(session, task, stream, offset + chunkLength(chunk))
+      acknowledge(session, task, stream, offset + inflatedLength(chunk))
       this.forgetIfStored(session, task)
     }
     if (this.pendingBytes * 2 > SATURATED_BYTES) return

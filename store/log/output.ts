@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { constants, inflateRawSync } from 'node:zlib'
 import { Binary, type Collection, type Db, Long, MongoBulkWriteError, MongoServerError } from 'mongodb'
-import { deflate } from '../../base/deflate.js'
+import { deflate, inflatedLength } from '../../base/deflate.js'
 
 export type Stream = 'stdout' | 'stderr'
 
@@ -129,7 +129,7 @@ export class OutputLog {
   async insert(chunks: readonly Chunk[]): Promise<void> {
     const byDay = new Map<string, Chunk[]>()
     for (const chunk of chunks) {
-      if (lengthOf(chunk) === 0) continue
+      if (inflatedLength(chunk) === 0) continue
       const list = byDay.get(chunk.day)
       if (list) list.push(chunk)
       else byDay.set(chunk.day, [chunk])
@@ -164,9 +164,9 @@ export class OutputLog {
     if (empty.length) await collection.deleteMany({ _id: { $in: empty } })
     const longer = chunks.flatMap((chunk, index) => {
       const stored = found[index]?.n ?? 0
-      return stored < lengthOf(chunk) ? [{ chunk, stored }] : []
+      return stored < inflatedLength(chunk) ? [{ chunk, stored }] : []
     })
-    return inTurns(longer, ({ chunk, stored }) => beyond(chunk, stored), lengthOf)
+    return inTurns(longer, ({ chunk, stored }) => beyond(chunk, stored), inflatedLength)
   }
 
   /**
@@ -354,8 +354,6 @@ async function inTurns<T, R>(
   return made
 }
 
-const lengthOf = ({ data, inflatedBytes }: Chunk) => inflatedBytes || data.length
-
 /** What a chunk has beyond its first bytes. */
 function beyond(chunk: Chunk, bytes: number): Chunk {
   const data = chunk.inflatedBytes ? inflate(chunk.data, chunk.inflatedBytes) : chunk.data
@@ -367,7 +365,7 @@ function toDocument(chunk: Chunk): ChunkDocument {
     _id: idOf(chunk, chunk.offset),
     k: bucketOf(chunk, chunk.offset),
     o: Long.fromNumber(chunk.offset),
-    n: lengthOf(chunk),
+    n: inflatedLength(chunk),
     d: new Binary(chunk.data),
     z: Boolean(chunk.inflatedBytes),
   }

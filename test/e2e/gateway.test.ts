@@ -350,13 +350,19 @@ describe('the gateway', () => {
         plan: { name, steps: [{ name: 'only', language: 'sh', script: 'true' }] },
       })
 
-    it('scenario 09: is told to cancel what it never saw, and its word ends the run', async () => {
-      const host = await joinHost('cancel-first')
-      const hello = makeHello()
+    /** A host that has an order and has said nothing of it. */
+    async function dispatchTo(name: string, more: Parameters<typeof makeHello>[0] = {}) {
+      const host = await joinHost(name)
+      const hello = makeHello(more)
       const session = host.open(hello)
       await session.next('welcome')
-      const id = await launchOn('cancel-first')
+      const id = await launchOn(name)
       await session.next('dispatch')
+      return { host, hello, session, id }
+    }
+
+    it('scenario 09: is told to cancel what it never saw, and its word ends the run', async () => {
+      const { host, hello, session, id } = await dispatchTo('cancel-first')
       session.close()
       await api.operate(id, { kind: 'cancel' })
       const back = host.open({ ...hello, journalSequence: 5n })
@@ -380,12 +386,7 @@ describe('the gateway', () => {
     })
 
     it('scenario 04: is not asked again once its journal has gone backwards', async () => {
-      const host = await joinHost('snapshot')
-      const hello = makeHello({ journalSequence: 40n })
-      const session = host.open(hello)
-      await session.next('welcome')
-      const id = await launchOn('snapshot')
-      await session.next('dispatch')
+      const { host, hello, session, id } = await dispatchTo('snapshot', { journalSequence: 40n })
       session.close()
       const restored = host.open({ ...hello, journalSequence: 3n })
       await restored.next('welcome')
@@ -397,11 +398,7 @@ describe('the gateway', () => {
     })
 
     it('is not asked for what another journal was sent', async () => {
-      const host = await joinHost('new-journal')
-      const session = host.open()
-      await session.next('welcome')
-      const id = await launchOn('new-journal')
-      await session.next('dispatch')
+      const { host, session, id } = await dispatchTo('new-journal')
       session.close()
       await api.until(id, () => true)
       await pause(500)
@@ -415,11 +412,7 @@ describe('the gateway', () => {
     })
 
     it('cannot say "never started" of what it has said to run', async () => {
-      const host = await joinHost('two-tongues')
-      const session = host.open()
-      await session.next('welcome')
-      const id = await launchOn('two-tongues')
-      await session.next('dispatch')
+      const { host, session, id } = await dispatchTo('two-tongues')
       const stepId = (await api.get(id)).steps[0]!.id
       session.send({ $case: 'taskUpdate', value: news(host.hostId, id, stepId) })
       await api.until(id, (view) => view.steps[0]?.counts['running'] === 1)
@@ -439,11 +432,7 @@ describe('the gateway', () => {
     })
 
     it('cannot hold up the results of others with words that no table can keep', async () => {
-      const host = await joinHost('poison')
-      const session = host.open()
-      await session.next('welcome')
-      const id = await launchOn('poison')
-      await session.next('dispatch')
+      const { host, session, id } = await dispatchTo('poison')
       const stepId = (await api.get(id)).steps[0]!.id
       const huge = 2n ** 64n - 1n
       for (const poison of [
@@ -469,12 +458,7 @@ describe('the gateway', () => {
     })
 
     it('lies about its own output alone: what it did not deflate as it said is shown as that, in its length', async () => {
-      const host = await joinHost('liar')
-      const hello = makeHello()
-      const session = host.open(hello)
-      await session.next('welcome')
-      const id = await launchOn('liar')
-      await session.next('dispatch')
+      const { host, hello, session, id } = await dispatchTo('liar')
       const stepId = (await api.get(id)).steps[0]!.id
       const told = Buffer.from('told by the host itself\n'.repeat(50))
       const pieces: [data: Buffer, inflatedBytes: number][] = [

@@ -166,13 +166,13 @@ describe('a script starts once', () => {
   it('every history that was made here replays', () => scene.expectReplays(), 60_000)
 })
 
-/** How many ran at the same time, from `begin nanoseconds` and `end nanoseconds` that scripts wrote. */
 /** A script of four seconds that writes down when it begins and ends. */
 function stamped(times: string): string {
   const stamp = (sign: string) => `printf '${sign} %s\\n' "$(date +%s%N)" >> ${times}`
   return [stamp('begin'), 'sleep 4', stamp('end')].join('\n')
 }
 
+/** How many ran at the same time, from `begin nanoseconds` and `end nanoseconds` that scripts wrote. */
 function mostAtOnce(text: string): number {
   const marks = text
     .trim()

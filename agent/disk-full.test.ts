@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../base/backoff.js'
 import { Started, TaskState } from '../proto/index.js'
+import { findCgroupRoot } from './process/cgroup.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { makeDispatch } from './testing/orders.js'
 import { TestGateway } from './testing/test-gateway.js'
@@ -64,25 +65,40 @@ suite('on a full disk', () => {
   // Beside the commands that scripts find on their PATH.
   const scripts = () => readdirSync(join(disk, 'state/scripts')).filter((name) => name !== 'tools')
 
-  it('an order is refused under its code, and taken when there is room again', async () => {
-    await start({})
-    try {
-      writeFileSync(join(disk, 'ballast'), Buffer.alloc(16 << 20))
-    } catch {
-      // Full, as it was meant to be.
-    }
-    const dispatch = makeDispatch(gateway, { text: 'echo ran' })
-    gateway.dispatch(dispatch)
-    const update = await gateway.final(dispatch.id)
-    expect([update.state, update.reason, update.started]).toEqual([
-      TaskState.TASK_STATE_REJECTED,
-      'agent_disk_full',
-      Started.STARTED_NO,
-    ])
-    expect([tasks(), scripts()]).toEqual([[], []])
-    rmSync(join(disk, 'ballast'))
-    expect((await gateway.run({ text: 'exit 2' })).update.exitCode).toBe(2)
-  })
+  // Made before the order is on the disk.
+  const cgroups = () => {
+    const { parent } = findCgroupRoot() ?? {}
+    const own = `drover-task-${gateway.journalId.slice(0, 8)}-`
+    return parent === undefined ? [] : readdirSync(parent).filter((name) => name.startsWith(own))
+  }
+
+  it.each([
+    ['there is less than the reserve', {}],
+    ['the write itself fails', { DROVER_AGENT_MIN_FREE_PERCENT: '0' }],
+  ])(
+    'an order is refused under its code where %s, and taken when there is room again',
+    async (_why, environment) => {
+      await start(environment)
+      try {
+        writeFileSync(join(disk, 'ballast'), Buffer.alloc(16 << 20))
+      } catch {
+        // Full, as it was meant to be.
+      }
+      const dispatch = makeDispatch(gateway, { text: 'echo ran' })
+      gateway.dispatch(dispatch)
+      const update = await gateway.final(dispatch.id)
+      expect([update.state, update.reason, update.started]).toEqual([
+        TaskState.TASK_STATE_REJECTED,
+        'agent_disk_full',
+        Started.STARTED_NO,
+      ])
+      expect([tasks(), scripts()]).toEqual([[], []])
+      for (let n = 0; n < 100 && cgroups().length; n++) await delay(10)
+      expect(cgroups()).toEqual([])
+      rmSync(join(disk, 'ballast'))
+      expect((await gateway.run({ text: 'exit 2' })).update.exitCode).toBe(2)
+    },
+  )
 
   it('an order is refused while less than the reserve is free', async () => {
     await start({ DROVER_AGENT_MIN_FREE_PERCENT: '50' })

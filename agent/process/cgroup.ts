@@ -11,6 +11,7 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readSmall } from './read-small.js'
 
@@ -19,32 +20,40 @@ export interface Cgroup {
   folder: string
 }
 
-/** Folder under which tasks get theirs, or undefined when none can be made. */
+/** Where tasks get theirs. */
 export interface CgroupRoot {
   kind: Cgroup['kind']
+  /** Where the hierarchy is mounted. */
+  mount: string
+  /** The agent's own folder in it, as it was at the start. */
   parent: string
 }
 
-/** Looks once, at start. */
+/** Looks once, at start; undefined when none can be made. */
 export function findCgroupRoot(): CgroupRoot | undefined {
-  const own = readOrEmpty('/proc/self/cgroup').split('\n')
-  const mounts = readOrEmpty('/proc/self/mounts').split('\n')
-  const v2 = mounts.find((line) => line.split(' ')[2] === 'cgroup2')?.split(' ')[1]
-  const v2Path = own.find((line) => line.startsWith('0::'))?.slice(3)
-  if (v2 && v2Path) {
-    const root: CgroupRoot = { kind: 'v2', parent: join(v2, v2Path) }
-    if (canUse(root)) return root
-  }
-  const freezer = mounts.find((line) => {
-    const [, , type, flags] = line.split(' ')
-    return type === 'cgroup' && flags?.split(',').includes('freezer')
-  })
-  const freezerPath = own.find((line) => line.split(':')[1]?.split(',').includes('freezer'))?.split(':')[2]
-  if (freezer && freezerPath) {
-    const root: CgroupRoot = { kind: 'freezer', parent: join(freezer.split(' ')[1] ?? '', freezerPath) }
-    if (canUse(root)) return root
-  }
-  return undefined
+  const mounts = readOrEmpty('/proc/self/mounts')
+    .split('\n')
+    .map((line) => line.split(' '))
+  const v2 = mounts.find(([, , type]) => type === 'cgroup2')?.[1]
+  const freezer = mounts.find(
+    ([, , type, flags]) => type === 'cgroup' && flags?.split(',').includes('freezer'),
+  )?.[1]
+  return rootAt('v2', v2) ?? rootAt('freezer', freezer)
+}
+
+function rootAt(kind: Cgroup['kind'], mount: string | undefined): CgroupRoot | undefined {
+  const own = ownPath(readOrEmpty('/proc/self/cgroup'), kind)
+  if (mount === undefined || own === undefined) return undefined
+  const root = { kind, mount, parent: join(mount, own) }
+  return canUse(root) ? root : undefined
+}
+
+/** The path of a process in a hierarchy. @param text of its /proc/PID/cgroup: a line `ID:CONTROLLERS:PATH` for each */
+function ownPath(text: string, kind: Cgroup['kind']): string | undefined {
+  const lines = text.split('\n').map((line) => /^(\d+):([^:]*):(.*)$/.exec(line) ?? [])
+  const isOf = (id = '', controllers = '') =>
+    kind === 'v2' ? id === '0' && controllers === '' : controllers.split(',').includes('freezer')
+  return lines.find(([, id, controllers]) => isOf(id, controllers))?.[3]
 }
 
 function canUse(root: CgroupRoot): boolean {
@@ -81,7 +90,22 @@ export function removeStrayCgroups(root: CgroupRoot, journalId: string, running:
   }
 }
 
-/** Makes it; false when the host refuses, which is no fault. */
+/**
+ * Makes it ahead of time, and the kernel ready to move a process into it, while the agent does other things. A move waits for a
+ * grace period of RCU (8 ms and more), unless one has just passed for another move: `rcu_sync` in the kernel's percpu_rwsem.
+ * So this process moves to where it is, which changes nothing. Meanwhile the kernel makes, removes and tells no cgroup: whoever
+ * needs one at once must have it before. Where any of this fails, the move that matters waits for itself.
+ */
+export async function prepareCgroup({ kind, mount }: CgroupRoot, cgroup: Cgroup): Promise<void> {
+  try {
+    await mkdir(cgroup.folder)
+    // Anew, for a host may have moved the agent: it must not move itself back.
+    const own = ownPath(await readFile('/proc/self/cgroup', 'utf8'), kind)
+    if (own !== undefined) await writeFile(join(mount, own, 'cgroup.procs'), '0')
+  } catch {}
+}
+
+/** Makes it if it is not there; false when the host refuses, which is no fault. */
 export function makeCgroup(cgroup: Cgroup): boolean {
   try {
     mkdirSync(cgroup.folder, { recursive: true })

@@ -18,6 +18,7 @@ import { Quota } from './journal/quota.js'
 import { PolicyFile } from './policy.js'
 import { findProgram, findSwitchTools, STANDARD_PATH } from './process/account.js'
 import { findCgroupRoot } from './process/cgroup.js'
+import { Cgroups } from './process/cgroups.js'
 import { protectSelf } from './process/oom-score.js'
 import { ServerClock } from './session/server-clock.js'
 import { makeTools } from './capability/tools.js'
@@ -121,6 +122,7 @@ async function build(parts: Parts): Promise<Built> {
   })
   const scriptsRoot = await makeScriptsRoot(config.state, journal.id)
   await makeTools(scriptsRoot)
+  const cgroupRoot = config.cgroups ? findCgroupRoot() : undefined
   const host: AcceptHost = {
     journal,
     hostId: identity.hostId,
@@ -128,7 +130,7 @@ async function build(parts: Parts): Promise<Built> {
     keys: new HostKeys(identity),
     scriptsRoot,
     secretFolders: new SecretFolders(journal.id, scriptsRoot),
-    cgroupRoot: config.cgroups ? findCgroupRoot() : undefined,
+    cgroups: cgroupRoot && new Cgroups(cgroupRoot, journal.id),
     tools: findSwitchTools(),
     setsid: findProgram('setsid', STANDARD_PATH),
     searchPath: config.searchPath,

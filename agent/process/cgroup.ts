@@ -1,17 +1,8 @@
 /**
- * A cgroup for each task, beside the agent, where the host allows it: v2 with `cgroup.kill`, else the v1 freezer.
- * Everything works without one; it only makes killing a tree certain and quick.
+ * What a host has of cgroups: v2 with `cgroup.kill`, else the v1 freezer, and what is done with one. Everything works without;
+ * they only make killing a tree certain and quick.
  */
-import {
-  accessSync,
-  constants,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readSmall } from './read-small.js'
 
@@ -49,7 +40,7 @@ function rootAt(kind: Cgroup['kind'], mount: string | undefined): CgroupRoot | u
 }
 
 /** The path of a process in a hierarchy. @param text of its /proc/PID/cgroup: a line `ID:CONTROLLERS:PATH` for each */
-function ownPath(text: string, kind: Cgroup['kind']): string | undefined {
+export function ownPath(text: string, kind: Cgroup['kind']): string | undefined {
   const lines = text.split('\n').map((line) => /^(\d+):([^:]*):(.*)$/.exec(line) ?? [])
   const isOf = (id = '', controllers = '') =>
     kind === 'v2' ? id === '0' && controllers === '' : controllers.split(',').includes('freezer')
@@ -65,54 +56,14 @@ function canUse(root: CgroupRoot): boolean {
   } catch {
     return false
   } finally {
-    removeCgroup(probe)
+    removeProbe(probe.folder)
   }
 }
 
-/** The task's cgroup; the name is derived, so that a restarted agent finds it again. */
-export function cgroupOf(
-  root: CgroupRoot | undefined,
-  task: { journalId: string; taskId: string },
-): Cgroup | undefined {
-  return root && { kind: root.kind, folder: join(root.parent, cgroupName(task.journalId, task.taskId)) }
-}
-
-function cgroupName(journalId: string, taskId: string): string {
-  return `drover-task-${journalId.slice(0, 8)}-${taskId.slice(0, 32)}`
-}
-
-/** Removes the empty cgroups of a journal, but those of the tasks that are named. */
-export function removeStrayCgroups(root: CgroupRoot, journalId: string, running: string[]): void {
-  const kept = new Set(running.map((taskId) => cgroupName(journalId, taskId)))
-  for (const name of readdirSync(root.parent)) {
-    const isOurs = name.startsWith(cgroupName(journalId, ''))
-    if (isOurs && !kept.has(name)) removeCgroup({ kind: root.kind, folder: join(root.parent, name) })
-  }
-}
-
-/**
- * Makes it ahead of time, and the kernel ready to move a process into it, while the agent does other things. A move waits for a
- * grace period of RCU (8 ms and more), unless one has just passed for another move: `rcu_sync` in the kernel's percpu_rwsem.
- * So this process moves to where it is, which changes nothing. Meanwhile the kernel makes, removes and tells no cgroup: whoever
- * needs one at once must have it before. Where any of this fails, the move that matters waits for itself.
- */
-export async function prepareCgroup({ kind, mount }: CgroupRoot, cgroup: Cgroup): Promise<void> {
+function removeProbe(folder: string): void {
   try {
-    await mkdir(cgroup.folder)
-    // Anew, for a host may have moved the agent: it must not move itself back.
-    const own = ownPath(await readFile('/proc/self/cgroup', 'utf8'), kind)
-    if (own !== undefined) await writeFile(join(mount, own, 'cgroup.procs'), '0')
+    rmdirSync(folder)
   } catch {}
-}
-
-/** Makes it if it is not there; false when the host refuses, which is no fault. */
-export function makeCgroup(cgroup: Cgroup): boolean {
-  try {
-    mkdirSync(cgroup.folder, { recursive: true })
-    return true
-  } catch {
-    return false
-  }
 }
 
 export function processesIn(cgroup: Cgroup): number[] {
@@ -134,13 +85,6 @@ export function killCgroup(cgroup: Cgroup): void {
     } catch {}
   }
   write(state, 'THAWED')
-}
-
-/** Removes an empty one; a daemon that the script left keeps it. */
-export function removeCgroup(cgroup: Cgroup): void {
-  try {
-    rmdirSync(cgroup.folder)
-  } catch {}
 }
 
 function write(path: string, text: string): void {

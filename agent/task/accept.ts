@@ -11,7 +11,6 @@ import { checkVariables, variablesOf } from '../capability/variables.js'
 import { hasErrno } from '../files.js'
 import type { Intent } from '../journal/records.js'
 import type { TaskFolder } from '../journal/task-folder.js'
-import { cgroupOf, prepareCgroup, removeCgroup } from '../process/cgroup.js'
 import { uptimeMs } from '../process/proc.js'
 import type { TaskHost } from './host.js'
 import { checkOrder, decodeSpec } from './order.js'
@@ -67,12 +66,7 @@ export async function acceptDispatch(
     host,
   })
   if (isRefusal(content)) return content
-  const { cgroupRoot: root } = host
-  const cgroup = cgroupOf(root, { journalId: host.journal.id, taskId: order.dispatchId.toString('hex') })
-  const prepared = root && cgroup && prepareCgroup(root, cgroup)
-  const intent = await writeIntent({ dispatch, order, plan, content, secrets, folder, host })
-  if (cgroup && isRefusal(intent)) void prepared?.then(() => removeCgroup(cgroup))
-  return intent
+  return writeIntent({ dispatch, order, plan, content, secrets, folder, host })
 }
 
 async function checkRoom(host: AcceptHost): Promise<Refusal | undefined> {

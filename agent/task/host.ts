@@ -4,7 +4,7 @@ import type { HostKeys } from '../identity/host-keys.js'
 import type { Journal } from '../journal/journal.js'
 import type { PolicyState } from '../policy.js'
 import type { SwitchTools } from '../process/account.js'
-import type { CgroupRoot } from '../process/cgroup.js'
+import type { Cgroups } from '../process/cgroups.js'
 
 export interface TaskHost {
   journal: Journal
@@ -16,7 +16,8 @@ export interface TaskHost {
   secretFolders: SecretFolders
   /** Open what was sealed for this host. */
   keys: HostKeys
-  cgroupRoot: CgroupRoot | undefined
+  /** Undefined where the host allows none. */
+  cgroups: Cgroups | undefined
   tools: SwitchTools
   setsid: string | undefined
   searchPath: string

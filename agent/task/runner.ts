@@ -6,7 +6,6 @@ import { Started, TaskState } from '../../proto/index.js'
 import { baseEnvironment, planScript, type ScriptPlan, scriptCommand } from '../capability/run-script.js'
 import type { Cancel, ExitRecord, Timeout, WrapperRecord } from '../journal/records.js'
 import { claimName } from '../journal/task-folder.js'
-import { cgroupOf, makeCgroup } from '../process/cgroup.js'
 import { killTree, type Tree } from '../process/kill-tree.js'
 import { carriesMarker, isRunning, taskMarker, ticksToMs, uptimeMs } from '../process/proc.js'
 import { startWrapper } from '../process/start-wrapper.js'
@@ -77,7 +76,7 @@ export class Runner {
     const plan = await planScript(task.script, { ...host, policy: host.policy(), isReboot: task.isReboot })
     if (isRefusal(plan)) return this.giveUp(slot, plan)
     try {
-      this.child = this.spawn(plan, slot)
+      this.child = this.spawn(plan, slot, await this.host.cgroups?.make(this.task.id))
     } catch (error) {
       return this.giveUp(slot, {
         code: 'start_failed',
@@ -140,17 +139,16 @@ export class Runner {
     this.watch.close()
   }
 
-  private spawn(plan: ScriptPlan, slot: number): ChildProcess {
+  private spawn(plan: ScriptPlan, slot: number, cgroupProcs: string | undefined): ChildProcess {
     const { task, host } = this
     const { order, intent } = task
-    const cgroup = cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id })
     const owner = plan.own ? undefined : plan.account
     if (owner) task.folder.ownPipes(owner)
     return startWrapper({
       wrapper: host.journal.wrapper,
       taskFolder: task.folder.path,
       claim: claimName(slot),
-      cgroupProcs: cgroup && makeCgroup(cgroup) ? `${cgroup.folder}/cgroup.procs` : undefined,
+      cgroupProcs,
       setsid: host.setsid,
       owner,
       capBytes: intent && capOf(intent.spec),
@@ -342,7 +340,7 @@ export class Runner {
     return {
       marker: taskMarker(host.journal.id, task.id),
       ownSession: host.setsid !== undefined,
-      cgroup: cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id }),
+      cgroup: host.cgroups?.of(task.id),
     }
   }
 

@@ -42,7 +42,7 @@ describe('the tasks of a host', () => {
       scriptsRoot: await makeScriptsRoot(state, journal.id),
       secretFolders: new SecretFolders(journal.id, join(state, 'scripts')),
       keys: new HostKeys({ hostId: HOST_ID, caPem: '', current, next: undefined, former: [], signingKeys }),
-      cgroupRoot: undefined,
+      cgroups: undefined,
       tools: findSwitchTools(),
       setsid: findProgram('setsid', STANDARD_PATH),
       program: '',

@@ -89,7 +89,7 @@ export class Tasks {
     const known = await this.open.find(id)
     if (known && !isSameTask(known, order)) return this.refuseConflict(known, order)
     if (known && !(await this.dropForeignCancel(known, order))) return this.answerKnown(known, order)
-    const intent = await acceptDispatch(dispatch, order, { folder, host: this.host })
+    const intent = await this.accept(dispatch, order, folder)
     if (isRefusal(intent)) return this.turnDown(order, intent, folder)
     const output = this.openOutput(folder, id, intent, undefined)
     output.sendable = true
@@ -97,6 +97,24 @@ export class Tasks {
     this.open.add(task)
     this.tell(task.update())
     this.enqueue(task, 1)
+  }
+
+  private async accept(
+    dispatch: Dispatch,
+    order: DispatchOrder,
+    folder: TaskFolder,
+  ): Promise<Intent | Refusal> {
+    const { host } = this
+    const id = order.dispatchId.toString('hex')
+    const startsAtOnce = this.queue.length === 0 && this.runners.size < host.maxTasks
+    if (startsAtOnce) host.cgroups?.prepare(id)
+    let intent: Intent | Refusal | undefined
+    try {
+      intent = await acceptDispatch(dispatch, order, { folder, host })
+      return intent
+    } finally {
+      if (!intent || isRefusal(intent)) host.cgroups?.remove(id)
+    }
   }
 
   /**
@@ -269,8 +287,8 @@ export class Tasks {
   /** After recovery: removes what an earlier life left behind, and looks for empty cgroups now and then. */
   async tidy(): Promise<void> {
     await tidyScripts(this.host, this.open.all())
-    tidyCgroups(this.host, this.open.all())
-    this.tidying = setInterval(() => tidyCgroups(this.host, this.open.all()), TIDY_MS)
+    await tidyCgroups(this.host, this.open.all())
+    this.tidying = setInterval(() => void tidyCgroups(this.host, this.open.all()), TIDY_MS)
     this.tidying.unref()
   }
 

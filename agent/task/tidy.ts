@@ -3,7 +3,6 @@ import { rmSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { TOOLS } from '../capability/tools.js'
-import { cgroupOf, removeCgroup, removeStrayCgroups } from '../process/cgroup.js'
 import { removeSecrets } from '../capability/secret-files.js'
 import type { TaskHost } from './host.js'
 import type { Task } from './task.js'
@@ -12,8 +11,7 @@ import type { Task } from './task.js'
 export async function tidyTask(host: TaskHost, task: Task): Promise<void> {
   if (task.intent) rmSync(task.intent.scriptFolder, { recursive: true, force: true })
   removeSecrets(task.intent?.secretsFolder)
-  const cgroup = cgroupOf(host.cgroupRoot, { journalId: host.journal.id, taskId: task.id })
-  if (cgroup) removeCgroup(cgroup)
+  host.cgroups?.remove(task.id)
 }
 
 /** Removes folders of scripts and secrets that no task needs: what a crash left before the intent was written. Only at start. */
@@ -35,7 +33,6 @@ export async function tidyScripts(host: TaskHost, tasks: Task[]): Promise<void> 
 }
 
 /** Removes cgroups of this journal that are empty by now and belong to no running task. */
-export function tidyCgroups(host: TaskHost, tasks: Task[]): void {
-  const running = tasks.filter((task) => !task.result).map((task) => task.id)
-  if (host.cgroupRoot) removeStrayCgroups(host.cgroupRoot, host.journal.id, running)
+export async function tidyCgroups(host: TaskHost, tasks: Task[]): Promise<void> {
+  await host.cgroups?.sweep(tasks.filter((task) => !task.result).map((task) => task.id))
 }

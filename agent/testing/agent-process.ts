@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { buildSync } from 'esbuild'
 import { readJson } from '../files.js'
-import { findCgroupRoot, removeStrayCgroups } from '../process/cgroup.js'
+import { findCgroupRoot } from '../process/cgroup.js'
+import { Cgroups } from '../process/cgroups.js'
 import type { TestGateway } from './test-gateway.js'
 
 let bundle: string | undefined
@@ -97,7 +98,7 @@ export class AgentProcess {
     await this.kill()
     const journal = await readJson<{ journalId: string }>(join(this.state, 'spool/journal.json'))
     const root = findCgroupRoot()
-    if (journal && root) removeStrayCgroups(root, journal.journalId, [])
+    if (journal && root) await new Cgroups(root, journal.journalId).sweep([])
     await rm(this.state, { recursive: true, force: true })
   }
 }

@@ -76,7 +76,7 @@ const limitIn = ({ timeoutMs, timeoutMaxMs }: WithLimit, fill: Fill): number =>
 function limitOf(bytes: Buffer, reference: string): number {
   const text = bytes.toString('latin1')
   const ms = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (ms <= TIMEOUT_MAX_MS) return ms
+  if (ms >= 1 && ms <= TIMEOUT_MAX_MS) return ms
   throw new FillFault(
     `the time limit ${reference} is "${text.slice(0, 40)}": it must be a number of ms, at most ${TIMEOUT_MAX_MS}`,
   )

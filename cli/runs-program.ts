@@ -68,6 +68,7 @@ function addLooks(runs: Command, terminal: Terminal): void {
     )
     .option('--step <n>', 'only this step, from 1', parseCount)
     .option('--exact', 'only hosts whose output is the same byte for byte are one group')
+    .option('--tags', 'hosts by state and by what their scripts called it (job_success, drover-tag) alone')
     .addOption(asJson())
     .action(async (run, options) => (await import('./run-groups.js')).showGroups(terminal, run, options))
   runs

@@ -10,6 +10,7 @@ import type {
   Execution,
   ExecutionDetail,
   ExecutionState,
+  GroupKey,
   Grouping,
   HostResult,
   HostState,
@@ -46,14 +47,14 @@ export class RunCalls extends SearchCalls {
   executionHosts(
     executionId: string,
     step: number,
-    query: { states?: readonly HostState[] } = {},
+    query: { states?: readonly HostState[]; tag?: string | undefined } = {},
   ): AsyncGenerator<HostResult> {
     return allItems((after) =>
       dataOf(
         this.api.GET('/api/v1/scopes/{scope}/executions/{executionId}/steps/{position}/hosts', {
           params: {
             path: { scope: this.scope, executionId, position: step },
-            query: defined({ limit: PAGE, after, state: query.states?.join(',') }) as object,
+            query: defined({ limit: PAGE, after, state: query.states?.join(','), tag: query.tag }) as object,
           },
         }),
       ),
@@ -79,8 +80,8 @@ export class RunCalls extends SearchCalls {
     return (await dataOf(answer)).items
   }
 
-  /** All groups of a step's hosts, by equal outcome and output, largest first. */
-  async outputGroups(executionId: string, step: number, by?: Grouping): Promise<OutputGroup[]> {
+  /** All groups of a step's hosts, by equal outcome and output (or state and tag), largest first. */
+  async outputGroups(executionId: string, step: number, by?: GroupKey): Promise<OutputGroup[]> {
     const groups: OutputGroup[] = []
     const pages = allPages((after) => this.outputGroupsPage(executionId, step, { by, limit: PAGE, after }))
     for await (const page of pages) groups.push(...page.groups)
@@ -91,7 +92,7 @@ export class RunCalls extends SearchCalls {
   outputGroupsPage(
     executionId: string,
     step: number,
-    query: { by?: Grouping | undefined; limit?: number | undefined; after?: string | undefined } = {},
+    query: { by?: GroupKey | undefined; limit?: number | undefined; after?: string | undefined } = {},
   ): Promise<OutputGroups> {
     const path = { scope: this.scope, executionId, position: step }
     return dataOf(

@@ -19,6 +19,8 @@ export type OutputGroups = Schemas['OutputGroups']
 export type OutputGroup = OutputGroups['groups'][number]
 /** What is compared of outputs: bytes, or what is left without times, ids and the host's own name. */
 export type Grouping = NonNullable<OutputGroup['identical']>
+/** What makes a group of hosts: outcome and output, or state and tag alone. */
+export type GroupKey = Grouping | 'tag'
 export type LaunchPreview = Schemas['LaunchPreview']
 export type LaunchAgain = Schemas['LaunchAgain']
 export type StepScript = Schemas['StepScript']

@@ -9,7 +9,7 @@ import { idField } from '../fields.js'
 import { operation } from '../operation.js'
 import { decodeCursor, encodeCursor, pageQuery, toPage } from '../paging.js'
 import { mustFindStep } from './find-execution.js'
-import { groupingField, groupView, hostStateField, stepParams } from './schema.js'
+import { groupKeyField, groupView, hostStateField, stepParams } from './schema.js'
 
 const groupSchema = z.object({
   hosts: z.int(),
@@ -17,7 +17,7 @@ const groupSchema = z.object({
   hostId: idField.describe("A host whose output stands for the group's."),
   hostName: z.string(),
   state: hostStateField,
-  exitCode: z.int().nullable(),
+  exitCode: z.int().nullable().describe('In a group by tag null where its hosts differ, as the reason is.'),
   reason: z.string().nullable(),
   tag: z.string().nullable().describe('What their scripts said the outcome is called.'),
   truncated: z.boolean().describe('Whether output was cut at the cap.'),
@@ -25,7 +25,7 @@ const groupSchema = z.object({
     .enum(groupings)
     .nullable()
     .describe(
-      'Whether its hosts wrote the same bytes, or the same after normalising; null where they have not said.',
+      'Whether its hosts wrote the same bytes, or the same after normalising; null where they have not said, and in a group by tag where they differ.',
     ),
   stdoutBytes: z.number().nullable().describe('Of the host that stands for the group.'),
   stderrBytes: z.number().nullable(),
@@ -40,7 +40,7 @@ export const listOutputGroups = operation({
   description:
     'Hosts are in their group from the moment they end. While a step runs groups grow, and one may be on two pages or on none.',
   params: stepParams,
-  query: pageQuery.extend({ by: groupingField }),
+  query: pageQuery.extend({ by: groupKeyField }),
   response: z
     .object({
       groups: z.array(groupSchema),

@@ -10,7 +10,7 @@ import { stepStates } from '../../domain/step-execution.js'
 import type { Execution, StepExecution } from '../../store/postgres/executions.js'
 import type { HostResult } from '../../store/postgres/host-results.js'
 import type { Operation } from '../../store/postgres/operations.js'
-import { groupings } from '../../store/postgres/output-groups.js'
+import { groupings, groupKeys } from '../../store/postgres/output-groups.js'
 import type { StepOrigin } from '../../store/postgres/plans.js'
 import { idField, timeField, toTime, toTimeOrNull } from '../fields.js'
 
@@ -182,12 +182,15 @@ export const operationSchema = z
   })
   .meta({ id: 'Operation' })
 
-export const groupingField = z
-  .enum(groupings)
+const comparisons =
+  "`output` compares byte for byte, `normalised` without what is other on every host by its nature: times, ids, the host's own name."
+
+export const groupingField = z.enum(groupings).default('normalised').describe(comparisons)
+
+export const groupKeyField = z
+  .enum(groupKeys)
   .default('normalised')
-  .describe(
-    "`output` compares byte for byte, `normalised` without what is other on every host by its nature: times, ids, the host's own name.",
-  )
+  .describe(`${comparisons} \`tag\` takes state and tag alone, whatever was written.`)
 
 /** A group of hosts as it is shown: how many, and their names folded. */
 export function groupView<G extends { hostNames: readonly string[] }>({ hostNames, ...group }: G) {

@@ -74,11 +74,11 @@ export const scriptStepFields = z.strictObject({
   login: z.boolean().default(false).describe("Whether the account's profile is read first."),
   timeoutMs: z
     .union([
-      z.int().min(0).max(TIMEOUT_MAX_MS),
+      z.int().min(1).max(TIMEOUT_MAX_MS),
       z.string().regex(/^\$\{[A-Za-z_][A-Za-z0-9_]*\}$/, 'must be a number of ms, or a variable as ${LIMIT}'),
     ])
     .default(TIMEOUT_DEFAULT_MS)
-    .describe('0: no limit but the 48 h of the order. Or a variable that holds the number.'),
+    .describe('Up to 48 h, an hour if left out. Or a variable that holds the number.'),
   graceMs: z
     .int()
     .min(0)

@@ -1646,7 +1646,7 @@ export interface components {
                  */
                 login: boolean;
                 /**
-                 * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                 * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                  * @default 3600000
                  */
                 timeoutMs: number | string;
@@ -1728,7 +1728,7 @@ export interface components {
                      */
                     login: boolean;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -1792,7 +1792,7 @@ export interface components {
                     /** @description The account to run as; the step's own if left out. */
                     account?: string;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -1869,7 +1869,7 @@ export interface components {
                  */
                 account: string;
                 /**
-                 * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                 * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                  * @default 3600000
                  */
                 timeoutMs: number | string;
@@ -1946,7 +1946,7 @@ export interface components {
                      */
                     login: boolean;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -2010,7 +2010,7 @@ export interface components {
                     /** @description The account to run as; the step's own if left out. */
                     account?: string;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -2247,7 +2247,7 @@ export interface components {
                      */
                     login: boolean;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -2329,7 +2329,7 @@ export interface components {
                          */
                         login: boolean;
                         /**
-                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                          * @default 3600000
                          */
                         timeoutMs: number | string;
@@ -2393,7 +2393,7 @@ export interface components {
                         /** @description The account to run as; the step's own if left out. */
                         account?: string;
                         /**
-                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                          * @default 3600000
                          */
                         timeoutMs: number | string;
@@ -2470,7 +2470,7 @@ export interface components {
                      */
                     account: string;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -2547,7 +2547,7 @@ export interface components {
                          */
                         login: boolean;
                         /**
-                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                          * @default 3600000
                          */
                         timeoutMs: number | string;
@@ -2611,7 +2611,7 @@ export interface components {
                         /** @description The account to run as; the step's own if left out. */
                         account?: string;
                         /**
-                         * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                         * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                          * @default 3600000
                          */
                         timeoutMs: number | string;
@@ -2901,13 +2901,14 @@ export interface components {
                 hostName: string;
                 /** @enum {string} */
                 state: "pending" | "dispatched" | "running" | "succeeded" | "failed" | "timed_out" | "cancelled" | "rejected" | "skipped" | "offline" | "unknown";
+                /** @description In a group by tag null where its hosts differ, as the reason is. */
                 exitCode: number | null;
                 reason: string | null;
                 /** @description What their scripts said the outcome is called. */
                 tag: string | null;
                 /** @description Whether output was cut at the cap. */
                 truncated: boolean;
-                /** @description Whether its hosts wrote the same bytes, or the same after normalising; null where they have not said. */
+                /** @description Whether its hosts wrote the same bytes, or the same after normalising; null where they have not said, and in a group by tag where they differ. */
                 identical: ("normalised" | "output") | null;
                 /** @description Of the host that stands for the group. */
                 stdoutBytes: number | null;
@@ -2999,7 +3000,7 @@ export interface components {
                  */
                 login: boolean;
                 /**
-                 * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                 * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                  * @default 3600000
                  */
                 timeoutMs: number | string;
@@ -3081,7 +3082,7 @@ export interface components {
                      */
                     login: boolean;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -3145,7 +3146,7 @@ export interface components {
                     /** @description The account to run as; the step's own if left out. */
                     account?: string;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -3222,7 +3223,7 @@ export interface components {
                  */
                 account: string;
                 /**
-                 * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                 * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                  * @default 3600000
                  */
                 timeoutMs: number | string;
@@ -3299,7 +3300,7 @@ export interface components {
                      */
                     login: boolean;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -3363,7 +3364,7 @@ export interface components {
                     /** @description The account to run as; the step's own if left out. */
                     account?: string;
                     /**
-                     * @description 0: no limit but the 48 h of the order. Or a variable that holds the number.
+                     * @description Up to 48 h, an hour if left out. Or a variable that holds the number.
                      * @default 3600000
                      */
                     timeoutMs: number | string;
@@ -9154,7 +9155,7 @@ export interface operations {
                         account?: string;
                         /** @description Whether the account's profile is read first. Default: false. */
                         login?: boolean;
-                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                         timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
@@ -9215,7 +9216,7 @@ export interface operations {
                             account?: string;
                             /** @description Whether the account's profile is read first. Default: false. */
                             login?: boolean;
-                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                             timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
@@ -9262,7 +9263,7 @@ export interface operations {
                             transaction?: boolean;
                             /** @description The account to run as; the step's own if left out. */
                             account?: string;
-                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                             timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
@@ -9319,7 +9320,7 @@ export interface operations {
                         transaction?: boolean;
                         /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
                         account?: string;
-                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                         timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
@@ -9375,7 +9376,7 @@ export interface operations {
                             account?: string;
                             /** @description Whether the account's profile is read first. Default: false. */
                             login?: boolean;
-                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                             timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
@@ -9422,7 +9423,7 @@ export interface operations {
                             transaction?: boolean;
                             /** @description The account to run as; the step's own if left out. */
                             account?: string;
-                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                             timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
@@ -12558,7 +12559,7 @@ export interface operations {
                             account?: string;
                             /** @description Whether the account's profile is read first. Default: false. */
                             login?: boolean;
-                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                             timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
@@ -12619,7 +12620,7 @@ export interface operations {
                                 account?: string;
                                 /** @description Whether the account's profile is read first. Default: false. */
                                 login?: boolean;
-                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                                 timeoutMs?: number | string;
                                 /** @description Between the polite signal and the kill. Default: 10000. */
                                 graceMs?: number;
@@ -12666,7 +12667,7 @@ export interface operations {
                                 transaction?: boolean;
                                 /** @description The account to run as; the step's own if left out. */
                                 account?: string;
-                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                                 timeoutMs?: number | string;
                                 /** @description Between the polite signal and the kill. Default: 10000. */
                                 graceMs?: number;
@@ -12723,7 +12724,7 @@ export interface operations {
                             transaction?: boolean;
                             /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
                             account?: string;
-                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                             timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
@@ -12779,7 +12780,7 @@ export interface operations {
                                 account?: string;
                                 /** @description Whether the account's profile is read first. Default: false. */
                                 login?: boolean;
-                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                                 timeoutMs?: number | string;
                                 /** @description Between the polite signal and the kill. Default: 10000. */
                                 graceMs?: number;
@@ -12826,7 +12827,7 @@ export interface operations {
                                 transaction?: boolean;
                                 /** @description The account to run as; the step's own if left out. */
                                 account?: string;
-                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                                 timeoutMs?: number | string;
                                 /** @description Between the polite signal and the kill. Default: 10000. */
                                 graceMs?: number;
@@ -12975,7 +12976,7 @@ export interface operations {
                         account?: string;
                         /** @description Whether the account's profile is read first. Default: false. */
                         login?: boolean;
-                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                         timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
@@ -13031,7 +13032,7 @@ export interface operations {
                         transaction?: boolean;
                         /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
                         account?: string;
-                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                         timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
@@ -13237,7 +13238,7 @@ export interface operations {
                             account?: string;
                             /** @description Whether the account's profile is read first. Default: false. */
                             login?: boolean;
-                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                             timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
@@ -13298,7 +13299,7 @@ export interface operations {
                                 account?: string;
                                 /** @description Whether the account's profile is read first. Default: false. */
                                 login?: boolean;
-                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                                 timeoutMs?: number | string;
                                 /** @description Between the polite signal and the kill. Default: 10000. */
                                 graceMs?: number;
@@ -13345,7 +13346,7 @@ export interface operations {
                                 transaction?: boolean;
                                 /** @description The account to run as; the step's own if left out. */
                                 account?: string;
-                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                                 timeoutMs?: number | string;
                                 /** @description Between the polite signal and the kill. Default: 10000. */
                                 graceMs?: number;
@@ -13402,7 +13403,7 @@ export interface operations {
                             transaction?: boolean;
                             /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
                             account?: string;
-                            /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                            /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                             timeoutMs?: number | string;
                             /** @description Between the polite signal and the kill. Default: 10000. */
                             graceMs?: number;
@@ -13458,7 +13459,7 @@ export interface operations {
                                 account?: string;
                                 /** @description Whether the account's profile is read first. Default: false. */
                                 login?: boolean;
-                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                                 timeoutMs?: number | string;
                                 /** @description Between the polite signal and the kill. Default: 10000. */
                                 graceMs?: number;
@@ -13505,7 +13506,7 @@ export interface operations {
                                 transaction?: boolean;
                                 /** @description The account to run as; the step's own if left out. */
                                 account?: string;
-                                /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                                /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                                 timeoutMs?: number | string;
                                 /** @description Between the polite signal and the kill. Default: 10000. */
                                 graceMs?: number;
@@ -13654,7 +13655,7 @@ export interface operations {
                         account?: string;
                         /** @description Whether the account's profile is read first. Default: false. */
                         login?: boolean;
-                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                         timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
@@ -13710,7 +13711,7 @@ export interface operations {
                         transaction?: boolean;
                         /** @description The operating system's account that the runner runs as; the agent's own if left out. Default: "". */
                         account?: string;
-                        /** @description 0: no limit but the 48 h of the order. Or a variable that holds the number. Default: 3600000. */
+                        /** @description Up to 48 h, an hour if left out. Or a variable that holds the number. Default: 3600000. */
                         timeoutMs?: number | string;
                         /** @description Between the polite signal and the kill. Default: 10000. */
                         graceMs?: number;
@@ -14165,6 +14166,8 @@ export interface operations {
                 limit?: number;
                 /** @description One or more of pending, dispatched, running, succeeded, failed, timed_out, cancelled, rejected, skipped, offline, unknown, separated by commas. */
                 state?: string;
+                /** @description Only hosts whose scripts called their outcome so. */
+                tag?: string;
             };
             header?: never;
             path: {
@@ -14469,8 +14472,8 @@ export interface operations {
                 after?: string;
                 /** @description Most items of one page. */
                 limit?: number;
-                /** @description `output` compares byte for byte, `normalised` without what is other on every host by its nature: times, ids, the host's own name. */
-                by?: "normalised" | "output";
+                /** @description `output` compares byte for byte, `normalised` without what is other on every host by its nature: times, ids, the host's own name. `tag` takes state and tag alone, whatever was written. */
+                by?: "normalised" | "output" | "tag";
             };
             header?: never;
             path: {

@@ -45,13 +45,22 @@ const resultColumns = `host_id as "hostId", host_name as "hostName", position, a
 export async function listHostResults(
   db: Db,
   step: { scopeId: ScopeId; executionId: ExecutionId; stepExecutionId: StepExecutionId },
-  page: { after: number; limit: number; states?: HostState[] | undefined },
+  page: { after: number; limit: number; states?: HostState[] | undefined; tag?: string | undefined },
 ): Promise<HostResult[]> {
   const result = await db.query<HostResult>(
     `select ${resultColumns} from host_result
      where scope_id = $1 and execution_id = $2 and step_execution_id = $3 and position > $4 and ($6::text[] is null or state = any($6))
+       and ($7::text is null or tag = $7)
      order by position limit $5`,
-    [step.scopeId, step.executionId, step.stepExecutionId, page.after, page.limit, page.states ?? null],
+    [
+      step.scopeId,
+      step.executionId,
+      step.stepExecutionId,
+      page.after,
+      page.limit,
+      page.states ?? null,
+      page.tag ?? null,
+    ],
   )
   return result.rows
 }

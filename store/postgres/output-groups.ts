@@ -7,6 +7,11 @@ import type { Db } from './pool.js'
 export const groupings = ['normalised', 'output'] as const
 export type Grouping = (typeof groupings)[number]
 
+/** What makes a group: the same outcome and output, or the same state and tag whatever was written. */
+export const groupKeys = [...groupings, 'tag'] as const
+export type GroupKey = (typeof groupKeys)[number]
+
+/** Of a group by `tag`, what its hosts do not share is null, and `truncated` says whether any of them is. */
 export interface OutputGroup {
   /** A host whose output stands for the group's. */
   hostId: string
@@ -40,6 +45,10 @@ const commonFields = Object.entries(common)
   .map(([field, column]) => `${column} as "${field}"`)
   .join(', ')
 
+const shared = (column: string) =>
+  `case when count(distinct ${column}) = 1 and count(${column}) = count(*) then min(${column}) end`
+const outcomeFields = `state, tag, ${shared('exit_code')} as "exitCode", ${shared('reason')} as reason, bool_or(truncated) as truncated`
+
 const told = `encode(normalised_sha256, 'hex')`
 const sameBytes = 'over (partition by output_sha256)'
 
@@ -48,7 +57,8 @@ const sameBytes = 'over (partition by output_sha256)'
  * finds its own name among all hosts' takes that out, others theirs. Where agents disagree on equal bytes those are compared as they are:
  * no host can make the outputs of others look alike.
  */
-const outputKeys: Record<Grouping, string> = {
+const outputKeys: Record<GroupKey, string> = {
+  tag: 'null',
   output: 'output_sha256',
   normalised: `coalesce(case when min(${told}) ${sameBytes} = max(${told}) ${sameBytes} then min(${told}) ${sameBytes} end, encode(output_sha256, 'hex'))`,
 }
@@ -69,19 +79,25 @@ export interface GroupCursor {
 export async function listOutputGroups(
   db: Db,
   step: StepKey,
-  page: { by: Grouping; after?: GroupCursor | undefined; limit: number },
+  page: { by: GroupKey; after?: GroupCursor | undefined; limit: number },
 ): Promise<{ groups: OutputGroup[]; total: number }> {
+  const [keys, fields] =
+    page.by === 'tag' ? ['state, tag', outcomeFields] : [`${commonColumns}, output`, commonFields]
+  const alike =
+    page.by === 'tag'
+      ? `case when ${shared('output_sha256::text')} is not null then 'output' end`
+      : `case count(distinct output_sha256) when 0 then null when 1 then 'output' else 'normalised' end`
   const example = (column: string) => `(array_agg(${column} order by position))[1]`
   const result = await db.query<OutputGroup & { total: number }>(
     `with results as (
        select host_id, host_name, position, ${commonColumns}, stdout_bytes, stderr_bytes, output_sha256, ${outputKeys[page.by]} as output
        from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3
      ), grouped as (
-       select ${example('host_id')} as "hostId", ${example('host_name')} as "hostName", ${commonFields},
-         case count(distinct output_sha256) when 0 then null when 1 then 'output' else 'normalised' end as identical,
+       select ${example('host_id')} as "hostId", ${example('host_name')} as "hostName", ${fields},
+         ${alike} as identical,
          ${example('stdout_bytes')}::float8 as "stdoutBytes", ${example('stderr_bytes')}::float8 as "stderrBytes",
          count(*)::int as hosts, min(position) as first, array_agg(host_name order by position) as "hostNames"
-       from results group by ${commonColumns}, output)
+       from results group by ${keys})
      select g.*, t.total from (select count(*)::int as total from grouped) t left join lateral (
        select * from grouped where $4::int is null or (hosts, -first) < ($4, -$5::int) order by hosts desc, first limit $6) g on true`,
     [

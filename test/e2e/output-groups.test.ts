@@ -110,6 +110,10 @@ echo "port $port, 3 workers, version 1.4.2"`
     ])
     expect(other.find((line) => line.includes('up'))).toMatch(/^ [0-9a-f-]{36} of rack-b-2, app\[\d+\]: up$/)
     expect(cli('runs', 'groups', `r-${id}`, '--exact').split('\n')[0]).toBe('5 hosts, no two alike')
+    const [head, row, ...more] = cli('runs', 'groups', `r-${id}`, '--tags').trimEnd().split('\n')
+    expect(head?.split(/\s+/)).toEqual(['STEP', 'STATE', 'TAG', 'HOSTS', 'WHICH'])
+    expect(row?.split(/\s+/).slice(-4)).toEqual(['succeeded', '-', '5', 'old-1,rack-a-[1-2],rack-b-[1-2]'])
+    expect(more).toEqual([])
   })
 
   it('hold an old agent together with the others where there is nothing to take out', async () => {

@@ -30,6 +30,8 @@ const planSteps = async (job: string, plan: string) => {
   return (body['steps'] as { name: string }[]).map((step) => step.name)
 }
 
+const FOUR_DAYS_MS = 4 * 86_400_000
+
 describe('a job', () => {
   it('is made, shown, listed and replaced by who has seen it', async () => {
     const name = await make({ description: 'all of it', tags: ['site'], steps: steps('one') })
@@ -70,10 +72,32 @@ describe('a job', () => {
       400,
       'plan_invalid',
     ],
-    ['a time limit of 4 days', [{ ...steps('a')[0], timeoutMs: 4 * 86_400_000 }], 400, 'request_invalid'],
+    ['no time at all', [{ ...steps('a')[0], timeoutMs: 0 }], 400, 'request_invalid'],
+    ['a time limit of 4 days', [{ ...steps('a')[0], timeoutMs: FOUR_DAYS_MS }], 400, 'request_invalid'],
+    [
+      'a time limit of 4 days for SQL',
+      [{ type: 'sql', name: 'a', sql: 'select 1', dbAccount: 'shop', timeoutMs: FOUR_DAYS_MS }],
+      400,
+      'request_invalid',
+    ],
+    ['a reboot of 4 days', [{ type: 'reboot', name: 'a', timeoutMs: FOUR_DAYS_MS }], 400, 'request_invalid'],
+    ['a wait of 4 days', [{ type: 'wait', name: 'a', durationMs: FOUR_DAYS_MS }], 400, 'request_invalid'],
+    [
+      'a plan whose steps have 4 days',
+      [{ type: 'plan', name: 'a', plan: 'x/y@1', stepTimeoutMs: FOUR_DAYS_MS }],
+      400,
+      'request_invalid',
+    ],
+    ['a step of a long name', steps('x'.repeat(10_000)), 400, 'request_invalid'],
   ])('is not kept with %s', async (_what, wrong, status, code) => {
     expect(says(await put('/jobs/wrong', { steps: wrong }))).toEqual([status, code])
     expect((await api.call('/jobs/wrong')).status).toBe(404)
+  })
+
+  it('has a name that fits, and so have its plans', async () => {
+    const long = 'x'.repeat(10_000)
+    expect(says(await put(`/jobs/${long}`, { steps: steps('a') }))).toEqual([400, 'request_invalid'])
+    expect(says(await put(`/jobs/${await make()}/plans/${long}`, {}))).toEqual([400, 'request_invalid'])
   })
 
   it('is not removed while it has plans', async () => {

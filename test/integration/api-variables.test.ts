@@ -54,6 +54,8 @@ describe('a value', () => {
     ['of no variable, by a name of every object', { constructor: 'x' }, [400, 'variable_unknown']],
     ['of another type', { A: ['x'], N: '1' }, [400, 'plan_invalid']],
     ['that is too large', { A: '\u{1f600}'.repeat(20_001), N: '1' }, [400, 'plan_invalid']],
+    ['of a megabyte', { A: 'x'.repeat(1 << 20), N: '1' }, [400, 'request_invalid']],
+    ['with NUL', { A: 'a\0b', N: '1' }, [400, 'text_invalid']],
     ['that is missing', {}, [400, 'variable_required']],
     ['that is empty where one is required', { N: '' }, [400, 'variable_required']],
     ['with half a character', { N: '\ud800' }, [400, 'text_invalid']],
@@ -107,6 +109,10 @@ describe('a definition', () => {
     ['a value of another type', [{ name: 'A', type: 'list', value: 'x' }], 'plan_invalid'],
     ['an empty key', [{ name: 'A', type: 'map', value: { '': 'x' } }], 'plan_invalid'],
     ['one name twice', [{ name: 'A' }, { name: 'A' }], 'request_invalid'],
+    ['a name of 10,000 characters', [{ name: 'A'.repeat(10_000) }], 'request_invalid'],
+    ['a value of a megabyte', [{ name: 'A', value: 'x'.repeat(1 << 20) }], 'request_invalid'],
+    ['NUL in a list', [{ name: 'A', type: 'list', value: ['a', 'b\0c'] }], 'text_invalid'],
+    ['NUL in a key', [{ name: 'A', type: 'map', value: { 'a\0': 'b' } }], 'text_invalid'],
     ['65 of them', Array.from({ length: 65 }, (_, n) => ({ name: `A${n}` })), 'request_invalid'],
   ])('with %s is not kept', async (_what, variables, code) => {
     expect(says(await put('/jobs/wrong', { steps: [step()], variables }))).toEqual([400, code])

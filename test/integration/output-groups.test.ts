@@ -1,7 +1,7 @@
 /** Hosts in groups by what they wrote, byte for byte and after normalising: what is in the ledger decides, for ten thousand hosts, too. */
 import { createHash } from 'node:crypto'
 import type { HostId } from '../../domain/id'
-import { createDrover, type Drover, type OutputGroup } from '../../sdk/index'
+import { createDrover, type Drover, type HostResult, type OutputGroup } from '../../sdk/index'
 import type { HostUpdate } from '../../store/postgres/ledger'
 import { retryHosts } from '../../store/postgres/attempts'
 import { type ApiFixture, startApiFixture } from './api-fixture'
@@ -122,6 +122,33 @@ describe('groups of output', () => {
     await run.host(1, 'unknown', { started: 'maybe', reason: 'interrupted' })
     await run.host(1, 'succeeded', wrote('at 2', 'at <time>'))
     expect(told(await drover.outputGroups(run.id, 0))[1]).toEqual(['g-[1-2]', 'succeeded', 'normalised'])
+  })
+
+  it('are made by state and tag alone where that is asked for, whatever was written', async () => {
+    const run = await play()
+    for (const [index, tag] of ['canary', 'canary', 'canary', undefined].entries())
+      await run.host(index, 'succeeded', { ...wrote(`at ${index}`, `of ${index}`), tag })
+    await run.host(4, 'failed', { ...wrote('a', 'a'), exitCode: 1, tag: 'canary' })
+    await run.host(5, 'failed', { ...wrote('a', 'a'), exitCode: 2, tag: 'canary' })
+    const groups = await drover.outputGroups(run.id, 0, 'tag')
+    expect(
+      groups.map(({ nodeset, state, tag, exitCode, identical }) => [
+        nodeset,
+        state,
+        tag,
+        exitCode,
+        identical,
+      ]),
+    ).toEqual([
+      ['g-[1-3]', 'succeeded', 'canary', 0, null],
+      ['g-[5-6]', 'failed', 'canary', null, 'output'],
+      ['g-[7-8]', 'pending', null, null, null],
+      ['g-4', 'succeeded', null, 0, 'output'],
+    ])
+    const tagged: HostResult[] = []
+    for await (const host of drover.executionHosts(run.id, 0, { tag: 'canary', states: ['failed'] }))
+      tagged.push(host)
+    expect(tagged.map((host) => host.hostName)).toEqual(['g-5', 'g-6'])
   })
 
   it('come by the page, in one order, with their number', async () => {

@@ -101,6 +101,23 @@ describe('a cancel', () => {
     expect([scene.starts(id), scene.ends(id)]).toEqual([2, 0])
   }, 120_000)
 
+  it('scenario 10: is accepted while every gateway is away; what runs dies when one is back', async () => {
+    const id = await scene.launch('name:a-1', 'sleep 60')
+    await step(id, 'running', 1)
+    const gateways = ['gateway-1', 'gateway-2'].map((name) => scene.platform.child(name))
+    await Promise.all(gateways.map((gateway) => gateway.stop()))
+    expect(await cancel(id)).toBeLessThan(1_000)
+    await scene.api.until(id, (view) => view.state === 'cancelling')
+    await pause(LOST_AFTER_MS + 2_000)
+    // Nobody could tell the agent: whatever the run says by now, it does not say that the script is dead.
+    const counts = (await scene.api.get(id)).steps[0]?.counts ?? {}
+    expect([counts['cancelled'] ?? 0, scene.ends(id)]).toEqual([0, 0])
+    for (const gateway of gateways) gateway.start()
+    await scene.api.ended(id, 60_000)
+    await step(id, 'cancelled', 1)
+    expect([scene.starts(id), scene.ends(id)]).toEqual([1, 0])
+  }, 120_000)
+
   it('scenario 11: an exit with 0 during the grace is cancelled with its code, one before it has succeeded', async () => {
     const random = seeded(11)
     const tally: Record<string, number> = {}

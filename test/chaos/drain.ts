@@ -2,7 +2,7 @@
 import { type HostResultView, pause, type TestApi } from '../helpers/api'
 import type { Lab } from './lab'
 import { type Load, openRuns, type Run } from './load'
-import { afterFailure } from './steering'
+import { takeUp } from './steering'
 
 /** Resolves when every run has ended, those that operators take up again included, or `hangMs` have passed. @returns runs without an end */
 export async function drain(load: Load, api: TestApi, hangMs: number): Promise<Run[]> {
@@ -15,7 +15,7 @@ export async function drain(load: Load, api: TestApi, hangMs: number): Promise<R
     const paused = new Set(open?.filter(({ state }) => state === 'paused').map(({ id }) => id))
     // A pause that was asked for before a resume, and done after it: its operator looks again.
     for (const run of left)
-      if (paused.has(run.id) && /paused?$/.test(run.shape.followUp))
+      if (paused.has(run.id) && /paused?$|^edited resume$/.test(run.shape.followUp))
         await load.operate(run, { kind: 'resume' })
   }
 }
@@ -23,13 +23,7 @@ export async function drain(load: Load, api: TestApi, hangMs: number): Promise<R
 /** Takes up once what was made to fail. @returns whether there was any */
 async function takeUpFailed(load: Load, api: TestApi): Promise<boolean> {
   let any = false
-  for (const run of load.runs) {
-    const operation = afterFailure[run.shape.followUp]
-    if (!operation || run.takenUp) continue
-    run.takenUp = true
-    if ((await api.get(run.id)).state !== 'failed') continue
-    any = (await load.operate(run, operation)) || any
-  }
+  for (const run of load.runs) any = (await takeUp(load, api, run)) || any
   return any
 }
 

@@ -66,6 +66,7 @@ describe('the judge', () => {
       id,
       shape,
       launchedAt: Date.now(),
+      name: 'chaos',
       done: [],
       operations: 0,
       takenUp: false,

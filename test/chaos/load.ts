@@ -1,9 +1,10 @@
 /** The load: so many script starts a second, held back when the platform falls behind, and what is done to runs meanwhile. */
+import { randomUUID } from 'node:crypto'
 import { pause, type TestApi } from '../helpers/api'
 import { makePlan } from '../helpers/nested-plans'
 import type { EffectFiles } from './effects'
 import { planOf, type Shape } from './shapes'
-import { afterFailure, steer } from './steering'
+import { steer } from './steering'
 
 // Requests under way at once: a platform that stands still must not be buried under what waits for it.
 const MOST_LAUNCHING = 6
@@ -12,6 +13,8 @@ const PATIENCE_MS = 240_000
 
 export interface Run {
   id: string
+  /** What it is called. */
+  name: string
   shape: Shape
   launchedAt: number
   /** What an operator did to it, as the API answered. */
@@ -82,18 +85,13 @@ export class Load {
       const plan = await planOf(shape, (steps, variables) =>
         makePlan(this.api, steps, variables, PATIENCE_MS),
       )
-      const request = { plan, target: shape.target }
+      // Many may be cancelled at once by their name: it must be the one of this run alone.
+      const named =
+        shape.followUp === 'bulk cancel' ? { ...plan, name: `${plan.name} ${randomUUID()}` } : plan
+      const request = { plan: named, target: shape.target }
       const answer = await this.api.insist<{ id: string }>('POST', '/executions', request, PATIENCE_MS)
       if (answer.status !== 201) throw new Error(`launch: ${answer.status} ${JSON.stringify(answer.body)}`)
-      const run: Run = {
-        id: answer.body.id,
-        shape,
-        launchedAt: Date.now(),
-        done: [],
-        operations: 0,
-        takenUp: false,
-        cancelAsked: false,
-      }
+      const run: Run = { ...newRun(answer.body.id, shape), name: named.name }
       this.runs.push(run)
       this.track(this.follow(run))
     } catch (error) {
@@ -112,8 +110,29 @@ export class Load {
       operation,
       PATIENCE_MS,
     )
+    return this.note(run, operation, answer)
+  }
+
+  /** Cancels it as one of many, once their number was said. */
+  async cancelAll(run: Run): Promise<void> {
+    const request = { name: run.name, confirm: 1 }
+    const answer = await this.api.insist<object>('POST', '/executions/cancel', request, PATIENCE_MS)
+    this.note(run, request, answer)
+  }
+
+  /** Launches once more what was launched, as the platform says that it was. */
+  async redo(run: Run): Promise<void> {
+    const path = `/executions/${run.id}/launch`
+    const again = await this.api.insist<object>('GET', path, undefined, PATIENCE_MS)
+    const answer = await this.api.insist<{ id: string }>('POST', '/executions', again.body, PATIENCE_MS)
+    this.note(run, { kind: 'redo' }, answer)
+    if (answer.status === 201) this.runs.push(newRun(answer.body.id, run.shape))
+    else this.failures.push(`redo of r-${run.id}: ${answer.status} ${JSON.stringify(answer.body)}`)
+  }
+
+  private note(run: Run, asked: object, answer: { status: number; body: object }): boolean {
     run.done.push(
-      `${new Date().toISOString()} ${JSON.stringify(operation)} ${answer.status} ${JSON.stringify(answer.body)}`,
+      `${new Date().toISOString()} ${JSON.stringify(asked)} ${answer.status} ${JSON.stringify(answer.body)}`,
     )
     const accepted = answer.status < 300
     if (accepted) run.operations++
@@ -121,7 +140,7 @@ export class Load {
   }
 
   private async follow(run: Run): Promise<void> {
-    if (run.shape.followUp === 'none' || afterFailure[run.shape.followUp]) return
+    if (run.shape.followUp === 'none') return
     for (const until = Date.now() + 20_000; !this.effects.hasBegun(run.id) && Date.now() < until; )
       await pause(100)
     await pause(this.random() * 1_500)
@@ -144,6 +163,17 @@ export class Load {
     this.working.add(tracked)
   }
 }
+
+const newRun = (id: string, shape: Shape): Run => ({
+  id,
+  name: shape.plan.name,
+  shape,
+  launchedAt: Date.now(),
+  done: [],
+  operations: 0,
+  takenUp: false,
+  cancelAsked: false,
+})
 
 /** Script starts that a shape asks for at its first round. */
 export function startsOf(shape: Shape): number {

@@ -7,9 +7,15 @@ import { LEFT_ON_PURPOSE } from './processes'
 export type FollowUp =
   | 'none'
   | 'cancel'
+  | 'bulk cancel'
   | 'pause'
   | 'hard pause'
+  | 'edited resume'
   | 'retry'
+  | 'retry all'
+  | 'edited retry'
+  | 'retry unknown'
+  | 'redo'
   | 'ignore'
   | 'next'
   | 'skip step'
@@ -52,6 +58,8 @@ interface Step extends StepShape {
 
 const whole = (random: () => number, from: number, to: number) =>
   from + Math.floor(random() * (to - from + 1))
+const oneOf = <T>(items: readonly T[], random: () => number): T =>
+  items[whole(random, 0, items.length - 1)] as T
 const well = (body: string, more: Record<string, unknown> = {}): Step => ({ ends: 'well', body, more })
 
 /**
@@ -131,8 +139,14 @@ const makers: Record<string, (context: Context) => Made> = {
   }),
   retried: (context) => ({
     steps: [failsFirst(context), well('echo after')],
-    followUp: 'retry',
+    followUp: oneOf(['retry', 'retry all', 'edited retry'], context.random),
   }),
+  // Fails only where the driver makes the end of a script unknown.
+  unsure: ({ random }) => ({
+    steps: [well(`sleep ${whole(random, 2, 8)}`), well('echo after')],
+    followUp: 'retry unknown',
+  }),
+  redone: () => ({ steps: [well('sleep 1'), well('echo after')], followUp: 'redo' }),
   ignored: (context) => ({ steps: [failsFirst(context), well('echo after')], followUp: 'ignore' }),
   variables: (context) => ({ steps: [handOn(context), handOn(context), handOn(context)], handsOn: true }),
   nested: (context) => ({
@@ -142,11 +156,11 @@ const makers: Record<string, (context: Context) => Made> = {
   }),
   cancelled: ({ random }) => ({
     steps: [well(stubborn, { graceMs: 500 }), well('true')].slice(0, random() < 0.5 ? 1 : 2),
-    followUp: 'cancel',
+    followUp: random() < 0.6 ? 'cancel' : 'bulk cancel',
   }),
   paused: ({ random }) => ({
     steps: [well(`sleep ${(1 + random()).toFixed(1)}`, { concurrency: 4, graceMs: 500 }), well('echo after')],
-    followUp: random() < 0.7 ? 'pause' : 'hard pause',
+    followUp: oneOf(['pause', 'pause', 'hard pause', 'edited resume'], random),
   }),
   left: ({ random }) => ({
     steps: [well(`sleep ${whole(random, 3, 20)}`, { concurrency: 4, graceMs: 500 }), well('echo after')],
@@ -187,10 +201,12 @@ const deck: [string, number][] = [
   ['steps', 2],
   ['variables', 2],
   ['nested', 2],
-  ['retried', 2],
+  ['retried', 3],
+  ['unsure', 1],
+  ['redone', 1],
   ['ignored', 1],
-  ['cancelled', 1],
-  ['paused', 1],
+  ['cancelled', 2],
+  ['paused', 2],
   ['left', 1],
   ['skipping', 1],
   ['undone', 2],

@@ -1,5 +1,5 @@
 /** Steering: what operators do to runs while they run, and to those that have failed. */
-import { finalStates, pause, type TestApi } from '../helpers/api'
+import { finalStates, type HostResultView, pause, type TestApi } from '../helpers/api'
 import type { Load, Run } from './load'
 import type { FollowUp } from './shapes'
 
@@ -9,6 +9,15 @@ export async function steer(load: Load, api: TestApi, run: Run, random: () => nu
     case 'cancel':
       run.cancelAsked = true
       return void (await load.operate(run, { kind: 'cancel' }))
+    case 'bulk cancel':
+      run.cancelAsked = true
+      return load.cancelAll(run)
+    case 'redo':
+      return load.redo(run)
+    case 'edited resume':
+      await load.operate(run, { kind: 'pause' })
+      await pause(1_000 + random() * 3_000)
+      return void (await load.operate(run, { kind: 'resume', seen: 'open', script: edited(run, 0) }))
     case 'pause':
     case 'hard pause':
       await load.operate(run, {
@@ -32,12 +41,30 @@ export async function steer(load: Load, api: TestApi, run: Run, random: () => nu
       await load.operate(run, { kind: 'pause' })
       await pause(random() * 2_000)
       return undoPaused(load, run)
-    case 'none':
     case 'retry':
+    case 'retry all':
+    case 'edited retry':
+    case 'retry unknown':
     case 'ignore':
-      // Left alone while it runs.
+      return takeUpOnceFailed(load, api, run)
+    case 'none':
       return
   }
+}
+
+/** Among the faults, if it ends in time; else when all is quiet again (drain.ts). */
+async function takeUpOnceFailed(load: Load, api: TestApi, run: Run): Promise<void> {
+  for (const until = Date.now() + ENDED_WITHIN_MS; Date.now() < until; await pause(500))
+    if (finalStates.includes((await api.get(run.id)).state)) return void (await takeUp(load, api, run))
+}
+
+/** Does once to a run that has failed what is done to such runs. @returns whether it goes on */
+export async function takeUp(load: Load, api: TestApi, run: Run): Promise<boolean> {
+  const operation = afterFailure[run.shape.followUp]
+  if (!operation || run.takenUp || (await api.get(run.id)).state !== 'failed') return false
+  run.takenUp = true
+  const hosts = await Promise.all(run.shape.steps.map((_, position) => api.hosts(run.id, position)))
+  return load.operate(run, operation(run, hosts.flat()))
 }
 
 const ENDED_WITHIN_MS = 60_000
@@ -60,7 +87,19 @@ async function undoPaused(load: Load, run: Run): Promise<void> {
 }
 
 /** What is done once to a run that has failed, as it was made to. */
-export const afterFailure: Partial<Record<FollowUp, Record<string, unknown>>> = {
-  retry: { kind: 'retry' },
-  ignore: { kind: 'ignore', step: 0 },
+const afterFailure: Partial<
+  Record<FollowUp, (run: Run, hosts: readonly HostResultView[]) => Record<string, unknown>>
+> = {
+  retry: () => ({ kind: 'retry' }),
+  'retry all': () => ({ kind: 'retry', all: true }),
+  'edited retry': (run) => ({ kind: 'retry', step: 0, script: edited(run, 0) }),
+  'retry unknown': (_run, hosts) => {
+    const unknownHosts = hosts.filter(({ state }) => state === 'unknown').length
+    return { kind: 'retry', ...(unknownHosts ? { includeUnknown: true, unknownHosts } : {}) }
+  },
+  ignore: () => ({ kind: 'ignore', step: 0 }),
 }
+
+/** Another text that does the same. */
+const edited = ({ shape }: Run, position: number): string =>
+  `# edited\n${String(shape.plan.steps[position]?.['script'])}`

@@ -78,6 +78,6 @@ function limitOf(bytes: Buffer, reference: string): number {
   const ms = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
   if (ms >= 1 && ms <= TIMEOUT_MAX_MS) return ms
   throw new FillFault(
-    `the time limit ${reference} is "${text.slice(0, 40)}": it must be a number of ms, at most ${TIMEOUT_MAX_MS}`,
+    `the time limit ${reference} is "${text.slice(0, 40)}": it must be a number of ms from 1 to ${TIMEOUT_MAX_MS}`,
   )
 }

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../base/backoff.js'
 import { Started, TaskState } from '../proto/index.js'
-import { findCgroupRoot } from './process/cgroup.js'
 import { AgentProcess } from './testing/agent-process.js'
+import { expectNoCgroups } from './testing/leftovers.js'
 import { makeDispatch } from './testing/orders.js'
 import { TestGateway } from './testing/test-gateway.js'
 
@@ -65,13 +65,6 @@ suite('on a full disk', () => {
   // Beside the commands that scripts find on their PATH.
   const scripts = () => readdirSync(join(disk, 'state/scripts')).filter((name) => name !== 'tools')
 
-  // Made before the order is on the disk.
-  const cgroups = () => {
-    const { parent } = findCgroupRoot() ?? {}
-    const own = `drover-task-${gateway.journalId.slice(0, 8)}-`
-    return parent === undefined ? [] : readdirSync(parent).filter((name) => name.startsWith(own))
-  }
-
   it.each([
     ['there is less than the reserve', {}],
     ['the write itself fails', { DROVER_AGENT_MIN_FREE_PERCENT: '0' }],
@@ -93,8 +86,8 @@ suite('on a full disk', () => {
         Started.STARTED_NO,
       ])
       expect([tasks(), scripts()]).toEqual([[], []])
-      for (let n = 0; n < 100 && cgroups().length; n++) await delay(10)
-      expect(cgroups()).toEqual([])
+      // It was made before the order came to the disk.
+      await expectNoCgroups(gateway.journalId)
       rmSync(join(disk, 'ballast'))
       expect((await gateway.run({ text: 'exit 2' })).update.exitCode).toBe(2)
     },

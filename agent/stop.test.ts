@@ -1,9 +1,8 @@
 /** Ending scripts: cancel, timeout, and that nothing of a tree is left. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { Started, TaskState } from '../proto/index.js'
 import { processesOfTask, taskMarker } from './process/proc.js'
-import { expectNoneOfTask } from './testing/leftovers.js'
-import { delay } from '../base/backoff.js'
+import { expectNoCgroups, expectNoneOfTask } from './testing/leftovers.js'
 import { AgentProcess } from './testing/agent-process.js'
 import { makeDispatch, type ScriptInput } from './testing/orders.js'
 import { TestGateway } from './testing/test-gateway.js'
@@ -122,19 +121,7 @@ describe.each([
 
   it('no cgroup is left behind', async () => {
     await gateway.run({ text: 'true' })
-    const left = () =>
-      ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/freezer', '/sys/fs/cgroup'].flatMap((folder) => {
-        try {
-          return readdirSync(folder).filter((name) =>
-            name.startsWith(`drover-task-${gateway.journalId.slice(0, 8)}`),
-          )
-        } catch {
-          return []
-        }
-      })
-    // It goes a moment after the result is told.
-    for (let n = 0; n < 100 && left().length; n++) await delay(10)
-    expect(left()).toEqual([])
+    await expectNoCgroups(gateway.journalId)
   })
 })
 

@@ -1,8 +1,8 @@
-/** `drover runs groups`: the hosts of a run in groups that ended the same and wrote the same, with one output of each. */
+/** `drover runs groups`: the hosts of a run in groups that ended the same and wrote the same, with one output of each; or by state and tag alone. */
 import type { Drover, ExecutionDetail } from '../sdk/index.js'
 import { UsageError } from './fail.js'
 import { connect } from './settings.js'
-import { printGroups, summaryOf } from './summary.js'
+import { begunSteps, printGroups, summaryOf } from './summary.js'
 import { tableOf } from './table.js'
 import { harmless, type Terminal } from './terminal.js'
 import { parseRun } from './values.js'
@@ -34,11 +34,8 @@ async function showTags(
   { only, json }: { only: number | undefined; json: true | undefined },
 ): Promise<void> {
   const steps = []
-  for (const step of execution.steps) {
-    if (step.state === 'pending' || step.state === 'skipped') continue
-    if (only !== undefined && step.position !== only) continue
+  for (const step of begunSteps(execution, only))
     steps.push({ step, groups: await drover.outputGroups(execution.id, step.position, 'tag') })
-  }
   if (json) return terminal.json({ run: `r-${execution.id}`, steps })
   if (!steps.length) return terminal.talk('no step has begun')
   const rows = steps.flatMap(({ step, groups }) =>

@@ -36,6 +36,13 @@ export interface Summary {
   steps: StepGroups[]
 }
 
+/** Steps that have something to show. @param only position of the one that is wanted */
+export const begunSteps = ({ steps }: ExecutionDetail, only: number | undefined): Step[] =>
+  steps.filter(
+    ({ state, position }) =>
+      state !== 'pending' && state !== 'skipped' && (only === undefined || position === only),
+  )
+
 /** @param only position of the one step that is wanted */
 export async function summaryOf(
   drover: Drover,
@@ -44,9 +51,7 @@ export async function summaryOf(
   only?: number,
 ): Promise<Summary> {
   const steps = []
-  for (const step of execution.steps) {
-    if (step.state === 'pending' || step.state === 'skipped') continue
-    if (only !== undefined && step.position !== only) continue
+  for (const step of begunSteps(execution, only)) {
     const { groups, total } = await drover.outputGroupsPage(execution.id, step.position, {
       by,
       limit: GROUPS_MAX,

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type CgroupRoot, findCgroupRoot } from './cgroup.js'
+import { type CgroupRoot, findCgroupRoot, ownPath } from './cgroup.js'
 import { Cgroups } from './cgroups.js'
 
 // Some sandboxes let nobody make one.
@@ -13,14 +14,17 @@ const root = found as CgroupRoot
 const own = () => readFileSync('/proc/self/cgroup', 'utf8')
 
 suite('the cgroups of tasks', () => {
+  let journalId: string
   let cgroups: Cgroups
   const taskId = randomUUID()
   const folder = () => cgroups.of(taskId).folder
 
   beforeEach(() => {
-    cgroups = new Cgroups(root, randomUUID())
+    journalId = randomUUID()
+    cgroups = new Cgroups(root, journalId)
   })
-  afterEach(() => cgroups.sweep([]))
+  // One of another life, which has none about to start.
+  afterEach(() => new Cgroups(root, journalId).sweep([]))
 
   it('are made once, and joined by the file that is named', async () => {
     const before = own()
@@ -29,7 +33,7 @@ suite('the cgroups of tasks', () => {
     const joined = execFileSync('/bin/sh', ['-c', `echo 0 > ${file}; cat /proc/self/cgroup`])
     expect(joined.toString()).toContain(folder().slice(root.mount.length))
     await cgroups.sweep([])
-    expect([own(), await cgroups.make(taskId)]).toEqual([before, file])
+    expect([own(), await cgroups.make(taskId), existsSync(folder())]).toEqual([before, file, true])
   })
 
   it('are asked for in order: what is removed and made again is there', async () => {
@@ -42,8 +46,6 @@ suite('the cgroups of tasks', () => {
     cgroups.remove(taskId)
     await cgroups.make('another')
     expect(existsSync(folder())).toBe(false)
-    cgroups.remove('another')
-    await cgroups.sweep([])
   })
 
   it('are swept unless they run, are about to start, or somebody is in them', async () => {
@@ -76,19 +78,33 @@ suite('the cgroups of tasks', () => {
       cgroups.remove(taskId)
       await cgroups.make('another')
       expect(own()).toContain(elsewhere.slice(root.mount.length))
-      cgroups.remove('another')
     } finally {
       writeFileSync(join(root.parent, 'cgroup.procs'), '0')
       rmdirSync(elsewhere)
     }
-    await cgroups.sweep([])
+  })
+
+  it('are prepared by a move of the agent to where it is', async () => {
+    const mount = mkdtempSync(join(tmpdir(), 'drover-cgroup-'))
+    try {
+      const path = ownPath(own(), root.kind) ?? ''
+      mkdirSync(join(mount, path), { recursive: true })
+      const elsewhere = new Cgroups({ ...root, mount }, journalId)
+      elsewhere.prepare(taskId)
+      await elsewhere.make('another')
+      expect(readFileSync(join(mount, path, 'cgroup.procs'), 'utf8')).toBe('0')
+    } finally {
+      rmSync(mount, { recursive: true })
+    }
   })
 
   it('are none where the host refuses', async () => {
-    const refused = new Cgroups({ ...root, parent: '/proc', mount: '/nowhere' }, randomUUID())
-    refused.prepare(taskId)
-    expect(await refused.make(taskId)).toBeUndefined()
-    refused.remove(taskId)
-    await refused.sweep([])
+    for (const parent of ['/proc', '/nowhere']) {
+      const refused = new Cgroups({ ...root, parent, mount: '/nowhere' }, journalId)
+      refused.prepare(taskId)
+      expect(await refused.make(taskId)).toBeUndefined()
+      refused.remove(taskId)
+      await refused.sweep([])
+    }
   })
 })

@@ -66,7 +66,8 @@ export class Cgroups {
   /** Removes all that are empty, but those of tasks that are named or about to start. */
   async sweep(running: readonly string[]): Promise<void> {
     const kept = new Set(running.map((taskId) => this.of(taskId).folder))
-    for (const name of await readdir(this.root.parent)) {
+    // A host that has moved the agent may have removed where it was.
+    for (const name of await readdir(this.root.parent).catch(() => [])) {
       const folder = join(this.root.parent, name)
       const isStray = () => name.startsWith(this.prefix) && !kept.has(folder) && !this.made.has(folder)
       if (isStray()) await this.inOrder(async () => isStray() && rmdir(folder)).catch(() => undefined)

@@ -1,4 +1,6 @@
-/** What a kill has left of a task's tree: nothing, within the second that is promised. */
+/** What is left of tasks that have ended: nothing, within a second. */
+import { readdirSync } from 'node:fs'
+import { findCgroupRoot } from '../process/cgroup.js'
 import { processesOfTask } from '../process/proc.js'
 
 // A process that was killed may be seen until the kernel has taken it away; the promise is a second.
@@ -11,6 +13,19 @@ export async function expectNoneOfTask(marker: Record<string, string>): Promise<
     if (!left.length) return
     if (Date.now() > until)
       throw new Error(`processes ${left.join(', ')} are left of task ${marker['DROVER_TASK']}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Resolves when no task of the journal has a cgroup: they go a moment after results are told. Throws, naming those that are left. */
+export async function expectNoCgroups(journalId: string): Promise<void> {
+  const parent = findCgroupRoot()?.parent
+  if (parent === undefined) return
+  const isOurs = (name: string) => name.startsWith(`drover-task-${journalId.slice(0, 8)}-`)
+  for (const until = Date.now() + WITHIN_MS; ; ) {
+    const left = readdirSync(parent).filter(isOurs)
+    if (!left.length) return
+    if (Date.now() > until) throw new Error(`cgroups ${left.join(', ')} are left`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

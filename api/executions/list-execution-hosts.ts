@@ -1,6 +1,7 @@
 /** GET /executions/{executionId}/steps/{position}/hosts: every host's result, in the order of the target. */
 import { z } from 'zod'
 import { type HostState, hostStates } from '../../domain/host-result.js'
+import { TAG_MAX_CHARACTERS } from '../../domain/script.js'
 import { listHostResults } from '../../store/postgres/host-results.js'
 import { operation } from '../operation.js'
 import { decodeCursor, encodeCursor, pageOf, pageQuery, toPage } from '../paging.js'
@@ -17,7 +18,12 @@ export const listExecutionHosts = operation({
   params: stepParams,
   query: pageQuery.extend({
     state: wordsField<HostState>(hostStates).optional(),
-    tag: z.string().min(1).max(256).optional().describe('Only hosts whose scripts called their outcome so.'),
+    tag: z
+      .string()
+      .min(1)
+      .max(TAG_MAX_CHARACTERS)
+      .optional()
+      .describe('Only hosts whose scripts called their outcome so.'),
   }),
   response: pageOf(hostResultSchema),
   errors: ['execution_unknown', 'step_unknown', 'cursor_invalid'],

@@ -2,6 +2,7 @@
 import { isErrorCode } from '../../domain/errors.js'
 import type { HostState, Started as HostStarted } from '../../domain/host-result.js'
 import { type ExecutionId, isId, type StepExecutionId } from '../../domain/id.js'
+import { TAG_MAX_CHARACTERS } from '../../domain/script.js'
 import { cutText } from '../../domain/text.js'
 import {
   dispatchId,
@@ -154,7 +155,6 @@ function normalisedOf(stdout: OutputSummary, stderr: OutputSummary, exact: Buffe
 }
 
 // As much as an honest agent tells.
-const TAG_MAX = 256
 const VALUES_MAX = 64
 const VALUES_MAX_BYTES = 300_000
 
@@ -169,7 +169,7 @@ function saidOf({ tag, variables }: TaskUpdate): Pick<HostUpdate, 'tag' | 'value
     bytes <= VALUES_MAX_BYTES &&
     variables.every(({ name, items }) => /^[A-Za-z_]\w{0,63}$/.test(name) && items.length <= VALUES_MAX_BYTES)
   return {
-    tag: tag ? cutText(cleanText(tag), TAG_MAX) : undefined,
+    tag: tag ? cutText(cleanText(tag), TAG_MAX_CHARACTERS) : undefined,
     values:
       variables.length && isFit
         ? variables.map(({ name, items }) => ({ name, items: [...items] }))

@@ -45,22 +45,46 @@ const commonFields = Object.entries(common)
   .map(([field, column]) => `${column} as "${field}"`)
   .join(', ')
 
-const shared = (column: string) =>
-  `case when count(distinct ${column}) = 1 and count(${column}) = count(*) then min(${column}) end`
-const outcomeFields = `state, tag, ${shared('exit_code')} as "exitCode", ${shared('reason')} as reason, bool_or(truncated) as truncated`
-
 const told = `encode(normalised_sha256, 'hex')`
 const sameBytes = 'over (partition by output_sha256)'
+
+/** What makes a group, and what is told of one, in SQL. */
+interface GroupShape {
+  /** Of a host, by the name `output`: what stands for what it wrote. */
+  output: string
+  /** Columns that the hosts of a group have in common. */
+  keys: string
+  fields: string
+  identical: string
+}
+
+const byOutput = (output: string): GroupShape => ({
+  output,
+  keys: `${commonColumns}, output`,
+  fields: commonFields,
+  identical: `case count(distinct output_sha256) when 0 then null when 1 then 'output' else 'normalised' end`,
+})
+
+/** Of a column: what all hosts of the group have there, else null. */
+const shared = (column: string) =>
+  `case when count(distinct ${column}) = 1 and count(${column}) = count(*) then min(${column}) end`
 
 /**
  * By what outputs are the same. Equal bytes are in one group whatever their agents said of them: one may not normalise, and one that
  * finds its own name among all hosts' takes that out, others theirs. Where agents disagree on equal bytes those are compared as they are:
  * no host can make the outputs of others look alike.
  */
-const outputKeys: Record<GroupKey, string> = {
-  tag: 'null',
-  output: 'output_sha256',
-  normalised: `coalesce(case when min(${told}) ${sameBytes} = max(${told}) ${sameBytes} then min(${told}) ${sameBytes} end, encode(output_sha256, 'hex'))`,
+const shapes: Record<GroupKey, GroupShape> = {
+  output: byOutput('output_sha256'),
+  normalised: byOutput(
+    `coalesce(case when min(${told}) ${sameBytes} = max(${told}) ${sameBytes} then min(${told}) ${sameBytes} end, encode(output_sha256, 'hex'))`,
+  ),
+  tag: {
+    output: 'null',
+    keys: 'state, tag',
+    fields: `state, tag, ${shared('exit_code')} as "exitCode", ${shared('reason')} as reason, bool_or(truncated) as truncated`,
+    identical: `case when ${shared('output_sha256::text')} is not null then 'output' end`,
+  },
 }
 
 interface StepKey {
@@ -81,20 +105,15 @@ export async function listOutputGroups(
   step: StepKey,
   page: { by: GroupKey; after?: GroupCursor | undefined; limit: number },
 ): Promise<{ groups: OutputGroup[]; total: number }> {
-  const [keys, fields] =
-    page.by === 'tag' ? ['state, tag', outcomeFields] : [`${commonColumns}, output`, commonFields]
-  const alike =
-    page.by === 'tag'
-      ? `case when ${shared('output_sha256::text')} is not null then 'output' end`
-      : `case count(distinct output_sha256) when 0 then null when 1 then 'output' else 'normalised' end`
+  const { output, keys, fields, identical } = shapes[page.by]
   const example = (column: string) => `(array_agg(${column} order by position))[1]`
   const result = await db.query<OutputGroup & { total: number }>(
     `with results as (
-       select host_id, host_name, position, ${commonColumns}, stdout_bytes, stderr_bytes, output_sha256, ${outputKeys[page.by]} as output
+       select host_id, host_name, position, ${commonColumns}, stdout_bytes, stderr_bytes, output_sha256, ${output} as output
        from host_result where scope_id = $1 and execution_id = $2 and step_execution_id = $3
      ), grouped as (
        select ${example('host_id')} as "hostId", ${example('host_name')} as "hostName", ${fields},
-         ${alike} as identical,
+         ${identical} as identical,
          ${example('stdout_bytes')}::float8 as "stdoutBytes", ${example('stderr_bytes')}::float8 as "stderrBytes",
          count(*)::int as hosts, min(position) as first, array_agg(host_name order by position) as "hostNames"
        from results group by ${keys})

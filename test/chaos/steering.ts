@@ -54,8 +54,7 @@ export async function steer(load: Load, api: TestApi, run: Run, random: () => nu
 
 /** Among the faults, if it ends in time; else when all is quiet again (drain.ts). */
 async function takeUpOnceFailed(load: Load, api: TestApi, run: Run): Promise<void> {
-  for (const until = Date.now() + ENDED_WITHIN_MS; Date.now() < until; await pause(500))
-    if (finalStates.includes((await api.get(run.id)).state)) return void (await takeUp(load, api, run))
+  if (await hasEnded(api, run)) await takeUp(load, api, run)
 }
 
 /** Does once to a run that has failed what is done to such runs. @returns whether it goes on */
@@ -71,10 +70,13 @@ const ENDED_WITHIN_MS = 60_000
 
 /** A run is undone when it has ended; where a host is unknown it is not, for nobody here can say what it did. */
 async function undo(load: Load, api: TestApi, run: Run): Promise<void> {
-  for (const until = Date.now() + ENDED_WITHIN_MS; Date.now() < until; await pause(500)) {
-    if (!finalStates.includes((await api.get(run.id)).state)) continue
-    return void (await load.operate(run, { kind: 'undo' }))
-  }
+  if (await hasEnded(api, run)) await load.operate(run, { kind: 'undo' })
+}
+
+async function hasEnded(api: TestApi, run: Run): Promise<boolean> {
+  for (const until = Date.now() + ENDED_WITHIN_MS; Date.now() < until; await pause(500))
+    if (finalStates.includes((await api.get(run.id)).state)) return true
+  return false
 }
 
 /** An undo of a paused run cancels it first. Where a host is unknown it is refused, and the run would stay paused. */

@@ -72,25 +72,31 @@ describe('a job', () => {
       400,
       'plan_invalid',
     ],
-    ['no time at all', [{ ...steps('a')[0], timeoutMs: 0 }], 400, 'request_invalid'],
-    ['a time limit of 4 days', [{ ...steps('a')[0], timeoutMs: FOUR_DAYS_MS }], 400, 'request_invalid'],
-    [
-      'a time limit of 4 days for SQL',
-      [{ type: 'sql', name: 'a', sql: 'select 1', dbAccount: 'shop', timeoutMs: FOUR_DAYS_MS }],
-      400,
-      'request_invalid',
-    ],
-    ['a reboot of 4 days', [{ type: 'reboot', name: 'a', timeoutMs: FOUR_DAYS_MS }], 400, 'request_invalid'],
-    ['a wait of 4 days', [{ type: 'wait', name: 'a', durationMs: FOUR_DAYS_MS }], 400, 'request_invalid'],
-    [
-      'a plan whose steps have 4 days',
-      [{ type: 'plan', name: 'a', plan: 'x/y@1', stepTimeoutMs: FOUR_DAYS_MS }],
-      400,
-      'request_invalid',
-    ],
-    ['a step of a long name', steps('x'.repeat(10_000)), 400, 'request_invalid'],
   ])('is not kept with %s', async (_what, wrong, status, code) => {
     expect(says(await put('/jobs/wrong', { steps: wrong }))).toEqual([status, code])
+    expect((await api.call('/jobs/wrong')).status).toBe(404)
+  })
+
+  it.each<[string, object, string]>([
+    ['no time at all', { timeoutMs: 0 }, 'timeoutMs'],
+    ['a time limit of 4 days', { timeoutMs: FOUR_DAYS_MS }, 'timeoutMs'],
+    [
+      'a time limit of 4 days for SQL',
+      { type: 'sql', script: undefined, sql: 'select 1', dbAccount: 'shop', timeoutMs: FOUR_DAYS_MS },
+      'timeoutMs',
+    ],
+    ['a reboot of 4 days', { type: 'reboot', script: undefined, timeoutMs: FOUR_DAYS_MS }, 'timeoutMs'],
+    ['a wait of 4 days', { type: 'wait', script: undefined, durationMs: FOUR_DAYS_MS }, 'durationMs'],
+    [
+      'a plan whose steps have 4 days',
+      { type: 'plan', script: undefined, plan: 'x/y@1', stepTimeoutMs: FOUR_DAYS_MS },
+      'stepTimeoutMs',
+    ],
+    ['a step of a long name', { name: 'x'.repeat(10_000) }, 'name'],
+  ])('is not kept with %s, and the refusal names the field', async (_what, fields, wrong) => {
+    const { status, body } = await put('/jobs/wrong', { steps: [{ ...steps('a')[0], ...fields }] })
+    expect([status, body.code]).toEqual([400, 'request_invalid'])
+    expect(JSON.stringify(body['details'])).toContain(`steps.0.${wrong}`)
     expect((await api.call('/jobs/wrong')).status).toBe(404)
   })
 
